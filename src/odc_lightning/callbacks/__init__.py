@@ -1,0 +1,24 @@
+"""The plug-ins: one callback a file, their order in `order`."""
+
+from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
+from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
+from odc_lightning.callbacks.kmeans_bootstrap import KMeansBootstrap
+from odc_lightning.callbacks.label_scores import LabelScores
+from odc_lightning.callbacks.label_switch_monitor import LabelSwitchMonitor
+from odc_lightning.callbacks.loss_reweighting import LossReweighting
+from odc_lightning.callbacks.order import check_order, in_order
+from odc_lightning.callbacks.samples_memory import SamplesMemory
+from odc_lightning.callbacks.small_clusters import SmallClusters
+
+__all__ = [
+    "CentroidRefresh",
+    "ClusterSizeMonitor",
+    "KMeansBootstrap",
+    "LabelScores",
+    "LabelSwitchMonitor",
+    "LossReweighting",
+    "SamplesMemory",
+    "SmallClusters",
+    "check_order",
+    "in_order",
+]

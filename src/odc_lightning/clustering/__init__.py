@@ -1,0 +1,26 @@
+"""Pure functions of the clustering; no Lightning and no processes here."""
+
+from odc_lightning.clustering.assign import Assignment, assign, nearest, squared_distances
+from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
+from odc_lightning.clustering.small_clusters import (
+    MovedHalf,
+    Relabelling,
+    plan_relabelling,
+    two_means,
+)
+from odc_lightning.clustering.weights import loss_weights
+
+__all__ = [
+    "Assignment",
+    "Backend",
+    "KMeansResult",
+    "MovedHalf",
+    "Relabelling",
+    "assign",
+    "kmeans",
+    "loss_weights",
+    "nearest",
+    "plan_relabelling",
+    "squared_distances",
+    "two_means",
+]

@@ -1,0 +1,26 @@
+"""How balanced the clusters are."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from odc_lightning.callbacks.samples_memory import SamplesMemory
+from odc_lightning.callbacks.small_clusters import SmallClusters
+from odc_lightning.evaluation import cluster_entropy
+
+
+class ClusterSizeMonitor(pl.Callback):
+    """Log sizes, entropy, empty clusters and splits after each step."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Runs after the writers, so it sees what the next step starts from."""
+        counts = SamplesMemory.of(trainer).memory.counts
+        pl_module.log("odc/cluster_size_min", counts.min().float(), prog_bar=True)
+        pl_module.log("odc/cluster_size_max", counts.max().float(), prog_bar=True)
+        pl_module.log("odc/cluster_entropy", cluster_entropy(counts))
+        pl_module.log("odc/empty_clusters", (counts == 0).sum().float())
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, SmallClusters):
+                pl_module.log("odc/small_clusters_split", float(callback.num_splits))

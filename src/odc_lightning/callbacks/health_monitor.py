@@ -1,0 +1,83 @@
+"""Watches a run for the ways in which deep clustering goes wrong, and says so once."""
+
+import logging
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from odc_lightning import health
+from odc_lightning.callbacks.samples_memory import SamplesMemory
+
+log = logging.getLogger(__name__)
+
+
+class HealthMonitor(pl.Callback):
+    """Logs the warnings of `odc_lightning.health` at each epoch's end, each kind once a run.
+
+    Means over the epoch are kept on the device and read at its end: a step waits for nothing. With
+    several ranks loss and features are those of rank 0.
+    """
+
+    def __init__(self) -> None:
+        """Nothing to set: the rules are meant to hold for every run."""
+        self._sums: Tensor | None = None  # (3,): loss, label-switch ratio, mean cosine
+        self._num_steps = 0
+        self._first_switch_ratio: float | None = None
+        self._given: list[str] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Add the batch to the epoch's sums."""
+        features = outputs["features"]
+        if len(features) < 2:
+            return  # a last batch of one sample has no pairs
+        # Lightning has divided the loss by the number of accumulated batches.
+        loss = outputs["loss"].detach().float() * trainer.accumulate_grad_batches
+        switch_ratio = SamplesMemory.of(trainer).switch_ratio.to(loss.device, non_blocking=True)
+        values = torch.stack([loss, switch_ratio, health.mean_cosine(features)])
+        self._sums = values if self._sums is None else self._sums + values
+        self._num_steps += 1
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Ask every rule, log what is new."""
+        if self._sums is None:
+            return
+        loss, switch_ratio, cosine = (self._sums / self._num_steps).tolist()
+        self._sums, self._num_steps = None, 0
+        if self._first_switch_ratio is None:
+            self._first_switch_ratio = switch_ratio
+        memory = SamplesMemory.of(trainer).memory
+        largest, num_empty = torch.stack([memory.counts.max(), (memory.counts == 0).sum()]).tolist()
+        num_samples, num_clusters = len(memory.labels), memory.num_clusters
+        epochs, steps = trainer.current_epoch + 1, trainer.global_step
+        found = {
+            "loss": health.loss_at_chance(loss, num_clusters, epochs, steps),
+            "dominant": health.dominant_cluster(largest, num_samples, num_clusters),
+            "switching": health.switching_not_falling(
+                self._first_switch_ratio, switch_ratio, epochs, steps
+            ),
+            "collapse": health.features_collapsed(cosine),
+            "empty": health.empty_clusters(num_empty, num_clusters),
+        }
+        for kind, warning in found.items():
+            if warning is not None and kind not in self._given:
+                self._given.append(kind)
+                if trainer.is_global_zero:
+                    log.warning(warning)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must outlive a restart: the first epoch's ratio and what has been said."""
+        return {"first_switch_ratio": self._first_switch_ratio, "given": list(self._given)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `state_dict` gave it."""
+        self._first_switch_ratio = state_dict["first_switch_ratio"]
+        self._given = list(state_dict["given"])

@@ -1,0 +1,116 @@
+"""Scores against the data set's own labels, where it has any. They are never trained on."""
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from odc_lightning.callbacks.samples_memory import SamplesMemory
+from odc_lightning.evaluation import knn_accuracy, normalized_mutual_information
+from odc_lightning.extraction import Split, extract_features
+from odc_lightning.module import ODCModule
+
+Scores = dict[str, float]
+
+
+class LabelScores(pl.Callback):
+    """Log ``eval/nmi`` and ``eval/knn_top1`` before training and every n epochs.
+
+    The NMI is that of the pseudo-labels in the samples memory with the true labels. The kNN
+    classifies the validation split by the training split, with the backbone's pooled features;
+    without a labelled validation split it classifies each training sample by the others.
+
+    Attributes:
+        untrained: scores before training.
+        last: scores of the last time.
+    """
+
+    def __init__(self, every_n_epochs: int = 1, knn: bool = True, k: int = 20) -> None:
+        """Choose when and what.
+
+        Args:
+            every_n_epochs: besides the first and the last.
+            knn: False leaves out the kNN, which needs a pass over the images and holds all pooled
+                features at once.
+            k: neighbours.
+
+        Raises:
+            ValueError: if ``every_n_epochs`` is less than 1.
+        """
+        if every_n_epochs < 1:
+            raise ValueError(f"every_n_epochs must be at least 1, got {every_n_epochs}")
+        self.every_n_epochs = every_n_epochs
+        self.knn = knn
+        self.k = k
+        self.untrained: Scores = {}
+        self.last: Scores = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score the untrained network, unless the run is resumed."""
+        if trainer.global_step == 0:
+            self.untrained = self.last = self._score(trainer, pl_module)
+            for logger in trainer.loggers:
+                logger.log_metrics(self.untrained, step=0)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score when it is time."""
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs:
+            self.last = self._score(trainer, pl_module)
+            pl_module.log_dict(self.last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scores so far."""
+        return {"untrained": dict(self.untrained), "last": dict(self.last)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep what was scored before."""
+        self.untrained, self.last = state_dict["untrained"], state_dict["last"]
+
+    def _score(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Scores:
+        truth = _labels(trainer, "train")
+        if truth is None:
+            return {}
+        known = truth >= 0
+        assigned = SamplesMemory.of(trainer).memory.labels.cpu()
+        scores = {"eval/nmi": normalized_mutual_information(truth[known], assigned[known])}
+        if self.knn:
+            scores["eval/knn_top1"] = self._knn(trainer, pl_module, truth)
+        return scores
+
+    def _knn(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, bank_labels: Tensor
+    ) -> float:
+        bank = _pooled(trainer, pl_module, "train")
+        query_labels = _labels(trainer, "val")
+        leave_one_out = query_labels is None
+        if query_labels is None:
+            queries, query_labels = bank, bank_labels
+        else:
+            queries = _pooled(trainer, pl_module, "val")
+        device = bank.device
+        return knn_accuracy(
+            bank,
+            bank_labels.to(device),
+            queries,
+            query_labels.to(device),
+            k=self.k,
+            exclude_self=leave_one_out,
+        )
+
+
+def _labels(trainer: pl.Trainer, split: Split) -> Tensor | None:
+    """True labels of a split (-1 where unknown), on the CPU; None if it has none."""
+    dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
+    labels: np.ndarray | None = None if dataset is None else dataset.source.labels
+    return None if labels is None else torch.from_numpy(labels)
+
+
+def _pooled(trainer: pl.Trainer, pl_module: pl.LightningModule, split: Split) -> Tensor:
+    """Pooled backbone features of a split."""
+    assert isinstance(pl_module, ODCModule)  # SamplesMemory.setup has checked it
+    dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
+    out = torch.empty(len(dataset), pl_module.backbone.num_features, device=pl_module.device)
+    return extract_features(trainer, pl_module, pl_module, split, out, "Scores: features")

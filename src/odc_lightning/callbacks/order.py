@@ -1,0 +1,47 @@
+"""The one fixed order of the callbacks.
+
+Readers of the memory act when a batch starts, writers when it ends. Among the writers:
+
+1. the samples memory writes the batch's new features and labels;
+2. the centroids are refreshed from it, every k iterations;
+3. small clusters are dealt with, so that no later step meets one;
+4. whatever only looks (monitors, scores, progress) sees the state that the next step will see.
+
+The samples memory also comes before the loss re-weighting when a batch starts, since weights need
+labels. The bootstrap comes after it, because it fills it, and before whatever looks.
+"""
+
+from collections.abc import Iterable
+
+import pytorch_lightning as pl
+
+ORDER = (
+    "SamplesMemory",
+    "KMeansBootstrap",
+    "LossReweighting",
+    "CentroidRefresh",
+    "SmallClusters",
+)
+
+
+def _place(callback: pl.Callback) -> int:
+    names = [kind.__name__ for kind in type(callback).__mro__]
+    return next((i for i, name in enumerate(ORDER) if name in names), len(ORDER))
+
+
+def in_order(callbacks: Iterable[pl.Callback]) -> list[pl.Callback]:
+    """Callbacks as they must run; those that are not in `ORDER` keep theirs, at the end."""
+    return sorted(callbacks, key=_place)
+
+
+def check_order(callbacks: Iterable[pl.Callback]) -> None:
+    """Raise a ValueError if the callbacks are not `in_order`."""
+    given = [callback for callback in callbacks if _place(callback) < len(ORDER)]
+    expected = in_order(given)
+    if given != expected:
+        raise ValueError(
+            "the clustering's callbacks are in the wrong order: got "
+            f"{[type(callback).__name__ for callback in given]}, expected "
+            f"{[type(callback).__name__ for callback in expected]}; pass them through "
+            "odc_lightning.callbacks.in_order"
+        )

@@ -1,0 +1,117 @@
+"""The samples memory: labels go out when a batch starts, features come in when it ends."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from odc_lightning.callbacks.order import check_order
+from odc_lightning.clustering import Assignment
+from odc_lightning.distributed import all_gather_batch
+from odc_lightning.memory import ClusterMemory
+from odc_lightning.module import ODCModule
+
+
+class SamplesMemory(pl.Callback):
+    """Owns the `ClusterMemory` of a run; other callbacks get it by `SamplesMemory.of`.
+
+    A training batch gets its pseudo-labels as ``batch["target"]``; after the step its features,
+    the training forward's own, update memory and labels by Eq. 2 and Eq. 3. With several ranks
+    each computes its own samples' new features and labels, and all write the same global batch.
+
+    Attributes:
+        memory: the clustering, allocated in ``setup``.
+        initialized: whether it holds a clustering yet (by K-Means or from a checkpoint).
+        switch_ratio: 0-dim fp32, share of the last global batch whose label changed (Fig. 5).
+        step_completed: whether the last batch ended an optimiser step. With gradient accumulation
+            every micro-batch is written at once, while refresh and small clusters count steps.
+    """
+
+    def __init__(
+        self, momentum: float = 0.5, renormalize: bool = False, assignment: Assignment = "l2"
+    ) -> None:
+        """Keep the settings of `ClusterMemory`; N, C and D come from the data and the module."""
+        self.settings: dict[str, Any] = {
+            "momentum": momentum,
+            "renormalize": renormalize,
+            "assignment": assignment,
+        }
+        self.memory: ClusterMemory
+        self.initialized = False
+        self.switch_ratio = torch.zeros(())
+        self.step_completed = False
+        self._global_step = 0
+
+    @staticmethod
+    def of(trainer: pl.Trainer) -> "SamplesMemory":
+        """The trainer's samples memory; a ValueError that names the config key if it has none."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, SamplesMemory):
+                return callback
+        raise ValueError(
+            "no callback SamplesMemory in the trainer, which the other clustering callbacks need: "
+            "add it (config key algorithm.samples_memory)"
+        )
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Allocate the memory where the module will be."""
+        if stage != "fit":
+            return
+        check_order(trainer.callbacks)  # type: ignore[attr-defined]
+        if not isinstance(pl_module, ODCModule):
+            raise ValueError(f"expected an ODCModule, got a {type(pl_module).__name__}")
+        num_samples = getattr(trainer.datamodule, "num_samples", None)  # type: ignore[attr-defined]
+        if num_samples is None:
+            raise ValueError(
+                "the number of samples is not known: pass Trainer.fit a datamodule that has "
+                "num_samples once it is set up, such as odc_lightning.data.ImageDataModule"
+            )
+        self.memory = ClusterMemory(
+            num_samples,
+            pl_module.num_clusters,
+            pl_module.neck.out_features,
+            device=trainer.strategy.root_device,
+            **self.settings,
+        )
+        self.initialized = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start counting steps where a resumed run stands."""
+        self._global_step = trainer.global_step
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Read the batch's labels, before anything of this step changes them."""
+        if not self.initialized:
+            raise ValueError(
+                "the samples memory is empty: add the callback KMeansBootstrap (config key "
+                "algorithm.kmeans_bootstrap) or resume from a checkpoint of this run"
+            )
+        batch["target"] = self.memory.labels[batch["index"]]
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Mapping[str, Tensor],  # type: ignore[override]
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Eq. 2 and Eq. 3 for the batch of all ranks."""
+        features, labels = self.memory.propose(batch["index"], outputs["features"])
+        self.switch_ratio = self.memory.write(*all_gather_batch(batch["index"], features, labels))
+        self.step_completed = trainer.global_step > self._global_step
+        self._global_step = trainer.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory's tensors, equal on all ranks; nothing before the bootstrap."""
+        return self.memory.state_dict() if self.initialized else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue with a checkpoint's clustering; the bootstrap does nothing then."""
+        if state_dict:
+            self.memory.load_state_dict(state_dict)
+            self.initialized = True

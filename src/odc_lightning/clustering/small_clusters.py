@@ -1,0 +1,208 @@
+"""Dealing with small clusters (Sec. 3.2): disperse them, then split the largest in their place.
+
+The paper: for each small cluster c, "first assign samples in c to the nearest centroids in C_n to
+make c empty. Next, split the largest cluster into two sub-clusters by K-Means and randomly choose
+one of the sub-clusters as the new c. Repeat until all clusters belong to C_n."
+"""
+
+import heapq
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from odc_lightning.clustering.assign import Assignment, assign
+
+MovedHalf = Literal["random", "first"]
+
+# Rounds of dispersing and splitting before clusters are topped up instead, so that it always ends.
+MAX_ROUNDS = 10
+TWO_MEANS_ITERATIONS = 20
+
+
+@dataclass(frozen=True)
+class Relabelling:
+    """What to change so that no cluster is small; all on the CPU.
+
+    Attributes:
+        indices: (M,) int64, the samples that move.
+        labels: (M,) int64, where each of them moves to.
+        clusters: (S,) int64, the clusters that were split or made anew, whose centroids are stale
+            at once.
+        num_splits: number of splits of a largest cluster.
+    """
+
+    indices: Tensor
+    labels: Tensor
+    clusters: Tensor
+    num_splits: int
+
+
+def plan_relabelling(
+    features: Tensor,
+    labels: Tensor,
+    counts: Tensor,
+    centroids: Tensor,
+    *,
+    threshold: int,
+    rng: np.random.Generator,
+    repeat: bool = True,
+    moved_half: MovedHalf = "random",
+    metric: Assignment = "l2",
+) -> Relabelling:
+    """Decide, without changing anything, how every cluster becomes normal.
+
+    All small clusters of a round are served by two passes over the labels, however many they are.
+
+    Args:
+        features: (N, D) samples memory.
+        labels: (N,) int64.
+        counts: (C,) int64, cluster sizes.
+        centroids: (C, D).
+        threshold: clusters of at most this size are small (20 in the paper); 0 repairs empty ones.
+        rng: draws the 2-means' starts and the half that moves.
+        repeat: until every cluster is normal, as the paper; False is one round, as the authors'
+            code.
+        moved_half: ``"random"`` as the paper; ``"first"``, always the first half, as the authors'
+            code.
+        metric: of the nearest normal centroid.
+
+    Returns:
+        The relabelling. With ``repeat`` every cluster is larger than ``threshold`` afterwards.
+
+    Raises:
+        ValueError: if N < C (threshold + 1), so that not all clusters can be normal.
+    """
+    num_samples, num_clusters = len(labels), len(counts)
+    if num_samples < num_clusters * (threshold + 1):
+        raise ValueError(
+            f"{num_samples} samples cannot fill {num_clusters} clusters with more than "
+            f"{threshold} samples each; use at most {num_samples // (threshold + 1)} clusters "
+            "(algorithm.num_clusters) or a lower threshold (algorithm.small_clusters.threshold)"
+        )
+    after = labels.clone()
+    sizes = counts.cpu().numpy().copy()
+    changed: set[int] = set()
+    num_splits = 0
+    for _ in range(MAX_ROUNDS if repeat else 1):
+        small = np.flatnonzero(sizes <= threshold)
+        if len(small) == 0:
+            break
+        _disperse(features, after, sizes, centroids, small, metric)
+        if repeat and sizes.max() < 2 * (threshold + 1):
+            break  # no half of any cluster would be normal
+        changed.update(_split_largest(features, after, sizes, small, rng, moved_half))
+        num_splits += len(small)
+    if repeat:
+        changed.update(_top_up(features, after, sizes, threshold))
+    moved = (after != labels).nonzero().flatten()
+    clusters = torch.tensor(sorted(changed), dtype=torch.int64)
+    return Relabelling(moved.cpu(), after[moved].cpu(), clusters, num_splits)
+
+
+def _disperse(
+    features: Tensor,
+    labels: Tensor,
+    sizes: np.ndarray,
+    centroids: Tensor,
+    small: np.ndarray,
+    metric: Assignment,
+) -> None:
+    """Move the members of all small clusters to their nearest normal centroids, in place."""
+    is_small = torch.zeros(len(sizes), dtype=torch.bool, device=labels.device)
+    is_small[torch.from_numpy(small).to(labels.device)] = True
+    members = is_small[labels].nonzero().flatten()
+    if len(members) > 0:
+        normal = (~is_small).nonzero().flatten()
+        labels[members] = normal[assign(features[members], centroids[normal], metric)]
+        sizes += np.bincount(labels[members].cpu().numpy(), minlength=len(sizes))
+    sizes[small] = 0
+
+
+def _split_largest(
+    features: Tensor,
+    labels: Tensor,
+    sizes: np.ndarray,
+    slots: np.ndarray,
+    rng: np.random.Generator,
+    moved_half: MovedHalf,
+) -> set[int]:
+    """Give each empty slot, in ascending order, a half of what is the largest cluster by then."""
+    # Only the len(slots) largest clusters, and their halves, can ever be the largest: their
+    # members are gathered in one pass. Ties go to the lower number.
+    donors = np.lexsort((np.arange(len(sizes)), -sizes))[: len(slots)]
+    donors = donors[sizes[donors] > 1]
+    members = _members_of(labels, donors, len(sizes))
+    heap = [(-int(sizes[donor]), int(donor)) for donor in donors]
+    heapq.heapify(heap)
+    changed: set[int] = set()
+    for slot in map(int, slots):
+        _, donor = heapq.heappop(heap)
+        second = two_means(features[members[donor]].cpu(), rng).to(labels.device)
+        if moved_half == "first" or (moved_half == "random" and rng.integers(2) == 0):
+            second = ~second
+        members[slot], members[donor] = members[donor][second], members[donor][~second]
+        labels[members[slot]] = slot
+        for cluster in (slot, donor):
+            sizes[cluster] = len(members[cluster])
+            heapq.heappush(heap, (-int(sizes[cluster]), cluster))
+            changed.add(cluster)
+    return changed
+
+
+def _members_of(labels: Tensor, clusters: np.ndarray, num_clusters: int) -> dict[int, Tensor]:
+    """Indices of the members of some clusters, each in ascending order, by one pass."""
+    wanted = torch.zeros(num_clusters, dtype=torch.bool, device=labels.device)
+    wanted[torch.from_numpy(clusters).to(labels.device)] = True
+    members = wanted[labels].nonzero().flatten()
+    order = labels[members].argsort(stable=True)
+    members = members[order]
+    names, lengths = labels[members].unique_consecutive(return_counts=True)
+    return dict(zip(names.tolist(), members.split(lengths.tolist()), strict=True))
+
+
+def two_means(features: Tensor, rng: np.random.Generator) -> Tensor:
+    """Split samples in two by 2-means, started as k-means++ does.
+
+    Args:
+        features: (n, D) on the CPU, n >= 2.
+        rng: two uniform draws are taken, whatever the data.
+
+    Returns:
+        (n,) bool, True for the second half. Neither half is empty: samples that coincide are cut
+        in the middle of their order.
+    """
+    draws = rng.random(2)
+    first = features[int(draws[0] * len(features))]
+    odds = (features - first).square().sum(dim=1).cumsum(dim=0)
+    chosen = int(torch.searchsorted(odds, draws[1] * odds[-1], right=True))
+    centers = torch.stack([first, features[min(chosen, len(features) - 1)]])
+    second = torch.zeros(len(features), dtype=torch.bool)
+    for _ in range(TWO_MEANS_ITERATIONS):
+        before, second = second, assign(features, centers).bool()
+        size = int(second.sum())
+        if size in (0, len(features)) or torch.equal(before, second):
+            break
+        centers = torch.stack([features[~second].mean(dim=0), features[second].mean(dim=0)])
+    if int(second.sum()) in (0, len(features)):
+        second = torch.arange(len(features)) >= len(features) // 2
+    return second
+
+
+def _top_up(features: Tensor, labels: Tensor, sizes: np.ndarray, threshold: int) -> set[int]:
+    """Fill what is still small from the largest clusters, each giving its outermost members."""
+    changed: set[int] = set()
+    for slot in map(int, np.flatnonzero(sizes <= threshold)):
+        while (lacking := threshold + 1 - int(sizes[slot])) > 0:
+            donor = int(sizes.argmax())
+            given = min(lacking, int(sizes[donor]) - (threshold + 1))
+            members = (labels == donor).nonzero().flatten()
+            points = features[members]
+            distances = (points - points.mean(dim=0)).square().sum(dim=1)
+            labels[members[distances.argsort(descending=True, stable=True)[:given]]] = slot
+            sizes[donor] -= given
+            sizes[slot] += given
+            changed.update((slot, donor))
+    return changed

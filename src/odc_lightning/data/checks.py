@@ -1,0 +1,65 @@
+"""Refuse, before anything is trained, what could only fail later."""
+
+from __future__ import annotations
+
+_IMAGES_PER_CLUSTER = 128  # the paper's ratio: ImageNet's 1.28 million images in 10,000 clusters
+
+
+def check_num_clusters(num_samples: int, num_clusters: int, small_cluster_threshold: int) -> None:
+    """Whether N images can fill C clusters that are all larger than the threshold.
+
+    Raises:
+        ValueError: if C < 2, N < C or N < C * (threshold + 1), with a number that would do.
+    """
+    smallest = small_cluster_threshold + 1  # a cluster that is not larger than the threshold is small
+    if num_clusters >= 2 and num_samples >= num_clusters * max(1, smallest):
+        return
+    most = num_samples // max(1, smallest)
+    problem = (
+        f"num_clusters={num_clusters} with {num_samples} images and "
+        f"small_cluster_threshold={small_cluster_threshold}: expected at least 2 clusters "
+        f"with more than {small_cluster_threshold} images each"
+    )
+    if most < 2:
+        raise ValueError(f"{problem}. Add images or lower small_cluster_threshold.")
+    suggested = min(most, max(2, num_samples // _IMAGES_PER_CLUSTER))
+    raise ValueError(
+        f"{problem}, so at most {most}. Try num_clusters={suggested} (the paper has about "
+        f"{_IMAGES_PER_CLUSTER} images a cluster) or ten times the number of classes you expect."
+    )
+
+
+def check_batches(num_samples: int, batch_size: int, world_size: int, drop_last: bool) -> None:
+    """Whether N images make at least one batch, and every rank's share suits batch normalisation.
+
+    Raises:
+        ValueError: if the global batch does not divide by the number of ranks, if no batch comes
+            out, or if some batch leaves one sample to a rank.
+    """
+    if batch_size < 1 or batch_size % world_size != 0:
+        raise ValueError(
+            f"data.batch_size={batch_size} is the batch over all ranks; "
+            f"expected a positive multiple of the {world_size} ranks"
+        )
+    per_rank = batch_size // world_size
+    if drop_last and num_samples < batch_size:
+        raise ValueError(
+            f"{num_samples} images make no batch of data.batch_size={batch_size}, since "
+            f"data.drop_last=true drops the incomplete one. {_advice(num_samples, world_size)}"
+        )
+    share = -(-num_samples // world_size)  # rounded up, as `EpochSampler` pads
+    if per_rank == 1 or (not drop_last and share % per_rank == 1):
+        which = "every batch" if per_rank == 1 else "the last batch"
+        raise ValueError(
+            f"{num_samples} images in batches of data.batch_size={batch_size} on {world_size} "
+            f"ranks: {which} leaves one image to a rank, and batch normalisation cannot train on "
+            "one. Set data.drop_last=true and at least two images a rank to data.batch_size."
+        )
+
+
+def _advice(num_samples: int, world_size: int) -> str:
+    """Suggest the largest power of two a rank that still fills a batch."""
+    share = num_samples // world_size
+    if share < 2:
+        return "Add images."
+    return f"Try data.batch_size={world_size * 2 ** (share.bit_length() - 1)}, or add images."

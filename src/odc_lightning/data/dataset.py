@@ -1,0 +1,70 @@
+"""A data set whose augmentation depends on the seed, the epoch and the index, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypedDict
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from odc_lightning.data.sources import ImageSource
+
+Transform = Callable[[Image.Image], Tensor]
+Key = int | tuple[int, int]  # an index, or (epoch, index)
+
+
+class Sample(TypedDict):
+    """What the data set yields; never a label."""
+
+    image: Tensor
+    index: int
+
+
+def sample_seed(seed: int, epoch: int, index: int) -> int:
+    """A 64-bit seed in which every bit depends on all three numbers.
+
+    Neighbouring seeds, as `seed + epoch + index` would give, repeat from epoch to epoch. torch's
+    CPU generator reads the lower 32 bits, so two draws in four billion may coincide.
+    """
+    mixed = np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)
+    return int(mixed[0])
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run the body with torch's CPU generator seeded, and put the generator back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would reach for the GPUs
+        yield
+
+
+class IndexedDataset(Dataset[Sample]):
+    """The images of `source` after `transform`, each with its index.
+
+    The key is `(epoch, index)`, as `EpochSampler` gives it, or just an index, which means epoch 0.
+    So workers that live on from epoch to epoch need no message, and neither the number of workers
+    or ranks nor a restart changes a sample. `transform` may draw from torch's generator only, as
+    torchvision's v2 transforms do.
+
+    Args:
+        transform: from a PIL image to a float32 tensor (3, H, W).
+    """
+
+    def __init__(self, source: ImageSource, transform: Transform, seed: int = 0) -> None:
+        self.source = source
+        self.transform = transform
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, key: Key) -> Sample:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        image = self.source.load(index)
+        with seeded(sample_seed(self.seed, epoch, index)):
+            return {"image": self.transform(image), "index": index}

@@ -1,0 +1,126 @@
+"""Your own images: a folder of any shape, a list of files, or ImageNet."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import NoReturn
+
+import numpy as np
+
+from odc_lightning.data.images import image_extensions
+from odc_lightning.data.sources import FileSource, IntArray
+
+_WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
+
+
+def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
+    """Every image at any depth below `root`, sorted by path; no labels are needed.
+
+    Hidden files and folders are passed over. Links to folders are followed, and each folder is
+    read once, so that links in a circle end.
+
+    Args:
+        labels_from_folder: take the folder that an image lies in as its class, for scoring.
+
+    Raises:
+        ValueError: if `root` is no folder or holds no images, or if classes are asked for and
+            images lie in `root` itself.
+    """
+    folder = _existing_folder(root)
+    extensions = image_extensions()
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in _walk(folder)
+        if path.suffix.lower() in extensions
+    )
+    if not names:
+        raise ValueError(f"no images below data.root={folder}; is it the right folder?")
+    if not labels_from_folder:
+        return FileSource(folder, names)
+    parents = [PurePath(name).parent.as_posix() for name in names]
+    if "." in parents:
+        raise ValueError(
+            f"labels_from_folder=true, but {parents.count('.')} images lie directly in {folder}, "
+            f"for example {names[parents.index('.')]}; expected each one in the folder of its class"
+        )
+    return FileSource(folder, names, *_encode_labels(parents))
+
+
+def imagenet(root: str) -> FileSource:
+    """ImageNet's `train` or `val` folder, with one sub-folder a class (`n01440764`, ...)."""
+    folder = _existing_folder(root)
+    if not any(_WNID.fullmatch(entry.name) for entry in folder.iterdir()):
+        raise ValueError(
+            f"data.root={folder} has no class folders such as n01440764; expected the train folder "
+            "of ImageNet. For other images use data=image_folder."
+        )
+    return image_folder(root, labels_from_folder=True)
+
+
+def file_list(path: str, root: str | None = None) -> FileSource:
+    """The images that a text file names, in its order.
+
+    The file is either plain text, one path a line, or CSV whose first line is `path` or
+    `path,label`. Labels may be numbers or words; an empty one or -1 means unknown. Relative paths
+    start at `root`, without which they start at the folder of the list.
+
+    Raises:
+        ValueError: if the list is missing or empty, or a line has the wrong number of fields.
+    """
+    listing = Path(path).expanduser()
+    if not listing.is_file():
+        raise ValueError(f"file list {listing} does not exist")
+    lines = [line for line in listing.read_text("utf-8-sig").splitlines() if line.strip()]
+    header = [field.strip() for field in lines[0].split(",")] if lines else []
+    is_csv = header in (["path"], ["path", "label"])
+    if listing.suffix.lower() == ".csv" and not is_csv:
+        raise ValueError(f"{listing} does not begin with the line `path` or `path,label`")
+    rows = list(csv.reader(lines[1:])) if is_csv else [[line] for line in lines]
+    if not rows:
+        raise ValueError(f"file list {listing} names no images")
+    num_fields = len(header) if is_csv else 1
+    for row in rows:
+        if len(row) != num_fields:
+            raise ValueError(f"{listing}: {row} has {len(row)} fields; expected {num_fields}")
+    folder = _existing_folder(root) if root is not None else listing.parent
+    names = [row[0].strip() for row in rows]
+    if num_fields == 1:
+        return FileSource(folder, names)
+    return FileSource(folder, names, *_encode_labels([row[1].strip() for row in rows]))
+
+
+def _existing_folder(root: str) -> Path:
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"data.root={folder} is not a folder")
+    return folder
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Files below `root` that are not hidden; a folder reached by two ways is read once."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise error  # os.walk would pass over an unreadable folder in silence
+
+    seen: set[tuple[int, int]] = set()
+    for folder, subfolders, files in os.walk(root, onerror=fail, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield from (Path(folder, name) for name in files if not name.startswith("."))
+
+
+def _encode_labels(values: Sequence[str]) -> tuple[IntArray, list[str]]:
+    """Number the classes in the order of their names (of their values if all are numbers)."""
+    known = {value for value in values if value not in ("", "-1")}
+    all_numbers = all(value.isdecimal() for value in known)
+    class_names = sorted(known, key=int) if all_numbers else sorted(known)
+    number = {name: i for i, name in enumerate(class_names)}
+    return np.array([number.get(value, -1) for value in values], dtype=np.int64), class_names

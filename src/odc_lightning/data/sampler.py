@@ -1,0 +1,94 @@
+"""The order of training, as a function of the seed and the epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from odc_lightning.data.sources import IntArray
+
+
+def epoch_order(
+    num_samples: int, seed: int, epoch: int, shuffle: bool = True, replacement: bool = False
+) -> IntArray:
+    """The (N,) indices of one epoch over all ranks; `replacement` draws each one anew."""
+    rng = np.random.default_rng((seed, epoch))
+    if replacement:
+        return rng.integers(num_samples, size=num_samples)
+    return rng.permutation(num_samples) if shuffle else np.arange(num_samples)
+
+
+def rank_share(order: IntArray, rank: int, world_size: int, drop_last: bool) -> IntArray:
+    """Every `world_size`-th entry, the same number for each rank.
+
+    The g-th batches of all ranks together are the g-th batch of a single process. What does not
+    divide evenly is dropped with `drop_last` (so that the number of complete batches does not
+    depend on the number of ranks either), else filled up from the beginning of `order`.
+    """
+    rounded = len(order) if drop_last else len(order) + world_size - 1
+    return np.resize(order, rounded // world_size * world_size)[rank::world_size]
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Yields `(epoch, index)`, which is all that `IndexedDataset` needs to know.
+
+    Lightning calls `set_epoch` before each epoch, after a restart too.
+
+    Args:
+        num_samples: N.
+        rank, world_size: this process takes one in `world_size` samples.
+        shuffle: without it, indices in order.
+        replacement: draw N indices with replacement, as the authors' code does.
+        drop_last: see `rank_share`; set it as on the data loader.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: bool = True,
+        replacement: bool = False,
+        drop_last: bool = False,
+    ) -> None:
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank={rank} of world_size={world_size}; expected 0 <= rank < size")
+        self.num_samples = num_samples
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.shuffle = shuffle
+        self.replacement = replacement
+        self.drop_last = drop_last
+        self.epoch = 0
+        self._start = (0, 0)  # an epoch, and how many of its keys were used before a restart
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def start_at(self, epoch: int, num_used: int) -> None:
+        """In this `epoch` alone, leave out the first `num_used` keys: a restart has used them."""
+        self._start = (epoch, num_used)
+
+    @property
+    def first(self) -> int:
+        """The position in this rank's keys at which the current epoch starts."""
+        epoch, num_used = self._start
+        return num_used if epoch == self.epoch else 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = epoch_order(
+            self.num_samples, self.seed, self.epoch, self.shuffle, self.replacement
+        )
+        share = rank_share(order, self.rank, self.world_size, self.drop_last)
+        epoch = self.epoch  # for `set_epoch` may come while workers still fetch
+        for index in share[self.first :].tolist():
+            yield epoch, index
+
+    def __len__(self) -> int:
+        """Keys of this rank in a whole epoch."""
+        extra = 0 if self.drop_last else self.world_size - 1
+        return (self.num_samples + extra) // self.world_size

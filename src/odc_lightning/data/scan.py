@@ -1,0 +1,82 @@
+"""Find every truncated or unreadable image before training, not hours into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, UnidentifiedImageError
+
+from odc_lightning.data.images import read_rgb
+
+ScanMode = Literal["quick", "full", "none"]
+Problem = tuple[Path, str]  # a file and what is wrong with it
+
+# The last bytes of a complete file. MPO is the JPEG of cameras that store several pictures.
+_END = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b";"}
+_PADDING = b"\x00\xff\r\n\t "  # what some programs write behind the end
+_TAIL = 4096
+_FILES_PER_TASK = 256
+
+
+def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem]:
+    """Every file that is missing, empty, truncated or not an image, in the order given.
+
+    Args:
+        paths: image files.
+        mode: `quick` reads the header and the end of JPEG, PNG, GIF and WebP files and decodes
+            only the others; `full` decodes every file; `none` finds nothing.
+    """
+    if mode not in ("quick", "full", "none"):
+        raise ValueError(f"scan={mode!r}; expected quick, full or none")
+    if mode == "none":
+        return []
+
+    def scan_part(start: int) -> list[Problem]:
+        part = paths[start : start + _FILES_PER_TASK]
+        return [(path, fault) for path in part if (fault := find_fault(path, mode)) is not None]
+
+    # Threads do, for reading and decoding release the interpreter lock.
+    with ThreadPoolExecutor(max_workers=4 * (os.cpu_count() or 1)) as pool:
+        parts = pool.map(scan_part, range(0, len(paths), _FILES_PER_TASK))
+        return [problem for part in parts for problem in part]
+
+
+def find_fault(path: Path, mode: Literal["quick", "full"] = "quick") -> str | None:
+    """What is wrong with one file, or None."""
+    try:
+        if path.stat().st_size == 0:
+            return "empty file (0 bytes)"
+        with Image.open(path) as image:
+            kind = image.format
+        has_end = _has_end(path, kind)
+        if mode == "full" or not has_end:
+            read_rgb(path)
+    except UnidentifiedImageError:
+        return "not an image that Pillow can read"
+    except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
+        return str(error) or type(error).__name__
+    # Other decoders refuse a file without its end; these two do not notice.
+    if not has_end and kind in ("PNG", "GIF"):
+        return "truncated: the end of the file is missing"
+    return None
+
+
+def _has_end(path: Path, kind: str | None) -> bool:
+    """Whether the end mark of its format closes the file; False where there is none to look for.
+
+    False alone does not prove a fault: phones append videos to a JPEG, for example.
+    """
+    if kind == "WEBP":
+        with path.open("rb") as file:
+            payload = int.from_bytes(file.read(8)[4:], "little")
+        return path.stat().st_size >= payload + 8  # the header states the size
+    if kind not in _END:
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        tail = file.read()
+    return tail.rstrip(_PADDING).endswith(_END[kind])

@@ -1,0 +1,143 @@
+"""Where images come from: arrays in memory, files on disk, or a part of another source."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from odc_lightning.data.images import read_rgb
+
+IntArray = NDArray[np.int64]
+
+
+class ImageSource(ABC):
+    """N images in a fixed order; a pseudo-label is stored at the index of its image.
+
+    Attributes:
+        labels: true classes (N,), -1 where unknown, or None. Training never sees them: they are
+            for scoring.
+        class_names: the name of each class, or None.
+    """
+
+    labels: IntArray | None = None
+    class_names: list[str] | None = None
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def load(self, index: int) -> Image.Image:
+        """The image at `index`, always 8-bit RGB and upright."""
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """What to call the image: a path below the root, or for example `digits/123`."""
+
+    def path(self, index: int) -> Path | None:
+        """The file of the image, or None if it lives in memory."""
+        return None
+
+
+class ArraySource(ImageSource):
+    """Images in memory: gray (N, H, W) or colour (N, H, W, 3), uint8.
+
+    Args:
+        prefix: image i is called `prefix/i`.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        prefix: str,
+        labels: IntArray | None = None,
+        class_names: list[str] | None = None,
+    ) -> None:
+        gray_or_rgb = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)
+        if images.dtype != np.uint8 or not gray_or_rgb:
+            raise ValueError(
+                f"images are {images.dtype} of shape {images.shape}; "
+                "expected uint8 of shape (N, H, W) or (N, H, W, 3)"
+            )
+        self.images = images
+        self.prefix = prefix
+        self.labels = _checked_labels(labels, len(images))
+        self.class_names = class_names
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def load(self, index: int) -> Image.Image:
+        return Image.fromarray(self.images[index]).convert("RGB")
+
+    def name(self, index: int) -> str:
+        return f"{self.prefix}/{index}"
+
+
+class FileSource(ImageSource):
+    """Image files below `root`. An absolute name stands for itself."""
+
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str],
+        labels: IntArray | None = None,
+        class_names: list[str] | None = None,
+    ) -> None:
+        self.root = root
+        self.names = names
+        self.labels = _checked_labels(labels, len(names))
+        self.class_names = class_names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, index: int) -> Image.Image:
+        path = self.path(index)
+        try:
+            return read_rgb(path)
+        except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
+            raise ValueError(
+                f"cannot decode {path}: {error}. Set data.scan=full to find every such file "
+                "before training, and data.on_error=skip to train without them."
+            ) from error
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def path(self, index: int) -> Path:
+        return self.root / self.names[index]
+
+
+class SubsetSource(ImageSource):
+    """The images of `source` at `indices`, in that order; classes keep their numbers."""
+
+    def __init__(self, source: ImageSource, indices: IntArray) -> None:
+        self.source = source
+        self.indices = indices
+        self.labels = None if source.labels is None else source.labels[indices]
+        self.class_names = source.class_names
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def load(self, index: int) -> Image.Image:
+        return self.source.load(int(self.indices[index]))
+
+    def name(self, index: int) -> str:
+        return self.source.name(int(self.indices[index]))
+
+    def path(self, index: int) -> Path | None:
+        return self.source.path(int(self.indices[index]))
+
+
+def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None:
+    if labels is None:
+        return None
+    if labels.shape != (num_images,):
+        raise ValueError(f"labels have shape {labels.shape}; expected ({num_images},)")
+    return labels.astype(np.int64)

@@ -1,0 +1,89 @@
+"""A handful of collectives, no-ops in a single process. Only callbacks import this."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def world() -> tuple[int, int]:
+    """This process's rank, and the number of ranks; (0, 1) alone."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def shard(num_rows: int, rank: int, world_size: int) -> slice:
+    """The contiguous rows of one rank: all rows are covered, sizes differ by at most one."""
+    return slice(num_rows * rank // world_size, num_rows * (rank + 1) // world_size)
+
+
+def sum_over_ranks(value: Tensor) -> Tensor:
+    """The sum over all ranks of a tensor of one shape."""
+    if world()[1] == 1:
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+    """Concatenate (index, feature, label) of all ranks' samples, in the order of the ranks.
+
+    One collective carries all three, as 32-bit words; one of a single number each goes before it,
+    since ranks may hold batches of different sizes.
+
+    Args:
+        indices: (b,) int64.
+        features: (b, D) fp32.
+        labels: (b,) int64.
+
+    Returns:
+        The same three, (B,), (B, D) and (B,), equal on every rank.
+    """
+    _, ranks = world()
+    if ranks == 1:
+        return indices, features, labels
+    sizes = [torch.zeros(1, dtype=torch.int64, device=indices.device) for _ in range(ranks)]
+    dist.all_gather(sizes, torch.tensor([len(indices)], device=indices.device))
+    lengths = [int(size) for size in sizes]
+    numbers = torch.stack([indices, labels], dim=1)
+    words = torch.cat([numbers.view(torch.int32), features.view(torch.int32)], dim=1)
+    padded = words.new_zeros(max(lengths), words.shape[1])
+    padded[: len(words)] = words
+    gathered = [torch.empty_like(padded) for _ in range(ranks)]
+    dist.all_gather(gathered, padded)
+    words = torch.cat([rows[:length] for rows, length in zip(gathered, lengths, strict=True)])
+    numbers = words[:, :4].contiguous().view(torch.int64)
+    return numbers[:, 0], words[:, 4:].contiguous().view(torch.float32), numbers[:, 1]
+
+
+def share_rows(rows: Tensor) -> None:
+    """Fill a tensor (N, ...) of which each rank has filled its own `shard`, in place."""
+    _, ranks = world()
+    for rank in range(ranks if ranks > 1 else 0):
+        dist.broadcast(rows[shard(len(rows), rank, ranks)], src=rank)
+
+
+def from_rank_zero(decide: Callable[[], T]) -> T:
+    """What ``decide`` returns on rank 0, on every rank; the others do not call it.
+
+    For decisions that rounding may turn: every rank applies the one of rank 0.
+    """
+    rank, ranks = world()
+    if ranks == 1:
+        return decide()
+    decision = [decide() if rank == 0 else None]
+    dist.broadcast_object_list(decision, src=0)
+    return decision[0]  # type: ignore[return-value]
+
+
+def broadcast(tensor: Tensor) -> Tensor:
+    """Rank 0's tensor, in place on every other rank."""
+    if world()[1] > 1:
+        dist.broadcast(tensor, src=0)
+    return tensor

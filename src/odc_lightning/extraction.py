@@ -1,0 +1,71 @@
+"""Features of a whole data set, each image once, with the network in eval mode."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import pytorch_lightning as pl
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+
+from odc_lightning.distributed import shard, share_rows, world
+
+Split = Literal["train", "val"]
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; afterwards every sub-module is in the mode it was in."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def extract_features(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    embed: Callable[[Tensor], Tensor],
+    split: Split,
+    out: Tensor,
+    description: str,
+) -> Tensor:
+    """Fill ``out`` with the features of one split, in the order of the sample indices.
+
+    Each rank extracts its own contiguous shard; afterwards all ranks hold all rows.
+
+    Args:
+        trainer: with a datamodule that has ``extraction_dataloader``.
+        module: set to eval mode meanwhile.
+        embed: images (B, 3, H, W) to features (B, D).
+        split: ``"train"`` or ``"val"``.
+        out: (N, D) fp32, on the module's device; there is never a second copy.
+        description: of the progress bar.
+
+    Returns:
+        ``out``.
+    """
+    rank, ranks = world()
+    loader = trainer.datamodule.extraction_dataloader(split, rank, ranks)  # type: ignore[attr-defined]
+    written = shard(len(out), rank, ranks).start
+    batches = track(
+        loader,
+        description=description,
+        disable=rank > 0 or trainer.progress_bar_callback is None,
+        transient=True,
+    )
+    with evaluating(module), trainer.precision_plugin.forward_context():
+        for batch in batches:
+            features = embed(trainer.strategy.batch_to_device(batch)["image"])
+            out[written : written + len(features)] = features.float()
+            written += len(features)
+    expected = shard(len(out), rank, ranks).stop
+    if written != expected:
+        raise ValueError(f"the dataloader of {split!r} ended at row {written}, not {expected}")
+    share_rows(out)
+    return out

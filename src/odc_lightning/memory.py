@@ -1,0 +1,268 @@
+"""The samples memory and the centroids memory (Sec. 3.1), in one object that knows no framework.
+
+Running sums and counts make a step O(B D) beyond the product with the centroids: nothing in
+`propose` and `write` grows with the number of samples.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from odc_lightning.clustering import Assignment, assign, squared_distances
+
+Clusters = Literal["involved", "all"]
+
+STATE = ("features", "labels", "sums", "counts", "centroids", "involved")
+
+
+class Recomputation(NamedTuple):
+    """How far the memory was from an exact recomputation.
+
+    Attributes:
+        centroid_drift: mean L2 distance of a centroid to the exact mean of its cluster's members:
+            how stale the centroids are.
+        running_sum_error: largest absolute difference, in any coordinate, of the running means to
+            the exact ones: rounding alone.
+    """
+
+    centroid_drift: float
+    running_sum_error: float
+
+
+class ClusterMemory:
+    """Features and labels of all samples, and the centroids of all clusters.
+
+    Attributes:
+        features: (N, D) fp32, the samples memory ``F_m`` of Eq. 2.
+        labels: (N,) int64, the pseudo-labels; -1 before `initialize`.
+        sums: (C, D) fp64, the sum of each cluster's features.
+        counts: (C,) int64, each cluster's size.
+        centroids: (C, D) fp32, the centroids memory; as of the last refresh.
+        involved: (C,) bool, clusters that a member joined or left since the last refresh.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        num_clusters: int,
+        dim: int,
+        *,
+        momentum: float = 0.5,
+        renormalize: bool = False,
+        assignment: Assignment = "l2",
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Allocate an empty memory.
+
+        Args:
+            num_samples: N.
+            num_clusters: C.
+            dim: D.
+            momentum: m of Eq. 2, in (0, 1]; 1 keeps the newest feature alone.
+            renormalize: bring the features back to unit length after Eq. 2, as the authors' code.
+            assignment: ``"l2"`` is Eq. 3, ``"dot"`` the authors' code.
+            device: where all tensors are.
+
+        Raises:
+            ValueError: if m is not in (0, 1], C < 2 or N < C.
+        """
+        if not 0 < momentum <= 1:
+            raise ValueError(
+                f"the feature momentum m must be in (0, 1], got {momentum}; the paper's is 0.5"
+            )
+        if assignment not in ("l2", "dot"):
+            raise ValueError(f"assignment must be 'l2' or 'dot', got {assignment!r}")
+        if not 2 <= num_clusters <= num_samples:
+            raise ValueError(
+                f"expected 2 <= clusters <= samples, got {num_clusters} clusters for "
+                f"{num_samples} samples; set algorithm.num_clusters accordingly"
+            )
+        self.momentum = momentum
+        self.renormalize = renormalize
+        self.assignment = assignment
+        self.features = torch.zeros(num_samples, dim, device=device)
+        self.labels = torch.full((num_samples,), -1, device=device)
+        # fp64: after a million additions and subtractions the sums are still right to fp32.
+        # Apple's GPUs have none; there the exact recomputation of each epoch has to do.
+        exact = torch.float32 if torch.device(device).type == "mps" else torch.float64
+        self.sums = torch.zeros(num_clusters, dim, dtype=exact, device=device)
+        self.counts = torch.zeros(num_clusters, dtype=torch.int64, device=device)
+        self.centroids = torch.zeros(num_clusters, dim, device=device)
+        self.involved = torch.zeros(num_clusters, dtype=torch.bool, device=device)
+
+    @property
+    def num_samples(self) -> int:
+        """N."""
+        return len(self.labels)
+
+    @property
+    def num_clusters(self) -> int:
+        """C."""
+        return len(self.counts)
+
+    def initialize(self, labels: Tensor) -> None:
+        """Start from a global clustering of the features that are in the memory.
+
+        Args:
+            labels: (N,) int64, every cluster with at least one member.
+
+        Raises:
+            ValueError: if a label is out of range or a cluster is empty.
+        """
+        if not bool(((labels >= 0) & (labels < self.num_clusters)).all()):
+            raise ValueError(
+                f"labels must be in 0 .. {self.num_clusters - 1}, got "
+                f"{int(labels.min())} .. {int(labels.max())}"
+            )
+        counts = torch.bincount(labels, minlength=self.num_clusters)
+        if bool((counts == 0).any()):
+            raise ValueError(
+                f"{int((counts == 0).sum())} of {self.num_clusters} clusters are empty; repair "
+                "them first (plan_relabelling with threshold 0)"
+            )
+        self.labels.copy_(labels)
+        self._recompute_sums()
+        self.centroids.copy_(self.refreshed_centroids("all"))
+        self.involved.zero_()
+
+    def propose(self, indices: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 2 and Eq. 3 for some samples, without writing anything.
+
+        Args:
+            indices: (B,) int64.
+            features: (B, D), the network's own, of any length and precision.
+
+        Returns:
+            (B, D) fp32 new features and (B,) int64 new labels, for `write`.
+        """
+        new = normalize(features.float(), dim=1)
+        updated = torch.lerp(self.features[indices], new, self.momentum)
+        if self.renormalize:
+            updated = normalize(updated, dim=1)
+        return updated, assign(updated, self.centroids, self.assignment)
+
+    def write(self, indices: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Put new features and labels of some samples into the memory.
+
+        A sample that occurs twice is written once, as it occurs last.
+
+        Args:
+            indices: (B,) int64.
+            features: (B, D) fp32.
+            labels: (B,) int64.
+
+        Returns:
+            0-dim fp32: the label-switch ratio, the share of these samples whose label changed
+            (Fig. 5).
+        """
+        last = _last_occurrences(indices)
+        indices, features, labels = indices[last], features[last], labels[last]
+        old_features, old_labels = self.features[indices], self.labels[indices]
+        self.sums.index_add_(0, old_labels, old_features.to(self.sums.dtype), alpha=-1)
+        self.sums.index_add_(0, labels, features.to(self.sums.dtype))
+        self.features[indices] = features
+        switched = self._move(indices, old_labels, labels)
+        return switched.float().mean()
+
+    def relabel(self, indices: Tensor, labels: Tensor) -> None:
+        """Move samples to other clusters; their features stay.
+
+        Args:
+            indices: (M,) int64, each sample once.
+            labels: (M,) int64.
+        """
+        features, old_labels = self.features[indices].to(self.sums.dtype), self.labels[indices]
+        self.sums.index_add_(0, old_labels, features, alpha=-1)
+        self.sums.index_add_(0, labels, features)
+        self._move(indices, old_labels, labels)
+
+    def refreshed_centroids(self, clusters: Clusters | Tensor = "involved") -> Tensor:
+        """What the centroids memory (C, D) is after a refresh; `set_centroids` takes it over.
+
+        Args:
+            clusters: ``"involved"``, those with members that joined or left since the last refresh
+                (the paper, Sec. 3.1); ``"all"``, as the authors' code; or (S,) int64 their numbers.
+
+        Returns:
+            (C, D) fp32: the mean of all members for these clusters, the old centroid for the
+            others and for empty clusters.
+        """
+        if isinstance(clusters, Tensor):
+            chosen = torch.zeros_like(self.involved)
+            chosen[clusters] = True
+        else:
+            chosen = self.involved if clusters == "involved" else torch.ones_like(self.involved)
+        means = (self.sums / self.counts.clamp(min=1).unsqueeze(1)).float()
+        return torch.where((chosen & (self.counts > 0)).unsqueeze(1), means, self.centroids)
+
+    def set_centroids(self, centroids: Tensor) -> None:
+        """Replace the centroids (C, D). Clusters whose members changed before stay ``involved``."""
+        self.centroids.copy_(centroids)
+
+    def recompute(self) -> Recomputation:
+        """Recompute sums exactly, O(N D), and say how far off the running ones were."""
+        running = self.sums / self.counts.clamp(min=1).unsqueeze(1)
+        self._recompute_sums()
+        filled = self.counts > 0
+        exact = self.sums / self.counts.clamp(min=1).unsqueeze(1)
+        drift = (self.centroids - exact)[filled].norm(dim=1).mean()
+        error = (running - exact)[filled].abs().max()
+        return Recomputation(float(drift), float(error))
+
+    def distances(self) -> Tensor:
+        """L2 distance (N,) of each sample to the centroid of its cluster."""
+        return squared_distances(self.features, self.centroids, self.labels).sqrt()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors; nothing else is needed to continue."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take over the tensors of another memory of the same shape.
+
+        Raises:
+            ValueError: if a tensor is missing or has another shape; nothing is taken over then.
+        """
+        for name in STATE:
+            expected, given = tuple(getattr(self, name).shape), state.get(name)
+            if given is None or tuple(given.shape) != expected:
+                raise ValueError(
+                    f"the checkpoint's clustering does not fit: {name!r} is "
+                    f"{'missing' if given is None else tuple(given.shape)}, expected {expected} "
+                    "(samples, clusters or width differ); resume with the data set, "
+                    "algorithm.num_clusters and neck of that run"
+                )
+        for name in STATE:
+            getattr(self, name).copy_(state[name])
+
+    def _move(self, indices: Tensor, old: Tensor, new: Tensor) -> Tensor:
+        """Labels, counts and involvement of distinct samples; returns (B,) bool, who switched."""
+        switched = old != new
+        one = torch.ones_like(new)
+        self.counts.index_add_(0, old, one, alpha=-1)
+        self.counts.index_add_(0, new, one)
+        # index_fill_ with the clusters of switched samples alone would need a host sync on a GPU.
+        joined_or_left = torch.zeros_like(self.counts)
+        joined_or_left.index_add_(0, old, switched.long())
+        joined_or_left.index_add_(0, new, switched.long())
+        self.involved |= joined_or_left > 0
+        self.labels[indices] = new
+        return switched
+
+    def _recompute_sums(self) -> None:
+        self.counts.copy_(torch.bincount(self.labels, minlength=self.num_clusters))
+        self.sums.zero_()
+        # In blocks: the features are never held a second time, in fp64.
+        for names, rows in zip(self.labels.split(2**16), self.features.split(2**16), strict=True):
+            self.sums.index_add_(0, names, rows.to(self.sums.dtype))
+
+
+def _last_occurrences(indices: Tensor) -> Tensor:
+    """Positions (U,) of the last occurrence of each distinct value of ``indices`` (B,)."""
+    distinct, inverse = indices.unique(return_inverse=True)
+    positions = torch.arange(len(indices), device=indices.device)
+    return torch.zeros_like(distinct).scatter_reduce_(
+        0, inverse, positions, reduce="amax", include_self=False
+    )

@@ -1,0 +1,68 @@
+"""What every backbone offers, and how to look at its inner feature maps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module, ABC):
+    """A network without neck and head: images in, one feature vector an image out.
+
+    Attributes:
+        num_features: width of the feature vectors.
+        stages: stage name (``conv1``, ``conv2``, ...) -> dotted path of the sub-module whose
+            output is that stage's feature map. These maps are what the linear probes read.
+    """
+
+    num_features: int
+    stages: dict[str, str]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W) into features (B, num_features)."""
+
+
+def stage_features(backbone: Backbone, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return the feature maps of the named stages, all from one ordinary forward pass.
+
+    Gradients and train or eval mode are left as the caller has set them.
+
+    Args:
+        backbone: the network to look into.
+        images: (B, 3, H, W).
+        names: stages wanted, keys of ``backbone.stages``.
+
+    Returns:
+        Stage name -> feature map (B, channels, height, width), in the order of ``names``.
+
+    Raises:
+        ValueError: a name is no stage of this backbone, or a stage puts out no feature map.
+    """
+    unknown = [name for name in names if name not in backbone.stages]
+    if unknown:
+        raise ValueError(
+            f"{type(backbone).__name__} has no stage {', '.join(map(repr, unknown))}; "
+            f"choose from {', '.join(backbone.stages) or '(none)'}."
+        )
+    outputs: dict[str, Tensor] = {}
+    with ExitStack() as hooks:
+        for name in names:
+            stage = backbone.get_submodule(backbone.stages[name])
+            hooks.callback(stage.register_forward_hook(partial(_keep, outputs, name)).remove)
+        backbone(images)
+    for name in names:
+        if outputs[name].ndim != 4:
+            raise ValueError(
+                f"Stage {name!r} of {type(backbone).__name__} gives shape "
+                f"{tuple(outputs[name].shape)}, expected (B, channels, height, width); "
+                "feature maps need a convolutional backbone."
+            )
+    return {name: outputs[name] for name in names}
+
+
+def _keep(outputs: dict[str, Tensor], name: str, _module: nn.Module, _: Any, out: Tensor) -> None:
+    outputs[name] = out

@@ -1,0 +1,42 @@
+"""The neck: what brings the backbone's features down to the width that is clustered."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class NonLinearNeck(nn.Module):
+    """The paper's fc-bn-relu-dropout-fc-relu (Sec. 3.2, "Dimensionality Reduction").
+
+    Details that the paper leaves open are the authors' code's: a normalisation without weight and
+    bias whose running statistics move by 0.1 % a step, Kaiming-normal linear layers (fan in), and
+    the names ``fc0``, ``bn0``, ``fc1``. The neck is dropped for downstream tasks.
+
+    Args:
+        in_features: width of the backbone's features.
+        hidden_features: width between the two linear layers.
+        out_features: width D of the features that are clustered.
+        dropout: probability of dropping a hidden unit.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int = 512,
+        out_features: int = 256,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.fc0 = nn.Linear(in_features, hidden_features)
+        self.bn0 = nn.BatchNorm1d(hidden_features, momentum=0.001, affine=False)
+        self.dropout = nn.Dropout(dropout)
+        self.fc1 = nn.Linear(hidden_features, out_features)
+        for linear in (self.fc0, self.fc1):
+            nn.init.kaiming_normal_(linear.weight, mode="fan_in", nonlinearity="relu")
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn features (B, in_features) into non-negative features (B, out_features)."""
+        hidden = self.dropout(F.relu(self.bn0(self.fc0(features))))
+        return F.relu(self.fc1(hidden))

@@ -1,0 +1,47 @@
+"""Any image network of timm as a backbone; needs the optional extra ``timm``."""
+
+from typing import Any
+
+from torch import Tensor
+
+from odc_lightning.models.backbone import Backbone
+
+
+class TimmBackbone(Backbone):
+    """A timm network without its classifier.
+
+    Stages are what timm calls the network's feature levels, renamed ``conv1``, ``conv2``, ... in
+    their order; how many there are depends on the network.
+
+    Args:
+        name: timm's name of the network, such as ``convnext_tiny``.
+        pretrained: load timm's weights; most are trained with labels, so the result is then no
+            longer unsupervised.
+        **kwargs: passed on to ``timm.create_model``.
+
+    Raises:
+        ModuleNotFoundError: timm is not installed.
+    """
+
+    def __init__(self, name: str, pretrained: bool = False, **kwargs: Any) -> None:
+        super().__init__()
+        try:
+            import timm
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"Backbone {name!r} comes from timm, which is not installed; "
+                "run: pip install odc-lightning[timm]"
+            ) from error
+        self.network = timm.create_model(name, pretrained=pretrained, num_classes=0, **kwargs)
+        # Some networks (MobileNetV3, VGG) widen their features once more ahead of the classifier.
+        self.num_features = getattr(self.network, "head_hidden_size", self.network.num_features)
+        levels = getattr(self.network, "feature_info", [])
+        self.stages = {
+            f"conv{position}": f"network.{level['module']}"
+            for position, level in enumerate(levels, start=1)
+        }
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W) into pooled features (B, num_features)."""
+        features: Tensor = self.network(images)
+        return features

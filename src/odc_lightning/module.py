@@ -1,0 +1,88 @@
+"""The network: a plain classifier of pseudo-labels, which never sees where they come from."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from odc_lightning.models import Backbone
+
+
+class ODCModule(pl.LightningModule):
+    """Backbone, neck and head (Sec. 3.1, Fig. 2).
+
+    A training batch is ``{"image": (B, 3, H, W), "index": (B,)}``. Callbacks add ``"target"``
+    (B,) int64, the pseudo-labels, and may add ``"weight"`` (B,), the weight of each sample's loss,
+    of mean one over the batch of all ranks.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        neck: Callable[..., nn.Module],
+        head: Callable[..., nn.Module],
+        num_clusters: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+        head_optimizer: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            backbone: images to (B, ``backbone.num_features``).
+            neck: called with ``in_features``; gives a module with ``out_features`` (D).
+            head: called with ``in_features`` and ``num_clusters``.
+            num_clusters: C.
+            optimizer: called with parameter groups.
+            scheduler: called with the optimiser; stepped each epoch.
+            head_optimizer: settings of the head's parameter group that differ, such as
+                ``{"momentum": 0}``.
+        """
+        super().__init__()
+        self.backbone = backbone
+        self.neck = neck(in_features=backbone.num_features)
+        self.head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
+        self.num_clusters = num_clusters
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._head_optimizer = dict(head_optimizer or {})
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled features of the backbone (B, ``backbone.num_features``), for downstream use."""
+        return self.backbone(images)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Compact features (B, D) of backbone and neck, which are clustered."""
+        return self.neck(self.backbone(images))
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Eq. 1, cross-entropy with the pseudo-labels; the features go out for the memory."""
+        if "target" not in batch:
+            raise ValueError(
+                "the batch has no pseudo-labels under 'target': add the callback SamplesMemory "
+                "(config key algorithm.samples_memory)"
+            )
+        features = self.embed(batch["image"])
+        losses = cross_entropy(self.head(features), batch["target"], reduction="none")
+        if "weight" in batch:
+            losses = losses * batch["weight"]
+        loss = losses.mean()
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(losses))
+        return {"loss": loss, "features": features.detach()}
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """One optimiser; the head has its own parameter group."""
+        body = [*self.backbone.parameters(), *self.neck.parameters()]
+        groups = [
+            {"params": body},
+            {"params": list(self.head.parameters()), **self._head_optimizer},
+        ]
+        optimizer = self._optimizer(groups)
+        if self._scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}

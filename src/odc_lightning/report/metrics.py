@@ -1,0 +1,57 @@
+"""Reading ``metrics.csv``, as Lightning's CSVLogger writes it."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Series(NamedTuple):
+    """The K values of one metric, in the order in which they were logged.
+
+    Attributes:
+        steps: (K,) optimiser steps done by then.
+        epochs: (K,) epochs, from 0.
+        values: (K,) values; NaN where the run logged a NaN.
+    """
+
+    steps: np.ndarray
+    epochs: np.ndarray
+    values: np.ndarray
+
+
+def read_metrics(path: Path | str) -> dict[str, Series]:
+    """Read all metrics that have a value at all.
+
+    Args:
+        path: of ``metrics.csv``: one column a metric plus ``step`` and ``epoch``; a cell is empty
+            where a metric was not logged.
+
+    Raises:
+        ValueError: the file has no column ``step`` or ``epoch``.
+    """
+    rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        if columns and not {"step", "epoch"} <= set(columns):
+            raise ValueError(
+                f"{path} has the columns {list(columns)}, expected 'step' and 'epoch' among them; "
+                "give the metrics.csv of Lightning's CSVLogger"
+            )
+        names = [name for name in columns if name not in ("step", "epoch")]
+        for row in reader:
+            for name in names:
+                if row[name]:
+                    rows[name].append((float(row["step"]), float(row["epoch"]), float(row[name])))
+    return {name: Series(*np.array(values).T) for name, values in rows.items()}
+
+
+def epoch_means(series: Series) -> dict[int, float]:
+    """Mean of a metric over the values logged in each epoch, epochs in ascending order."""
+    return {
+        int(epoch): float(series.values[series.epochs == epoch].mean())
+        for epoch in np.unique(series.epochs)
+    }

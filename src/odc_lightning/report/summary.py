@@ -1,0 +1,75 @@
+"""The numbers of a run in one JSON file."""
+
+import importlib
+import json
+import math
+import platform
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytorch_lightning
+import torch
+import torchvision
+
+import odc_lightning
+
+
+class Scores(TypedDict):
+    """How well features and clusters agree with labels; None where there are no labels."""
+
+    knn_top1: float | None
+    nmi: float | None
+
+
+class Summary(TypedDict):
+    """What ``summary.json`` holds; None where a value is not known.
+
+    ``train_loss`` is the mean over the last epoch, ``label_switch_ratio_first`` and ``_last`` are
+    those over the first and the last one. ``knn_top1`` and ``nmi`` are in [0, 1].
+    """
+
+    train_loss: float | None
+    label_switch_ratio_first: float | None
+    label_switch_ratio_last: float | None
+    knn_top1: float | None
+    nmi: float | None
+    untrained: Scores
+    num_samples: int
+    num_clusters: int
+    images_per_second: float | None
+    wall_seconds: float
+    versions: dict[str, str | None]
+
+
+def package_versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that decide a run's numbers; None if not there."""
+    try:
+        faiss_version = importlib.import_module("faiss").__version__
+    except ImportError:
+        faiss_version = None
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "torchvision": str(torchvision.__version__),
+        "pytorch_lightning": pytorch_lightning.__version__,
+        "faiss": faiss_version,
+        "odc_lightning": odc_lightning.__version__,
+    }
+
+
+def write_summary(path: Path | str, summary: Summary) -> None:
+    """Write the summary as JSON: the whole file or none of it, with null for NaN and infinity."""
+    path = Path(path)
+    text = json.dumps(_without_nan(summary), indent=2, allow_nan=False)
+    unfinished = path.with_name(f"{path.name}.tmp")
+    unfinished.write_text(f"{text}\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON knows no NaN, and many readers refuse a file that has one."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

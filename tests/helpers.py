@@ -1,0 +1,92 @@
+"""A real training in miniature: random images, a linear backbone, one CPU."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from odc_lightning.distributed import shard
+from odc_lightning.models import Backbone, LinearHead, NonLinearNeck
+from odc_lightning.module import ODCModule
+
+
+class TinyImages(Dataset[dict[str, Any]]):
+    """N random images of 3 x 2 x 2, each with its index."""
+
+    def __init__(self, num_samples: int, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.images = torch.randn(num_samples, 3, 2, 2, generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"image": self.images[index], "index": index}
+
+
+class TinyData(pl.LightningDataModule):
+    """Batches of given indices, or a seeded shuffle."""
+
+    def __init__(self, num_samples: int, batches: list[list[int]] | int) -> None:
+        super().__init__()
+        self.images = TinyImages(num_samples)
+        self.batches = batches
+        self.num_samples = num_samples
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        if isinstance(self.batches, int):
+            generator = torch.Generator().manual_seed(1)
+            return DataLoader(self.images, self.batches, shuffle=True, generator=generator)
+        return DataLoader(self.images, batch_sampler=self.batches, generator=torch.Generator())
+
+    def extraction_dataloader(
+        self, split: str, rank: int = 0, world_size: int = 1
+    ) -> DataLoader[dict[str, Any]]:
+        rows = range(self.num_samples)[shard(self.num_samples, rank, world_size)]
+        subset = torch.utils.data.Subset(self.images, list(rows))
+        return DataLoader(subset, 16, generator=torch.Generator())
+
+
+class TinyBackbone(Backbone):
+    """One linear layer on the flattened image."""
+
+    num_features = 12
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(12, 12)
+        self.stages = {"conv1": "linear"}
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(images.flatten(1))
+
+
+def tiny_module(num_clusters: int, dim: int = 16, dropout: float = 0.5, lr: float = 0.1) -> ODCModule:
+    """An ODCModule of a few hundred parameters, the same at each call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ODCModule(
+            TinyBackbone(),
+            lambda in_features: NonLinearNeck(in_features, 32, dim, dropout),
+            LinearHead,
+            num_clusters,
+            lambda groups: torch.optim.SGD(groups, lr=lr, momentum=0.9),
+            head_optimizer={"momentum": 0.0},
+        )
+
+
+def tiny_trainer(callbacks: list[pl.Callback], **settings: Any) -> pl.Trainer:
+    """A quiet Trainer on the CPU."""
+    defaults: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_epochs": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+    }
+    return pl.Trainer(callbacks=callbacks, **{**defaults, **settings})

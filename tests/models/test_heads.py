@@ -1,0 +1,28 @@
+"""The head: shapes, initialisation, and drawing it anew."""
+
+import pytest
+import torch
+
+from odc_lightning.models import LinearHead
+
+
+def test_scores_and_initialisation() -> None:
+    torch.manual_seed(0)
+    head = LinearHead(256, num_clusters=1000)
+    assert head.num_clusters == 1000
+    features = torch.randn(3, 256)
+    torch.testing.assert_close(head(features), features @ head.weight.T + head.bias)
+    assert head(features).shape == (3, 1000)
+    assert head.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert head.bias.count_nonzero() == 0
+
+
+def test_reset_draws_new_weights_of_the_same_distribution() -> None:
+    head = LinearHead(64, num_clusters=100)
+    before = head.weight.detach().clone()
+    with torch.no_grad():
+        head.bias.fill_(1)
+    head.reset_parameters()
+    assert not torch.equal(head.weight, before)
+    assert head.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert head.bias.count_nonzero() == 0

@@ -1,0 +1,144 @@
+"""One ODC iteration, slow and obvious: NumPy, fp64, a loop for every sum in the paper."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_ROUNDS = 10
+
+
+@dataclass
+class SlowODC:
+    """The paper's two memories, one sample and one cluster at a time."""
+
+    features: np.ndarray  # (N, D)
+    labels: np.ndarray  # (N,)
+    num_clusters: int
+    momentum: float = 0.5
+    renormalize: bool = False
+    assignment: str = "l2"
+    refresh_every: int = 10
+    refresh: str = "involved"
+    threshold: int = 20
+    repeat: bool = True
+    moved_half: str = "random"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.features = self.features.astype(np.float64)
+        self.labels = self.labels.copy()
+        self.centroids = np.stack([self.mean(c) for c in range(self.num_clusters)])
+        self.involved: set[int] = set()
+        self.num_splits = 0
+
+    def members(self, cluster: int) -> list[int]:
+        return [n for n, label in enumerate(self.labels) if label == cluster]
+
+    def size(self, cluster: int) -> int:
+        return len(self.members(cluster))
+
+    def mean(self, cluster: int) -> np.ndarray:
+        return np.mean([self.features[n] for n in self.members(cluster)], axis=0)
+
+    def nearest(self, feature: np.ndarray, candidates: list[int]) -> int:
+        if self.assignment == "l2":
+            return min(candidates, key=lambda c: np.sum((feature - self.centroids[c]) ** 2))
+        return max(candidates, key=lambda c: np.dot(feature, self.centroids[c]))
+
+    def move(self, sample: int, cluster: int) -> None:
+        if self.labels[sample] != cluster:
+            self.involved |= {int(self.labels[sample]), cluster}
+            self.labels[sample] = cluster
+
+    def weights(self, indices: np.ndarray) -> np.ndarray:
+        raw = np.array([1 / np.sqrt(self.size(self.labels[n])) for n in indices])
+        return raw / raw.mean()
+
+    def write_batch(self, indices: np.ndarray, features: np.ndarray) -> float:
+        """Eq. 2 and Eq. 3; returns the label-switch ratio."""
+        old_features, old_labels = self.features.copy(), self.labels.copy()
+        for n, feature in zip(indices, features, strict=True):  # the last of a duplicate counts
+            unit = feature / max(np.linalg.norm(feature), 1e-12)
+            new = self.momentum * unit + (1 - self.momentum) * old_features[n]
+            self.features[n] = new / np.linalg.norm(new) if self.renormalize else new
+        for n in set(indices.tolist()):
+            self.move(n, self.nearest(self.features[n], list(range(self.num_clusters))))
+        return float(np.mean([self.labels[n] != old_labels[n] for n in set(indices.tolist())]))
+
+    def end_step(self, global_step: int) -> None:
+        if global_step % self.refresh_every == 0:
+            for c in range(self.num_clusters):
+                if (self.refresh == "all" or c in self.involved) and self.size(c) > 0:
+                    self.centroids[c] = self.mean(c)
+            self.involved = set()
+        self.deal_with_small_clusters(np.random.default_rng([self.seed, global_step]))
+
+    def deal_with_small_clusters(self, rng: np.random.Generator) -> None:
+        self.num_splits = 0
+        fresh: set[int] = set()  # split or made anew: their centroids are set at once
+        for _ in range(MAX_ROUNDS if self.repeat else 1):
+            sizes = [self.size(c) for c in range(self.num_clusters)]
+            small = [c for c in range(self.num_clusters) if sizes[c] <= self.threshold]
+            normal = [c for c in range(self.num_clusters) if sizes[c] > self.threshold]
+            if not small:
+                break
+            for c in small:
+                for n in self.members(c):
+                    self.move(n, self.nearest(self.features[n], normal))
+            largest_size = max(self.size(c) for c in normal)
+            if self.repeat and largest_size < 2 * (self.threshold + 1):
+                break
+            for c in small:
+                largest = max(range(self.num_clusters), key=lambda c: (self.size(c), -c))
+                first, second = self.two_means(self.members(largest), rng)
+                half = second
+                if self.moved_half == "first" or (
+                    self.moved_half == "random" and rng.integers(2) == 0
+                ):
+                    half = first
+                for n in half:
+                    self.move(n, c)
+                fresh |= {c, largest}
+                self.num_splits += 1
+        if self.repeat:
+            fresh |= self.top_up()
+        for c in fresh:
+            if self.size(c) > 0:
+                self.centroids[c] = self.mean(c)
+
+    def two_means(self, members: list[int], rng: np.random.Generator) -> tuple[list[int], list[int]]:
+        draw, other_draw = rng.random(2)
+        points = self.features[members]
+        first = points[int(draw * len(points))]
+        odds = np.cumsum([np.sum((p - first) ** 2) for p in points])
+        chosen = sum(odd <= other_draw * odds[-1] for odd in odds)
+        centers = [first, points[min(chosen, len(points) - 1)]]
+        halves: tuple[list[int], list[int]] = ([], [])
+        for _ in range(20):
+            halves = ([], [])
+            for i, p in enumerate(points):
+                gap = np.sum((p - centers[0]) ** 2) - np.sum((p - centers[1]) ** 2)
+                halves[int(gap > 0)].append(i)
+            if not halves[0] or not halves[1]:
+                break
+            centers = [np.mean(points[half], axis=0) for half in halves]
+        if not halves[0] or not halves[1]:
+            middle = len(points) // 2
+            halves = (list(range(middle)), list(range(middle, len(points))))
+        return [members[i] for i in halves[0]], [members[i] for i in halves[1]]
+
+    def top_up(self) -> set[int]:
+        changed: set[int] = set()
+        for slot in range(self.num_clusters):
+            was_small = self.size(slot) <= self.threshold
+            while was_small and self.size(slot) <= self.threshold:
+                donor = max(range(self.num_clusters), key=lambda c: (self.size(c), -c))
+                spare = self.size(donor) - (self.threshold + 1)
+                center = self.mean(donor)
+                outermost = sorted(
+                    self.members(donor), key=lambda n: -np.sum((self.features[n] - center) ** 2)
+                )
+                for n in outermost[: min(spare, self.threshold + 1 - self.size(slot))]:
+                    self.move(n, slot)
+                changed |= {slot, donor}
+        return changed
