@@ -29,7 +29,7 @@ def model_config(*overrides: str) -> DictConfig:
         (["+model=resnet18", "model.backbone.small_images=true"], ResNet, 512),
         (["+model=resnet50"], ResNet, 2048),
         (["+model=timm", "model.backbone.name=convnext_atto"], TimmBackbone, 320),
-        (["+model=convnet"], ConvNet, 256),
+        (["+model=convnet"], ConvNet, 192),
         (["+model=convnet", "model.backbone.width=16"], ConvNet, 128),
     ],
 )

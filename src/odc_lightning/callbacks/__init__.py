@@ -2,23 +2,31 @@
 
 from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
 from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
+from odc_lightning.callbacks.health_monitor import HealthMonitor
+from odc_lightning.callbacks.index_table import IndexTable
 from odc_lightning.callbacks.kmeans_bootstrap import KMeansBootstrap
 from odc_lightning.callbacks.label_scores import LabelScores
 from odc_lightning.callbacks.label_switch_monitor import LabelSwitchMonitor
 from odc_lightning.callbacks.loss_reweighting import LossReweighting
 from odc_lightning.callbacks.order import check_order, in_order
+from odc_lightning.callbacks.progress import Progress
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
+from odc_lightning.callbacks.throughput import Throughput
 
 __all__ = [
     "CentroidRefresh",
     "ClusterSizeMonitor",
+    "HealthMonitor",
+    "IndexTable",
     "KMeansBootstrap",
     "LabelScores",
     "LabelSwitchMonitor",
     "LossReweighting",
+    "Progress",
     "SamplesMemory",
     "SmallClusters",
+    "Throughput",
     "check_order",
     "in_order",
 ]

@@ -1,6 +1,8 @@
 """What a run shows while it goes: a bar on a terminal, one line an epoch anywhere else."""
 
+import logging
 import math
+import sys
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
@@ -12,6 +14,7 @@ from pytorch_lightning.callbacks.progress.rich_progress import (
     CustomBarColumn,
 )
 from rich import get_console
+from rich.file_proxy import FileProxy
 from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 from torch import Tensor
@@ -39,10 +42,8 @@ def remaining_seconds(elapsed: float, done: int, total: float) -> float | None:
     return max(0.0, elapsed / done * (total - done))
 
 
-def status_line(
-    metrics: Mapping[str, Tensor | float], images_per_second: float | None, eta: float | None
-) -> str:
-    """``loss 2.41  switch 0.31  clusters 22-87  5,120 images/s  ETA 1:20``, of what is known."""
+def status_line(metrics: Mapping[str, Tensor | float], images_per_second: float | None) -> str:
+    """``loss 2.41  switch 0.31  clusters 22-87  5,120 images/s``, of what is known."""
     parts = []
     if "train/loss" in metrics:
         parts.append(f"loss {float(metrics['train/loss']):.2f}")
@@ -50,11 +51,9 @@ def status_line(
         parts.append(f"switch {float(metrics['odc/label_switch_ratio']):.2f}")
     if "odc/cluster_size_min" in metrics and "odc/cluster_size_max" in metrics:
         smallest, largest = metrics["odc/cluster_size_min"], metrics["odc/cluster_size_max"]
-        parts.append(f"clusters {int(smallest)}-{int(largest)}")
+        parts.append(f"clusters {int(smallest):,}-{int(largest):,}")
     if images_per_second is not None:
         parts.append(f"{images_per_second:,.0f} images/s")
-    if eta is not None:
-        parts.append(f"ETA {format_duration(eta)}")
     return "  ".join(parts)
 
 
@@ -66,9 +65,8 @@ class Progress(RichProgressBar):
         super().__init__(refresh_rate=10)
         console = get_console()
         self._draws = console.is_interactive or console.is_jupyter
-        self._status = _StatusColumn()
-        self._start_time = 0.0
-        self._start_step = 0
+        self._start: tuple[float, int] | None = None  # time and step of the first batch
+        self._total_steps = math.inf
         self._last_read = -math.inf
 
     @property
@@ -76,32 +74,47 @@ class Progress(RichProgressBar):
         """Whether a bar is drawn."""
         return self._draws and super().is_enabled
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn the length of the run, which `max_epochs` and `max_steps` bound."""
+        super().on_train_start(trainer, pl_module)
+        self._total_steps = trainer.estimated_stepping_batches
+
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Start the clock at the first batch: neither the bootstrap nor a resumed part counts."""
-        if self._start_time == 0.0:
-            self._start_time, self._start_step = monotonic(), trainer.global_step
+        if self._start is None:
+            self._start = monotonic(), trainer.global_step
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the epoch's line if there is no bar."""
         super().on_train_epoch_end(trainer, pl_module)
         if trainer.is_global_zero and not self._draws:
             epoch = self._get_train_description(trainer.current_epoch)
-            print(f"{epoch}  {self._read(trainer)}", flush=True)
+            print("  ".join(filter(None, [epoch, self._read(trainer), self._eta()])), flush=True)
 
     def configure_columns(self, trainer: pl.Trainer) -> list[ProgressColumn]:
-        """Epoch, bar, iterations, and the status."""
+        """Epoch, bar, iterations, time left; then the numbers, cut off where the terminal ends."""
         return [
             TextColumn("{task.description}"),
             CustomBarColumn(bar_width=16),
             BatchesProcessedColumn(style=""),
-            self._status,
+            _FieldColumn("eta"),
+            _FieldColumn("status"),
         ]
 
+    def _init_progress(self, trainer: pl.Trainer) -> None:
+        super()._init_progress(trainer)
+        _send_logs_above_bar()
+
+    def _stop_progress(self) -> None:
+        super()._stop_progress()
+        _send_logs_to_terminal()
+
     def _update_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        now = monotonic()
-        if self.is_enabled and now - self._last_read >= SECONDS_BETWEEN_READS:
-            self._last_read = now
-            self._status.text = self._read(trainer)
+        task, now = self.train_progress_bar_id, monotonic()
+        if self.progress is None or task is None or now - self._last_read < SECONDS_BETWEEN_READS:
+            return
+        self._last_read = now
+        self.progress.update(task, status=self._read(trainer), eta=self._eta())
 
     def _get_train_description(self, current_epoch: int) -> str:
         last = self.trainer.max_epochs
@@ -109,23 +122,53 @@ class Progress(RichProgressBar):
         return f"epoch {current_epoch + 1}/{last}" if bounded else f"epoch {current_epoch + 1}"
 
     def _read(self, trainer: pl.Trainer) -> str:
-        """The status line of this moment; the only place where the host waits for the device."""
-        meters = [c for c in trainer.callbacks if isinstance(c, Throughput)]  # type: ignore[attr-defined]
-        eta = remaining_seconds(
-            monotonic() - self._start_time,
-            trainer.global_step - self._start_step,
-            trainer.estimated_stepping_batches - self._start_step,
-        )
-        rate = meters[0].images_per_second if meters else None
-        return status_line(trainer.callback_metrics, rate, eta)
+        """The numbers of this moment; the only place where the host waits for the device."""
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        meter = next((each for each in callbacks if isinstance(each, Throughput)), None)
+        rate = meter.images_per_second if meter is not None else None
+        return status_line(trainer.callback_metrics, rate)
+
+    def _eta(self) -> str:
+        """Time to the end of the run, or nothing if that is not known."""
+        if self._start is None:
+            return ""
+        time, step = self._start
+        done, total = self.trainer.global_step - step, self._total_steps - step
+        seconds = remaining_seconds(monotonic() - time, done, total)
+        return f"ETA {format_duration(seconds)}" if seconds is not None else ""
 
 
-class _StatusColumn(ProgressColumn):
-    """A text that is set from outside: drawing happens in a thread that must not read metrics."""
+class _FieldColumn(ProgressColumn):
+    """A field of the task, if it has it; `Progress` sets those of the training task."""
 
-    def __init__(self) -> None:
+    def __init__(self, field: str) -> None:
         super().__init__()
-        self.text = ""
+        self.field = field
 
     def render(self, task: Task) -> Text:
-        return Text(self.text)
+        return Text(task.fields.get(self.field, ""), no_wrap=True, overflow="ellipsis")
+
+
+def _send_logs_above_bar() -> None:
+    """Let log handlers write to rich's stand-ins for stdout and stderr while a bar is drawn.
+
+    Handlers that were made before hold the terminal itself, and the bar would draw over what they
+    write.
+    """
+    for handler in _stream_handlers():
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, FileProxy) and handler.stream is stream.rich_proxied_file:
+                handler.setStream(stream)
+
+
+def _send_logs_to_terminal() -> None:
+    """Undo `_send_logs_above_bar`."""
+    for handler in _stream_handlers():
+        if isinstance(handler.stream, FileProxy):
+            handler.setStream(handler.stream.rich_proxied_file)
+
+
+def _stream_handlers() -> list[logging.StreamHandler[Any]]:
+    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    handlers = [handler for logger in loggers for handler in logger.handlers]
+    return [handler for handler in handlers if isinstance(handler, logging.StreamHandler)]

@@ -1,0 +1,35 @@
+"""Images, each known by its index: sources, augmentation, order, and the Lightning data module."""
+
+from odc_lightning.data.builtin import cifar10, cifar100, digits, fashion_mnist, stl10
+from odc_lightning.data.checks import check_num_clusters
+from odc_lightning.data.datamodule import ImageDataModule
+from odc_lightning.data.dataset import IndexedDataset
+from odc_lightning.data.folders import file_list, image_folder, imagenet
+from odc_lightning.data.sampler import EpochSampler
+from odc_lightning.data.scan import scan_images
+from odc_lightning.data.sources import ArraySource, FileSource, ImageSource, SubsetSource
+from odc_lightning.data.subset import take_images, take_subset
+from odc_lightning.data.transforms import resize_and_center_crop
+
+__all__ = [
+    "ArraySource",
+    "EpochSampler",
+    "FileSource",
+    "ImageDataModule",
+    "ImageSource",
+    "IndexedDataset",
+    "SubsetSource",
+    "check_num_clusters",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fashion_mnist",
+    "file_list",
+    "image_folder",
+    "imagenet",
+    "resize_and_center_crop",
+    "scan_images",
+    "stl10",
+    "take_images",
+    "take_subset",
+]

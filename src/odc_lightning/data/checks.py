@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 _IMAGES_PER_CLUSTER = 128  # the paper's ratio: ImageNet's 1.28 million images in 10,000 clusters
 
 
@@ -11,7 +14,9 @@ def check_num_clusters(num_samples: int, num_clusters: int, small_cluster_thresh
     Raises:
         ValueError: if C < 2, N < C or N < C * (threshold + 1), with a number that would do.
     """
-    smallest = small_cluster_threshold + 1  # a cluster that is not larger than the threshold is small
+    smallest = (
+        small_cluster_threshold + 1
+    )  # a cluster that is not larger than the threshold is small
     if num_clusters >= 2 and num_samples >= num_clusters * max(1, smallest):
         return
     most = num_samples // max(1, smallest)
@@ -33,9 +38,11 @@ def check_batches(num_samples: int, batch_size: int, world_size: int, drop_last:
     """Whether N images make at least one batch, and every rank's share suits batch normalisation.
 
     Raises:
-        ValueError: if the global batch does not divide by the number of ranks, if no batch comes
-            out, or if some batch leaves one sample to a rank.
+        ValueError: if there are no images, if the global batch does not divide by the number of
+            ranks, if no batch comes out, or if some batch leaves one sample to a rank.
     """
+    if num_samples == 0:
+        raise ValueError("there are no images to train on")
     if batch_size < 1 or batch_size % world_size != 0:
         raise ValueError(
             f"data.batch_size={batch_size} is the batch over all ranks; "
@@ -63,3 +70,18 @@ def _advice(num_samples: int, world_size: int) -> str:
     if share < 2:
         return "Add images."
     return f"Try data.batch_size={world_size * 2 ** (share.bit_length() - 1)}, or add images."
+
+
+def check_view(view: Tensor, transform: str, image_size: int) -> None:
+    """Whether a transform's result is what the network expects.
+
+    Raises:
+        ValueError: unless `view` is a float32 tensor (3, image_size, image_size).
+    """
+    shape = (3, image_size, image_size)
+    if not isinstance(view, Tensor) or view.dtype != torch.float32 or view.shape != shape:
+        given = f"{view.dtype} {tuple(view.shape)}" if isinstance(view, Tensor) else type(view)
+        raise ValueError(
+            f"data.{transform} gives {given}; expected torch.float32 {shape}, by "
+            f"data.image_size={image_size}. Crop to it, and end with PILToTensor and ToDtype."
+        )

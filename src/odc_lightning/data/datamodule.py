@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.data import suggested_max_num_workers
@@ -16,14 +14,9 @@ from odc_lightning.data.checks import check_batches, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
-from odc_lightning.data.scan import Problem, ScanMode, scan_images
-from odc_lightning.data.sources import ImageSource, SubsetSource
-from odc_lightning.data.subset import subset_of
-
-logger = logging.getLogger(__name__)
-
-_MAX_WORKERS = 8
-_MAX_SHOWN = 20
+from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
+from odc_lightning.data.sources import ImageSource
+from odc_lightning.data.subset import same_classes, subset_of
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -37,7 +30,7 @@ class ImageDataModule(pl.LightningDataModule):
         train_transform, eval_transform: from a PIL image to a float32 tensor (3, S, S).
         image_size: S; a transform that gives another size is refused.
         batch_size: over all ranks.
-        num_workers: a process count, or None to choose it from the machine.
+        num_workers: processes that load images; None chooses by the machine.
         subset: arguments of `subset_of` for the training images, or None for all of them.
             Validation keeps to the classes that were drawn.
         scan: how to look for damaged files, see `scan_images`.
@@ -45,7 +38,7 @@ class ImageDataModule(pl.LightningDataModule):
         drop_last: leave out the incomplete batch at the end of an epoch.
         sampling_with_replacement: as in the authors' code; the paper does not say.
         seed: for the order and the augmentation.
-        root: the folder that the builders read, for messages.
+        root: where the builders look for files; the configs refer to it.
     """
 
     train_dataset: IndexedDataset
@@ -73,3 +66,130 @@ class ImageDataModule(pl.LightningDataModule):
             raise ValueError(f"data.on_error={on_error!r}; expected raise or skip")
         if seed < 0:
             raise ValueError(f"data.seed={seed}; expected 0 or more")
+        self.build_train = train
+        self.build_val = val
+        self.train_transform = train_transform
+        self.eval_transform = eval_transform
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.subset = subset
+        self.scan = scan
+        self.on_error = on_error
+        self.drop_last = drop_last
+        self.sampling_with_replacement = sampling_with_replacement
+        self.seed = seed
+        self.root = root
+        self._sources: tuple[ImageSource, ImageSource | None] | None = None
+        self._is_set_up = False
+
+    @property
+    def num_samples(self) -> int:
+        """N, the number of training images."""
+        return len(self.train_dataset)
+
+    def prepare_data(self) -> None:
+        """Build the sources. Lightning lets one process a node go first, so one downloads."""
+        self._build_sources()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Make the data sets once, and refuse what could only fail later."""
+        if self._is_set_up:
+            return
+        train, val = self._build_sources()
+        if self.subset is not None:
+            train = subset_of(train, **self.subset)
+            val = None if val is None else same_classes(val, train)
+        train = self._readable(train)
+        val = None if val is None else self._readable(val)
+        check_batches(len(train), self.batch_size, self._world_size, self.drop_last)
+        self.train_dataset = IndexedDataset(train, self.train_transform, self.seed)
+        self.val_dataset = None if val is None else self._as_evaluated(val)
+        check_view(self.train_dataset[0]["image"], "train_transform", self.image_size)
+        check_view(self._as_evaluated(train)[0]["image"], "eval_transform", self.image_size)
+        self._is_set_up = True
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled batches of this rank, the same whatever the number of workers."""
+        rank = 0 if self.trainer is None else self.trainer.global_rank
+        sampler = EpochSampler(
+            self.num_samples,
+            self.seed,
+            rank,
+            self._world_size,
+            replacement=self.sampling_with_replacement,
+            drop_last=self.drop_last,
+        )
+        num_workers = self._num_workers
+        return ResumableLoader(
+            self.train_dataset,
+            sampler,
+            self.batch_size // self._world_size,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else each epoch takes a number from the global one
+        )
+
+    def extraction_dataloader(
+        self, split: Literal["train", "val"], rank: int = 0, world_size: int = 1
+    ) -> DataLoader[Sample]:
+        """Evaluation views in the order of their index, for features and scores.
+
+        The images are dealt in contiguous shards, one a rank, whose sizes differ by one at most:
+        nothing is padded, so the shards in the order of the ranks are the data set.
+        """
+        dataset = self._as_evaluated(self.train_dataset.source)
+        if split == "val":
+            if self.val_dataset is None:
+                raise ValueError("there are no validation images; set data.val, or use split=train")
+            dataset = self.val_dataset
+        start, stop = (len(dataset) * r // world_size for r in (rank, rank + 1))
+        return DataLoader(
+            dataset,
+            max(1, self.batch_size // world_size),
+            sampler=range(start, stop),
+            num_workers=self._num_workers,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),
+        )
+
+    @property
+    def _world_size(self) -> int:
+        return 1 if self.trainer is None else self.trainer.world_size
+
+    @property
+    def _num_workers(self) -> int:
+        if self.num_workers is not None:
+            return self.num_workers
+        ranks_on_node = 1 if self.trainer is None else self.trainer.num_devices
+        return choose_num_workers(self.train_dataset.source, ranks_on_node)
+
+    def _build_sources(self) -> tuple[ImageSource, ImageSource | None]:
+        if self._sources is None:
+            self._sources = self.build_train(), self.build_val() if self.build_val else None
+        return self._sources
+
+    def _as_evaluated(self, source: ImageSource) -> IndexedDataset:
+        return IndexedDataset(source, self.eval_transform, self.seed)
+
+    def _readable(self, source: ImageSource) -> ImageSource:
+        """Scan on the first rank only, for all ranks: each file is read once."""
+        problems: list[Problem] = []
+        if self.trainer is None or self.trainer.is_global_zero:
+            paths = [path for i in range(len(source)) if (path := source.path(i)) is not None]
+            problems = scan_images(paths, self.scan)
+        if self.trainer is not None:
+            problems = self.trainer.strategy.broadcast(problems)
+        return without_problems(source, problems, self.on_error)
+
+
+def choose_num_workers(source: ImageSource, ranks_on_node: int = 1) -> int:
+    """Loading processes for one rank: its cores but one, at most 8.
+
+    A small array in memory gets none: to start processes and to send batches between them takes
+    as long as to augment it.
+    """
+    if len(source) < 10_000 and source.path(0) is None:
+        return 0
+    return min(8, suggested_max_num_workers(ranks_on_node))

@@ -1,4 +1,4 @@
-"""A data set whose augmentation depends on the seed, the epoch and the index, and on nothing else."""
+"""A data set whose augmentation depends on the seed, the epoch and the index alone."""
 
 from __future__ import annotations
 

@@ -15,9 +15,7 @@ def image_extensions() -> frozenset[str]:
     """File extensions, in lower case with the dot, of every format that Pillow decodes."""
     readable = Image.registered_extensions().items()
     return frozenset(
-        extension
-        for extension, kind in readable
-        if kind in Image.OPEN and kind not in _UNDECODABLE
+        extension for extension, kind in readable if kind in Image.OPEN and kind not in _UNDECODABLE
     )
 
 

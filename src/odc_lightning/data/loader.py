@@ -24,12 +24,14 @@ class ResumableLoader(DataLoader[Sample]):
     def __init__(
         self, dataset: IndexedDataset, sampler: EpochSampler, batch_size: int, **kwargs: Any
     ) -> None:
-        super().__init__(dataset, batch_size, sampler=sampler, drop_last=sampler.drop_last, **kwargs)
+        super().__init__(
+            dataset, batch_size, sampler=sampler, drop_last=sampler.drop_last, **kwargs
+        )
         self._order = sampler
         self._samples_a_batch = batch_size
         self._taken = 0  # batches of the sampler's epoch
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class
         # A generator starts at its first batch, not when it is made. Lightning makes the first
         # iterator before it tells the sampler the epoch, and workers begin to fetch at once.
         self._taken = self._order.first // self._samples_a_batch

@@ -80,9 +80,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return num_used if epoch == self.epoch else 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = epoch_order(
-            self.num_samples, self.seed, self.epoch, self.shuffle, self.replacement
-        )
+        order = epoch_order(self.num_samples, self.seed, self.epoch, self.shuffle, self.replacement)
         share = rank_share(order, self.rank, self.world_size, self.drop_last)
         epoch = self.epoch  # for `set_epoch` may come while workers still fetch
         for index in share[self.first :].tolist():

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from odc_lightning.data.images import read_rgb
+from odc_lightning.data.sources import ImageSource, SubsetSource
+
+logger = logging.getLogger(__name__)
 
 ScanMode = Literal["quick", "full", "none"]
 Problem = tuple[Path, str]  # a file and what is wrong with it
@@ -80,3 +85,35 @@ def _has_end(path: Path, kind: str | None) -> bool:
         file.seek(max(0, path.stat().st_size - _TAIL))
         tail = file.read()
     return tail.rstrip(_PADDING).endswith(_END[kind])
+
+
+def without_problems(
+    source: ImageSource, problems: Sequence[Problem], on_error: Literal["raise", "skip"]
+) -> ImageSource:
+    """The images of `source` that have no problem.
+
+    Args:
+        on_error: `skip` leaves the damaged images out and logs how many and which; `raise` refuses.
+
+    Raises:
+        ValueError: with `raise`, if there are problems; it lists them.
+    """
+    if not problems:
+        return source
+    count = f"{len(problems)} of {len(source)} images cannot be read"
+    if on_error == "raise":
+        raise ValueError(
+            f"{count}:\n{_listing(problems, at_most=20)}\n"
+            "Mend or remove these files, or set data.on_error=skip to train without them."
+        )
+    logger.warning("%s and are left out:\n%s", count, _listing(problems, at_most=10))
+    damaged = {path for path, _ in problems}
+    kept = [i for i in range(len(source)) if source.path(i) not in damaged]
+    return SubsetSource(source, np.array(kept, dtype=np.int64))
+
+
+def _listing(problems: Sequence[Problem], at_most: int) -> str:
+    lines = [f"  {path}: {fault}" for path, fault in problems[:at_most]]
+    if len(problems) > at_most:
+        lines.append(f"  ... and {len(problems) - at_most} more")
+    return "\n".join(lines)

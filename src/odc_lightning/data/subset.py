@@ -71,9 +71,20 @@ def subset_of(
     if num_images is not None:
         return SubsetSource(source, take_images(len(source), num_images, seed))
     if source.labels is None:
-        raise ValueError("a subset by class needs labels, and these images have none; "
-                         "use subset.num_images")
+        raise ValueError(
+            "a subset by class needs labels, and these images have none; use subset.num_images"
+        )
     return SubsetSource(source, take_subset(source.labels, num_classes, images_per_class, seed))
+
+
+def same_classes(source: ImageSource, drawn: ImageSource) -> ImageSource:
+    """The images of `source` whose class is in `drawn`, or all of them where classes are unknown.
+
+    Scores on classes that training never saw would say little.
+    """
+    if source.labels is None or drawn.labels is None:
+        return source
+    return SubsetSource(source, np.flatnonzero(np.isin(source.labels, drawn.labels)))
 
 
 def _check_count(key: str, asked: int, available: int, what: str) -> None:

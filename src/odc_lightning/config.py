@@ -1,0 +1,49 @@
+"""Where the configs are, and how the parts of a run are built from them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from odc_lightning.callbacks import in_order
+from odc_lightning.module import ODCModule
+
+_HERE = Path(__file__).resolve().parent
+# conf/ is inside the installed package, and at the top of a checkout.
+CONFIG_DIR = str(next(p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()))
+
+
+def build_module(config: DictConfig) -> ODCModule:
+    """The network of ``config.model`` with the optimiser beside it."""
+    return ODCModule(
+        **instantiate(config.model),
+        num_clusters=config.algorithm.num_clusters,
+        optimizer=instantiate(config.optimizer),
+        scheduler=instantiate(config.scheduler),
+        head_optimizer=OmegaConf.to_container(config.head_optimizer, resolve=True),  # type: ignore[arg-type]
+    )
+
+
+def build_callbacks(config: DictConfig) -> list[pl.Callback]:
+    """The algorithm's callbacks and those that look on, in the order in which they must run."""
+    return in_order([*_build_all(config.algorithm), *_build_all(config.callbacks)])
+
+
+def build_trainer(config: DictConfig) -> pl.Trainer:
+    """The Trainer with its callbacks and loggers."""
+    return instantiate(
+        config.trainer, callbacks=build_callbacks(config), logger=_build_all(config.logger)
+    )
+
+
+def _build_all(nodes: Mapping[str, Any] | None) -> list[Any]:
+    """What a config node's children describe; children without a `_target_` are settings."""
+    children = (nodes or {}).values()
+    return [
+        instantiate(child)
+        for child in children
+        if isinstance(child, DictConfig) and "_target_" in child
+    ]

@@ -1,0 +1,79 @@
+"""What runs inside the processes of the tests with several ranks; importable by name."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from odc_lightning import distributed
+from odc_lightning.callbacks import SamplesMemory
+from odc_lightning.callbacks.loss_reweighting import normalized
+
+
+def run_ranks(worker: Callable[[int, str], None], world_size: int, folder: Path) -> list[Any]:
+    """Run ``worker(rank, folder)`` in gloo processes; returns what each saved as ``<rank>.pt``."""
+    mp.spawn(_start, (worker, world_size, str(folder)), nprocs=world_size)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(world_size)]
+
+
+def _start(rank: int, worker: Callable[[int, str], None], world_size: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    store = f"file://{folder}/store"
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world_size)
+    worker(rank, folder)
+    dist.destroy_process_group()
+
+
+def collectives(rank: int, folder: str) -> None:
+    """Each collective once, with batches of rank + 1 samples."""
+    size = rank + 1
+    indices = 2**40 + 10 * rank + torch.arange(size)  # beyond what fp32 and int32 can hold
+    features = torch.full((size, 3), rank + 0.1)
+    labels = torch.full((size,), rank)
+    rows = torch.zeros(7, 2)
+    rows[distributed.shard(7, rank, distributed.world()[1])] = rank + 1.0
+    distributed.share_rows(rows)
+    weights = torch.arange(1.0, size + 1) + rank
+    state = {
+        "world": torch.tensor(distributed.world()),
+        "gathered": list(distributed.all_gather_batch(indices, features, labels)),
+        "rows": rows,
+        "sum": distributed.sum_over_ranks(torch.tensor(float(rank))),
+        "decided": torch.tensor(distributed.from_rank_zero(lambda: 17 + rank)),
+        "broadcast": distributed.broadcast(torch.tensor([float(rank)])),
+        "raw_weights": weights,
+        "weights": normalized(weights),
+    }
+    torch.save(state, f"{folder}/{rank}.pt")
+
+
+class DumpMemory(pl.Callback):
+    """Write this rank's memory and weights at the end of training."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.indices: list[torch.Tensor] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        self.indices.append(batch["index"])
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        state = {
+            **SamplesMemory.of(trainer).memory.state_dict(),
+            "indices": torch.cat(self.indices),
+            "head": pl_module.head.weight.detach(),  # type: ignore[union-attr]
+            "pid": torch.tensor(os.getpid()),
+        }
+        torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")

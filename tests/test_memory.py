@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import normalize
+
+from odc_lightning.clustering import plan_relabelling
+from odc_lightning.memory import ClusterMemory
+
+N, C, D = 40, 5, 3
+
+
+def filled(seed: int = 0, **options: object) -> ClusterMemory:
+    memory = ClusterMemory(N, C, D, **options)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(seed)
+    memory.features.copy_(normalize(torch.randn(N, D, generator=generator), dim=1))
+    memory.initialize(torch.arange(N) % C)
+    return memory
+
+
+def assert_consistent(memory: ClusterMemory) -> None:
+    """Counts and sums are what a loop over the samples finds."""
+    labels = memory.labels.tolist()
+    for cluster in range(memory.num_clusters):
+        members = [n for n, label in enumerate(labels) if label == cluster]
+        assert int(memory.counts[cluster]) == len(members)
+        expected = memory.features[members].double().sum(dim=0)
+        torch.testing.assert_close(memory.sums[cluster], expected, rtol=0, atol=1e-6)
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("write"),
+            st.lists(st.integers(0, N - 1), min_size=1, max_size=12),
+            st.integers(0, 2**32),
+        ),
+        st.tuples(st.just("split"), st.integers(0, 7), st.integers(0, 2**32)),
+        st.tuples(st.just("refresh"), st.sampled_from(["involved", "all"]), st.just(0)),
+        st.tuples(st.just("recompute"), st.just(0), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(operations=OPERATIONS, assignment=st.sampled_from(["l2", "dot"]), renormalize=st.booleans())
+def test_counts_sums_and_labels_agree_after_any_sequence(
+    operations: list[tuple], assignment: str, renormalize: bool
+) -> None:
+    memory = filled(assignment=assignment, renormalize=renormalize)
+    for kind, what, seed in operations:
+        if kind == "write":
+            generator = torch.Generator().manual_seed(seed)
+            indices = torch.tensor(what)
+            new = torch.randn(len(indices), D, generator=generator)
+            before = memory.labels.clone()
+            ratio = memory.write(indices, *memory.propose(indices, new))
+            distinct = indices.unique()
+            changed = (before != memory.labels)[distinct].float().mean()
+            assert float(ratio) == pytest.approx(float(changed))
+        elif kind == "split":
+            plan = plan_relabelling(
+                memory.features,
+                memory.labels,
+                memory.counts,
+                memory.centroids,
+                threshold=what,
+                rng=np.random.default_rng(seed),
+            )
+            memory.relabel(plan.indices, plan.labels)
+            memory.set_centroids(memory.refreshed_centroids(plan.clusters))
+            assert int(memory.counts.min()) > what
+        elif kind == "refresh":
+            memory.set_centroids(memory.refreshed_centroids(what))
+            memory.involved.zero_()
+        else:
+            memory.recompute()
+        assert_consistent(memory)
+        assert int(memory.counts.sum()) == N
+
+
+def test_momentum_by_hand() -> None:
+    memory = ClusterMemory(2, 2, 2, momentum=0.25)
+    memory.features.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    memory.initialize(torch.tensor([0, 1]))
+    features, labels = memory.propose(torch.tensor([0]), torch.tensor([[0.0, 10.0]]))
+    # 0.25 * (0, 1) + 0.75 * (1, 0), still nearest to the first centroid
+    torch.testing.assert_close(features, torch.tensor([[0.75, 0.25]]))
+    assert labels.tolist() == [0]
+    features, labels = memory.propose(torch.tensor([0]), torch.tensor([[-10.0, 0.0]]))
+    torch.testing.assert_close(features, torch.tensor([[0.5, 0.0]]))
+
+
+def test_propose_changes_nothing() -> None:
+    memory, same = filled(), filled()
+    memory.propose(torch.arange(10), torch.randn(10, D))
+    for name, tensor in memory.state_dict().items():
+        assert torch.equal(tensor, same.state_dict()[name])
+
+
+def test_l2_and_dot_differ_where_a_centroid_is_long() -> None:
+    memory = ClusterMemory(2, 2, 1, momentum=1.0)
+    memory.features.copy_(torch.tensor([[1.0], [9.0]]))
+    memory.initialize(torch.tensor([0, 1]))
+    sample = torch.tensor([[5.0]])  # becomes 1 when normalised
+    assert memory.propose(torch.tensor([0]), sample)[1].tolist() == [0]
+    memory.assignment = "dot"
+    assert memory.propose(torch.tensor([0]), sample)[1].tolist() == [1]
+
+
+def test_a_duplicate_is_written_as_it_occurs_last() -> None:
+    memory = filled()
+    features = torch.eye(3)
+    ratio = memory.write(torch.tensor([7, 8, 7]), features, torch.tensor([0, 3, 1]))
+    assert torch.equal(memory.features[7], features[2])
+    assert memory.labels[7] == 1
+    assert float(ratio) == pytest.approx(0.5)  # 7 was in 2 and moved, 8 was in 3 and stayed
+    assert_consistent(memory)
+
+
+def test_involved_are_those_that_a_member_joined_or_left() -> None:
+    memory = filled()
+    memory.write(torch.tensor([0, 1]), torch.eye(3)[:2], torch.tensor([2, 1]))  # 0 -> 2, 1 stays
+    assert memory.involved.tolist() == [True, False, True, False, False]
+    fresh = memory.refreshed_centroids("involved")
+    moved = (fresh != memory.centroids).any(dim=1)
+    assert moved.tolist() == [True, False, True, False, False]
+    assert (memory.refreshed_centroids("all") != memory.centroids).any(dim=1)[1]
+
+
+def test_an_empty_cluster_keeps_its_centroid() -> None:
+    memory = filled()
+    members = (memory.labels == 0).nonzero().flatten()
+    memory.relabel(members, torch.ones_like(members))
+    assert int(memory.counts[0]) == 0
+    assert torch.equal(memory.refreshed_centroids("all")[0], memory.centroids[0])
+
+
+def test_running_sums_stay_exact_over_a_hundred_thousand_updates() -> None:
+    memory = ClusterMemory(200, 4, 8)
+    memory.features.copy_(normalize(torch.randn(200, 8), dim=1))
+    memory.initialize(torch.arange(200) % 4)
+    for _ in range(2000):
+        indices = torch.randint(200, (50,))
+        memory.write(indices, *memory.propose(indices, torch.randn(50, 8)))
+    found = memory.recompute()
+    assert found.running_sum_error < 1e-9
+    assert found.centroid_drift > 1e-3  # centroids were never refreshed
+    assert memory.recompute().running_sum_error == 0
+
+
+def test_distances_are_to_the_own_centroid() -> None:
+    memory = filled()
+    for n in range(N):
+        expected = (memory.features[n] - memory.centroids[memory.labels[n]]).norm()
+        assert float(memory.distances()[n]) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_state_goes_round() -> None:
+    memory, other = filled(), filled(seed=1)
+    memory.write(torch.tensor([3]), torch.eye(3)[:1], torch.tensor([0]))
+    other.load_state_dict(memory.state_dict())
+    for name, tensor in memory.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name])
+
+
+def test_a_state_of_another_shape_is_refused_and_nothing_is_taken_over() -> None:
+    memory = filled()
+    before = {name: tensor.clone() for name, tensor in memory.state_dict().items()}
+    state = {**ClusterMemory(N, C, D).state_dict(), "involved": torch.zeros(C + 1)}
+    with pytest.raises(ValueError, match=r"'involved' is \(6,\), expected \(5,\)"):
+        memory.load_state_dict(state)
+    with pytest.raises(ValueError, match="'features' is missing"):
+        memory.load_state_dict({})
+    assert all(torch.equal(tensor, before[k]) for k, tensor in memory.state_dict().items())
+
+
+@pytest.mark.parametrize("momentum", [0.0, -1.0, 1.5])
+def test_momentum_out_of_range(momentum: float) -> None:
+    with pytest.raises(ValueError, match=r"in \(0, 1\]"):
+        ClusterMemory(N, C, D, momentum=momentum)
+
+
+@pytest.mark.parametrize("clusters", [0, 1, N + 1])
+def test_impossible_numbers_of_clusters(clusters: int) -> None:
+    with pytest.raises(ValueError, match="2 <= clusters <= samples"):
+        ClusterMemory(N, clusters, D)
+
+
+def test_bad_labels_to_start_from() -> None:
+    memory = ClusterMemory(N, C, D)
+    with pytest.raises(ValueError, match="1 of 5 clusters are empty"):
+        memory.initialize(torch.arange(N) % (C - 1))
+    with pytest.raises(ValueError, match=r"labels must be in 0 \.\. 4"):
+        memory.initialize(torch.arange(N) % (C + 1))
