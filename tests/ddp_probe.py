@@ -13,6 +13,7 @@ import torch.multiprocessing as mp
 from odc_lightning import distributed
 from odc_lightning.callbacks import SamplesMemory
 from odc_lightning.callbacks.loss_reweighting import normalized
+from odc_lightning.module import ODCModule
 
 
 def run_ranks(worker: Callable[[int, str], None], world_size: int, folder: Path) -> list[Any]:
@@ -73,7 +74,7 @@ class DumpMemory(pl.Callback):
         state = {
             **SamplesMemory.of(trainer).memory.state_dict(),
             "indices": torch.cat(self.indices),
-            "head": pl_module.head.weight.detach(),  # type: ignore[union-attr]
+            "head": ODCModule.of(pl_module).head.weight,
             "pid": torch.tensor(os.getpid()),
         }
         torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")

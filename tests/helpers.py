@@ -63,7 +63,9 @@ class TinyBackbone(Backbone):
         return self.linear(images.flatten(1))
 
 
-def tiny_module(num_clusters: int, dim: int = 16, dropout: float = 0.5, lr: float = 0.1) -> ODCModule:
+def tiny_module(
+    num_clusters: int, dim: int = 16, dropout: float = 0.5, lr: float = 0.1
+) -> ODCModule:
     """An ODCModule of a few hundred parameters, the same at each call."""
     with torch.random.fork_rng():
         torch.manual_seed(0)

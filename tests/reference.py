@@ -106,7 +106,9 @@ class SlowODC:
             if self.size(c) > 0:
                 self.centroids[c] = self.mean(c)
 
-    def two_means(self, members: list[int], rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    def two_means(
+        self, members: list[int], rng: np.random.Generator
+    ) -> tuple[list[int], list[int]]:
         draw, other_draw = rng.random(2)
         points = self.features[members]
         first = points[int(draw * len(points))]

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ddp_probe import collectives, run_ranks
 
+from ddp_probe import collectives, run_ranks
 from odc_lightning import distributed
 
 
@@ -23,7 +23,9 @@ def test_collectives_of_three_ranks(tmp_path: Path) -> None:
         assert float(state["broadcast"]) == 0
     # The mean over ranks of mean(w l) is the weighted mean over all samples.
     losses = [torch.randn(rank + 1) for rank in range(3)]
-    found = torch.stack([(s["weights"] * loss).mean() for s, loss in zip(states, losses, strict=True)])
+    found = torch.stack(
+        [(s["weights"] * loss).mean() for s, loss in zip(states, losses, strict=True)]
+    )
     raw = torch.cat([state["raw_weights"] for state in states])
     expected_loss = (raw * torch.cat(losses)).sum() / raw.sum()
     torch.testing.assert_close(found.mean(), expected_loss)

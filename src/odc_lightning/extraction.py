@@ -6,12 +6,19 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import torch
+from rich import get_console
 from rich.progress import track
 from torch import Tensor, nn
 
 from odc_lightning.distributed import shard, share_rows, world
 
 Split = Literal["train", "val"]
+
+
+def shows_bars(trainer: pl.Trainer) -> bool:
+    """Whether to draw a progress bar: on rank 0, on a terminal, if the Trainer draws them too."""
+    wanted = trainer.is_global_zero and trainer.progress_bar_callback is not None
+    return wanted and get_console().is_interactive
 
 
 @contextmanager
@@ -56,7 +63,7 @@ def extract_features(
     batches = track(
         loader,
         description=description,
-        disable=rank > 0 or trainer.progress_bar_callback is None,
+        disable=not shows_bars(trainer),
         transient=True,
     )
     with evaluating(module), trainer.precision_plugin.forward_context():

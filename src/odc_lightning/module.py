@@ -48,9 +48,17 @@ class ODCModule(pl.LightningModule):
         self.neck = neck(in_features=backbone.num_features)
         self.head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
         self.num_clusters = num_clusters
+        self.dim: int = self.neck.out_features
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._head_optimizer = dict(head_optimizer or {})
+
+    @staticmethod
+    def of(module: pl.LightningModule) -> "ODCModule":
+        """The module itself, if it is one; a ValueError otherwise."""
+        if not isinstance(module, ODCModule):
+            raise ValueError(f"expected an ODCModule, got a {type(module).__name__}")
+        return module
 
     def forward(self, images: Tensor) -> Tensor:
         """Pooled features of the backbone (B, ``backbone.num_features``), for downstream use."""

@@ -5,6 +5,7 @@ Read `train` top to bottom: seed, data, network, trainer with callbacks and logg
 
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import hydra
@@ -18,6 +19,12 @@ from odc_lightning.config import CONFIG_DIR, build_module, build_trainer
 from odc_lightning.data import ImageDataModule
 from odc_lightning.report import Scores, Series, Summary
 
+# Said of every run, and nothing that its user could act on.
+IRRELEVANT_WARNINGS = (
+    "Experiment logs directory .* exists and is not empty",  # it holds Hydra's files already
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
+
 
 def train(config: DictConfig) -> Summary | None:
     """Run one training and leave its results in ``config.run_dir``.
@@ -26,6 +33,8 @@ def train(config: DictConfig) -> Summary | None:
         The summary, on rank 0 alone.
     """
     started = time.monotonic()
+    for message in IRRELEVANT_WARNINGS:
+        warnings.filterwarnings("ignore", message)
     run_dir = Path(config.run_dir)
     resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
     pl.seed_everything(config.seed, workers=True)
@@ -35,6 +44,7 @@ def train(config: DictConfig) -> Summary | None:
     failed = True
     try:
         if trainer.is_global_zero:
+            run_dir.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(resolved, run_dir / "config.yaml")
         for logger in trainer.loggers:
             logger.log_hyperparams(OmegaConf.to_container(resolved))  # type: ignore[arg-type]

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from helpers import TinyData, tiny_module, tiny_trainer
-from reference import SlowODC
 
+from helpers import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import (
     CentroidRefresh,
     KMeansBootstrap,
@@ -16,6 +15,7 @@ from odc_lightning.callbacks import (
     SamplesMemory,
     SmallClusters,
 )
+from reference import SlowODC
 
 N, C, STEPS, B = 60, 6, 300, 16
 PAPER = {"threshold": 4, "refresh_every": 10}

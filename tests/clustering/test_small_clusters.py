@@ -82,7 +82,12 @@ def test_one_round_may_leave_small_clusters() -> None:
     # An outlier is split off: the new cluster has one member.
     features = torch.tensor([0.0] * 9 + [1000.0])[:, None]
     _, after = plan(
-        features, torch.zeros(10, dtype=torch.int64), 2, threshold=2, repeat=False, moved_half="first"
+        features,
+        torch.zeros(10, dtype=torch.int64),
+        2,
+        threshold=2,
+        repeat=False,
+        moved_half="first",
     )
     assert sorted(after.bincount().tolist()) == [1, 9]
     _, after = plan(features, torch.zeros(10, dtype=torch.int64), 2, threshold=2)

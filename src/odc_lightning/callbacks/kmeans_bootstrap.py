@@ -10,7 +10,8 @@ from torch.nn.functional import normalize
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.clustering import Backend, kmeans, plan_relabelling
 from odc_lightning.distributed import broadcast, from_rank_zero
-from odc_lightning.extraction import extract_features
+from odc_lightning.extraction import extract_features, shows_bars
+from odc_lightning.module import ODCModule
 
 
 class KMeansBootstrap(pl.Callback):
@@ -31,16 +32,16 @@ class KMeansBootstrap(pl.Callback):
         owner = SamplesMemory.of(trainer)
         if owner.initialized:
             return
-        memory = owner.memory
+        memory, module = owner.memory, ODCModule.of(pl_module)
         extract_features(
             trainer,
-            pl_module,
-            lambda images: normalize(pl_module.embed(images).float(), dim=1),
+            module,
+            lambda images: normalize(module.embed(images).float(), dim=1),
             "train",
             memory.features,
             "Bootstrap: features",
         )
-        show = trainer.is_global_zero and trainer.progress_bar_callback is not None
+        show = shows_bars(trainer)
         labels = from_rank_zero(lambda: self._cluster(memory.features, memory.num_clusters, show))
         memory.initialize(labels.to(memory.labels.device))
         broadcast(memory.centroids)

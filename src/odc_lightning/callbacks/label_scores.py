@@ -80,37 +80,26 @@ class LabelScores(pl.Callback):
             scores["eval/knn_top1"] = self._knn(trainer, pl_module, truth)
         return scores
 
-    def _knn(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, bank_labels: Tensor
-    ) -> float:
-        bank = _pooled(trainer, pl_module, "train")
-        query_labels = _labels(trainer, "val")
-        leave_one_out = query_labels is None
-        if query_labels is None:
-            queries, query_labels = bank, bank_labels
-        else:
-            queries = _pooled(trainer, pl_module, "val")
-        device = bank.device
-        return knn_accuracy(
-            bank,
-            bank_labels.to(device),
-            queries,
-            query_labels.to(device),
-            k=self.k,
-            exclude_self=leave_one_out,
-        )
+    def _knn(self, trainer: pl.Trainer, pl_module: pl.LightningModule, truth: Tensor) -> float:
+        bank = _pooled(trainer, pl_module, "train")[truth >= 0]
+        bank_labels = truth[truth >= 0]
+        asked = _labels(trainer, "val")
+        if asked is None:
+            return knn_accuracy(bank, bank_labels, bank, bank_labels, k=self.k, exclude_self=True)
+        queries = _pooled(trainer, pl_module, "val")[asked >= 0]
+        return knn_accuracy(bank, bank_labels, queries, asked[asked >= 0], k=self.k)
 
 
 def _labels(trainer: pl.Trainer, split: Split) -> Tensor | None:
-    """True labels of a split (-1 where unknown), on the CPU; None if it has none."""
+    """True labels of a split (-1 where unknown), on the CPU; None if none is known."""
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
     labels: np.ndarray | None = None if dataset is None else dataset.source.labels
-    return None if labels is None else torch.from_numpy(labels)
+    return None if labels is None or labels.max() < 0 else torch.from_numpy(labels)
 
 
 def _pooled(trainer: pl.Trainer, pl_module: pl.LightningModule, split: Split) -> Tensor:
     """Pooled backbone features of a split."""
-    assert isinstance(pl_module, ODCModule)  # SamplesMemory.setup has checked it
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
-    out = torch.empty(len(dataset), pl_module.backbone.num_features, device=pl_module.device)
+    width = ODCModule.of(pl_module).backbone.num_features
+    out = torch.empty(len(dataset), width, device=pl_module.device)
     return extract_features(trainer, pl_module, pl_module, split, out, "Scores: features")

@@ -60,8 +60,7 @@ class SamplesMemory(pl.Callback):
         if stage != "fit":
             return
         check_order(trainer.callbacks)  # type: ignore[attr-defined]
-        if not isinstance(pl_module, ODCModule):
-            raise ValueError(f"expected an ODCModule, got a {type(pl_module).__name__}")
+        module = ODCModule.of(pl_module)
         num_samples = getattr(trainer.datamodule, "num_samples", None)  # type: ignore[attr-defined]
         if num_samples is None:
             raise ValueError(
@@ -70,8 +69,8 @@ class SamplesMemory(pl.Callback):
             )
         self.memory = ClusterMemory(
             num_samples,
-            pl_module.num_clusters,
-            pl_module.neck.out_features,
+            module.num_clusters,
+            module.dim,
             device=trainer.strategy.root_device,
             **self.settings,
         )

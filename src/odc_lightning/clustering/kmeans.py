@@ -70,7 +70,11 @@ def kmeans(
 
 
 def _faiss_kmeans(
-    features: Tensor, num_clusters: int, iterations: int, seed: int, on_iteration: Callable[[], None]
+    features: Tensor,
+    num_clusters: int,
+    iterations: int,
+    seed: int,
+    on_iteration: Callable[[], None],
 ) -> KMeansResult:
     try:
         import faiss
@@ -106,7 +110,11 @@ def _faiss_kmeans(
 
 
 def _torch_kmeans(
-    features: Tensor, num_clusters: int, iterations: int, seed: int, on_iteration: Callable[[], None]
+    features: Tensor,
+    num_clusters: int,
+    iterations: int,
+    seed: int,
+    on_iteration: Callable[[], None],
 ) -> KMeansResult:
     # Drawn on the CPU, so that a GPU starts from the same samples.
     generator = torch.Generator().manual_seed(seed)

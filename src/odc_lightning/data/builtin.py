@@ -75,9 +75,7 @@ def stl10(root: str, split: Split, download: bool = True) -> ArraySource:
     part = "train+unlabeled" if _is_train(split) else "test"
     data = _fetch(datasets.STL10, root, download, split=part)
     images = data.data.transpose(0, 2, 3, 1)  # (N, 3, H, W) -> (N, H, W, 3)
-    # torchvision keeps the labels of "test" as uint8, others as int64
-    labels = data.labels.astype(np.int64)
-    return ArraySource(images, f"stl10/{split}", labels, list(data.classes))
+    return ArraySource(images, f"stl10/{split}", data.labels, list(data.classes))
 
 
 def _cifar(

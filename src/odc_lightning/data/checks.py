@@ -14,12 +14,9 @@ def check_num_clusters(num_samples: int, num_clusters: int, small_cluster_thresh
     Raises:
         ValueError: if C < 2, N < C or N < C * (threshold + 1), with a number that would do.
     """
-    smallest = (
-        small_cluster_threshold + 1
-    )  # a cluster that is not larger than the threshold is small
-    if num_clusters >= 2 and num_samples >= num_clusters * max(1, smallest):
+    most = num_samples // (small_cluster_threshold + 1)  # clusters that are just not small
+    if 2 <= num_clusters <= most:
         return
-    most = num_samples // max(1, smallest)
     problem = (
         f"num_clusters={num_clusters} with {num_samples} images and "
         f"small_cluster_threshold={small_cluster_threshold}: expected at least 2 clusters "
@@ -30,7 +27,8 @@ def check_num_clusters(num_samples: int, num_clusters: int, small_cluster_thresh
     suggested = min(most, max(2, num_samples // _IMAGES_PER_CLUSTER))
     raise ValueError(
         f"{problem}, so at most {most}. Try num_clusters={suggested} (the paper has about "
-        f"{_IMAGES_PER_CLUSTER} images a cluster) or ten times the number of classes you expect."
+        f"{_IMAGES_PER_CLUSTER} images a cluster), or up to {most} if that is near ten times the "
+        "number of classes you expect."
     )
 
 
@@ -54,13 +52,17 @@ def check_batches(num_samples: int, batch_size: int, world_size: int, drop_last:
             f"{num_samples} images make no batch of data.batch_size={batch_size}, since "
             f"data.drop_last=true drops the incomplete one. {_advice(num_samples, world_size)}"
         )
-    share = -(-num_samples // world_size)  # rounded up, as `EpochSampler` pads
-    if per_rank == 1 or (not drop_last and share % per_rank == 1):
-        which = "every batch" if per_rank == 1 else "the last batch"
+    if per_rank == 1:
         raise ValueError(
-            f"{num_samples} images in batches of data.batch_size={batch_size} on {world_size} "
-            f"ranks: {which} leaves one image to a rank, and batch normalisation cannot train on "
-            "one. Set data.drop_last=true and at least two images a rank to data.batch_size."
+            f"data.batch_size={batch_size} leaves one image to each of the {world_size} ranks, and "
+            "batch normalisation cannot train on one; expected at least two a rank"
+        )
+    share = -(-num_samples // world_size)  # rounded up, as `EpochSampler` pads
+    if not drop_last and share % per_rank == 1:
+        raise ValueError(
+            f"{num_samples} images in batches of data.batch_size={batch_size}: the last batch "
+            "leaves one image to a rank, and batch normalisation cannot train on one. "
+            "Set data.drop_last=true or another data.batch_size."
         )
 
 

@@ -123,8 +123,9 @@ class ImageDataModule(pl.LightningDataModule):
         num_workers = self._num_workers
         return ResumableLoader(
             self.train_dataset,
-            sampler,
             self.batch_size // self._world_size,
+            sampler=sampler,
+            drop_last=self.drop_last,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -29,7 +29,7 @@ def sample_seed(seed: int, epoch: int, index: int) -> int:
     """A 64-bit seed in which every bit depends on all three numbers.
 
     Neighbouring seeds, as `seed + epoch + index` would give, repeat from epoch to epoch. torch's
-    CPU generator reads the lower 32 bits, so two draws in four billion may coincide.
+    CPU generator uses the lower 32 bits; that two samples share them now and then does no harm.
     """
     mixed = np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)
     return int(mixed[0])

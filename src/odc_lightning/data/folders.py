@@ -73,8 +73,8 @@ def file_list(path: str, root: str | None = None) -> FileSource:
     """
     listing = Path(path).expanduser()
     if not listing.is_file():
-        raise ValueError(f"file list {listing} does not exist")
-    lines = [line for line in listing.read_text("utf-8-sig").splitlines() if line.strip()]
+        raise ValueError(f"data.train.path={listing} is not a file; expected a list of images")
+    lines = [line for line in listing.read_text("utf-8-sig").split("\n") if line.strip()]
     header = [field.strip() for field in lines[0].split(",")] if lines else []
     is_csv = header in (["path"], ["path", "label"])
     if listing.suffix.lower() == ".csv" and not is_csv:
@@ -121,6 +121,8 @@ def _encode_labels(values: Sequence[str]) -> tuple[IntArray, list[str]]:
     """Number the classes in the order of their names (of their values if all are numbers)."""
     known = {value for value in values if value not in ("", "-1")}
     all_numbers = all(value.isdecimal() for value in known)
-    class_names = sorted(known, key=int) if all_numbers else sorted(known)
+    class_names = sorted(known)  # also decides between 1 and 01
+    if all_numbers:
+        class_names.sort(key=int)
     number = {name: i for i, name in enumerate(class_names)}
     return np.array([number.get(value, -1) for value in values], dtype=np.int64), class_names

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.data.images import read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
@@ -106,7 +107,8 @@ def without_problems(
             f"{count}:\n{_listing(problems, at_most=20)}\n"
             "Mend or remove these files, or set data.on_error=skip to train without them."
         )
-    logger.warning("%s and are left out:\n%s", count, _listing(problems, at_most=10))
+    warn = rank_zero_only(logger.warning)  # all ranks see the same problems
+    warn("%s and are left out:\n%s", count, _listing(problems, at_most=10))
     damaged = {path for path, _ in problems}
     kept = [i for i in range(len(source)) if source.path(i) not in damaged]
     return SubsetSource(source, np.array(kept, dtype=np.int64))

@@ -140,4 +140,4 @@ def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None
         return None
     if labels.shape != (num_images,):
         raise ValueError(f"labels have shape {labels.shape}; expected ({num_images},)")
-    return labels.astype(np.int64)
+    return labels.astype(np.int64)  # data sets come with all kinds of integers

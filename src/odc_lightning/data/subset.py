@@ -29,6 +29,8 @@ def take_subset(
     """
     rng = np.random.default_rng(seed)
     classes = np.unique(labels[labels >= 0])
+    if len(classes) == 0:
+        raise ValueError("no labelled images to draw classes from; use subset.num_images")
     if num_classes is not None:
         _check_count("subset.num_classes", num_classes, len(classes), "labelled classes")
         classes = rng.choice(classes, num_classes, replace=False)

@@ -17,8 +17,8 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6B6B6B"
 
 # More points than a line is pixels wide show nothing and make Agg slow.
 MAX_POINTS = 4000
-# A line that is smoothed has this many points, each the median of a window of 1/50 of the run.
-SMOOTH_FROM, SMOOTH_POINTS, SMOOTH_SHARE = 200, 500, 50
+# A line that is smoothed has this many points, each the median of a window of 1/30 of the run.
+SMOOTH_FROM, SMOOTH_POINTS, SMOOTH_SHARE = 200, 500, 30
 
 # Metric, name and colour of each line.
 SIZES = (
@@ -111,7 +111,7 @@ def _draw_loss(axes: Axes, metrics: Metrics, num_clusters: int) -> None:
 
 def _draw_switching(axes: Axes, metrics: Metrics) -> None:
     _plot_smoothed(axes, metrics["odc/label_switch_ratio"], BLUE)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, 1.02)
     _finish(axes, "Label-switch ratio: share of a batch whose label changed", "iteration")
 
 
@@ -137,8 +137,10 @@ def _draw_sizes(axes: Axes, metrics: Metrics, mean: float) -> None:
         bbox_to_anchor=(1, 1),
         borderaxespad=0,
         fontsize=9,
+        handlelength=1.4,
+        columnspacing=1.2,
     )
-    _finish(axes, "Cluster sizes (samples)", "iteration")
+    _finish(axes, "Cluster sizes", "iteration")
 
 
 def _draw_agreement(axes: Axes, metrics: Metrics) -> None:
@@ -146,7 +148,7 @@ def _draw_agreement(axes: Axes, metrics: Metrics) -> None:
         if name in metrics:
             series = metrics[name]
             _plot(axes, series.epochs + 1, series.values, colour, label)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     _finish(axes, "Agreement", "epoch")
@@ -160,7 +162,7 @@ def _plot_smoothed(axes: Axes, series: Series, colour: str, label: str | None = 
         _plot(axes, steps, values, colour, label)
         return
     thinned = slice(None, None, math.ceil(len(values) / MAX_POINTS))
-    axes.plot(steps[thinned], values[thinned], color=colour, alpha=0.22, linewidth=0.6)
+    axes.plot(steps[thinned], values[thinned], color=colour, alpha=0.3, linewidth=0.7)
     places, medians = rolling_median(values, len(values) // SMOOTH_SHARE)
     _plot(axes, steps[places], medians, colour, label)
 

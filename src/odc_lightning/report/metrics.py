@@ -13,7 +13,7 @@ class Series(NamedTuple):
 
     Attributes:
         steps: (K,) optimiser steps done by then.
-        epochs: (K,) epochs, from 0.
+        epochs: (K,) epochs, from 0; -1 for what was logged before training.
         values: (K,) values; NaN where the run logged a NaN.
     """
 
@@ -45,7 +45,8 @@ def read_metrics(path: Path | str) -> dict[str, Series]:
         for row in reader:
             for name in names:
                 if row[name]:
-                    rows[name].append((float(row["step"]), float(row["epoch"]), float(row[name])))
+                    place = float(row["step"]), float(row["epoch"] or -1)
+                    rows[name].append((*place, float(row[name])))
     return {name: Series(*np.array(values).T) for name, values in rows.items()}
 
 

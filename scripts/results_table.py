@@ -1,0 +1,53 @@
+"""Print finished runs as a Markdown table: ``python scripts/results_table.py RUN_DIR ...``."""
+
+import argparse
+import json
+from pathlib import Path
+
+COLUMNS = (
+    "run",
+    "images",
+    "clusters",
+    "loss",
+    "label-switch ratio",
+    "kNN top-1 (untrained)",
+    "NMI (untrained)",
+    "images/s",
+    "wall time (s)",
+)
+
+
+def row(run_dir: Path) -> list[str]:
+    """The cells of one run, from its ``summary.json``."""
+    path = run_dir / "summary.json"
+    if not path.is_file():
+        raise SystemExit(f"{run_dir} has no summary.json: give the folders of finished runs")
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    first, last = summary["label_switch_ratio_first"], summary["label_switch_ratio_last"]
+    return [
+        run_dir.name,
+        f"{summary['num_samples']:,}",
+        f"{summary['num_clusters']:,}",
+        _number(summary["train_loss"], 2),
+        f"{_number(first, 2)} → {_number(last, 2)}",
+        f"{_number(summary['knn_top1'], 3)} ({_number(summary['untrained']['knn_top1'], 3)})",
+        f"{_number(summary['nmi'], 3)} ({_number(summary['untrained']['nmi'], 3)})",
+        _number(summary["images_per_second"], 0),
+        _number(summary["wall_seconds"], 0),
+    ]
+
+
+def table(run_dirs: list[Path]) -> str:
+    """A Markdown table, one row a run."""
+    rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(row(run_dir) for run_dir in run_dirs)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
+    print(table(parser.parse_args().run_dirs))

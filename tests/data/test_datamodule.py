@@ -1,0 +1,215 @@
+"""The data module: what is there after setup, what is refused, what the loaders yield."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from odc_lightning.data import (
+    ArraySource,
+    ImageDataModule,
+    ImageSource,
+    digits,
+    file_list,
+    image_folder,
+)
+from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.data.scan import Problem
+
+TRANSFORM = v2.Compose([v2.Resize((8, 8)), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
+
+
+def toy(num_images: int = 40, labelled: bool = True) -> ArraySource:
+    images = np.random.default_rng(0).integers(0, 256, (num_images, 8, 8), dtype=np.uint8)
+    return ArraySource(images, "toy", np.arange(num_images) % 4 if labelled else None)
+
+
+def make(train: Callable[[], ImageSource] = toy, **changes: Any) -> ImageDataModule:
+    arguments: dict[str, Any] = {
+        "val": None,
+        "train_transform": TRANSFORM,
+        "eval_transform": TRANSFORM,
+        "image_size": 8,
+        "batch_size": 8,
+        "num_workers": 0,
+    }
+    return ImageDataModule(train, **(arguments | changes))
+
+
+def ready(*args: Any, **changes: Any) -> ImageDataModule:
+    data = make(*args, **changes)
+    data.setup("fit")
+    return data
+
+
+def photos(folder: Path, count: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for i in range(count):
+        Image.new("RGB", (12, 10), (i, 0, 0)).save(folder / f"{i:02}.jpg")
+
+
+def on_rank(
+    data: ImageDataModule, rank: int, world_size: int, from_first_rank: Sequence[Problem] = ()
+) -> ImageDataModule:
+    data.trainer = Mock(
+        global_rank=rank, world_size=world_size, num_devices=world_size, is_global_zero=rank == 0
+    )
+    data.trainer.strategy.broadcast.side_effect = lambda problems: problems or from_first_rank
+    return data
+
+
+def test_after_setup() -> None:
+    data = ready(val=partial(toy, 12))
+    assert data.num_samples == 40
+    assert len(data.train_dataset) == 40
+    assert data.val_dataset is not None
+    assert len(data.val_dataset) == 12
+    assert ready().val_dataset is None
+
+
+def test_sources_are_built_and_scanned_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(tmp_path, 10)
+    scan = Mock(return_value=[])
+    monkeypatch.setattr("odc_lightning.data.datamodule.scan_images", scan)
+    build = Mock(side_effect=partial(image_folder, str(tmp_path)))
+    data = make(build)
+    data.prepare_data()
+    for stage in ("fit", "validate", "fit"):
+        data.setup(stage)
+    assert build.call_count == 1
+    assert scan.call_count == 1
+
+
+def test_ranks_agree_on_the_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos(tmp_path, 20)
+    (tmp_path / "07.jpg").write_bytes(b"")
+    scan = Mock(side_effect=AssertionError("only the first rank scans"))
+    monkeypatch.setattr("odc_lightning.data.datamodule.scan_images", scan)
+    data = make(partial(image_folder, str(tmp_path)), on_error="skip")
+    on_rank(data, 1, 2, from_first_rank=[(tmp_path / "07.jpg", "empty")]).setup("fit")
+    assert data.num_samples == 19
+
+
+def test_damaged_files_are_refused_or_skipped(tmp_path: Path) -> None:
+    photos(tmp_path, 20)
+    (tmp_path / "03.jpg").write_bytes((tmp_path / "04.jpg").read_bytes()[:-40])
+    build = partial(image_folder, str(tmp_path))
+    with pytest.raises(ValueError, match=r"1 of 20 images cannot be read:\n.*03\.jpg"):
+        ready(build)
+    data = ready(build, on_error="skip")
+    assert data.num_samples == 19
+    names = [data.train_dataset.source.name(i) for i in range(19)]
+    assert "03.jpg" not in names
+    with pytest.raises(ValueError, match=r"03\.jpg.*data\.scan=full"):
+        list(ready(build, scan="none").train_dataloader())
+
+
+def test_listed_file_that_is_missing(tmp_path: Path) -> None:
+    photos(tmp_path, 1)
+    (tmp_path / "list.txt").write_text("00.jpg\n99.jpg\n")
+    with pytest.raises(ValueError, match=r"99\.jpg: .*No such file"):
+        ready(partial(file_list, str(tmp_path / "list.txt")))
+
+
+def test_subset() -> None:
+    data = ready(subset={"num_classes": 2, "images_per_class": 9}, val=partial(toy, 12))
+    labels = data.train_dataset.source.labels
+    assert labels is not None
+    assert np.unique(labels, return_counts=True)[1].tolist() == [9, 9]
+    assert data.val_dataset is not None
+    assert len(data.val_dataset) == 6  # of the same two classes
+    assert ready(partial(toy, 40, labelled=False), subset={"num_images": 10}).num_samples == 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 64}, "40 images make no batch"),
+        ({"batch_size": 13, "drop_last": False}, "last batch leaves one"),
+        ({"image_size": 9}, r"train_transform gives torch.float32 \(3, 8, 8\)"),
+        ({"eval_transform": v2.PILToTensor()}, "eval_transform gives torch.uint8"),
+        ({"on_error": "ignore"}, "expected raise or skip"),
+        ({"scan": "slow"}, "expected quick, full or none"),
+        ({"seed": -1}, "expected 0 or more"),
+    ],
+)
+def test_refused_before_training(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ready(**changes)
+
+
+def test_batch_is_over_all_ranks() -> None:
+    with pytest.raises(ValueError, match="multiple of the 3 ranks"):
+        on_rank(make(), 0, 3).setup("fit")
+    alone = [batch["index"].tolist() for batch in ready().train_dataloader()]
+    shares = []
+    for rank in range(2):
+        data = on_rank(make(), rank, 2)
+        data.setup("fit")
+        shares.append([batch["index"].tolist() for batch in data.train_dataloader()])
+    assert [sorted(a + b) for a, b in zip(*shares, strict=True)] == [sorted(b) for b in alone]
+    assert all(len(batch) == 4 for batch in shares[0])
+
+
+def test_training_batches() -> None:
+    data = ready(batch_size=16)
+    batches = list(data.train_dataloader())
+    assert len(batches) == 2
+    assert set(batches[0]) == {"image", "index"}
+    assert batches[0]["image"].shape == (16, 3, 8, 8)
+    assert batches[0]["index"].dtype == torch.int64
+    assert len(list(ready(batch_size=16, drop_last=False).train_dataloader())) == 3
+
+
+def test_sampling_with_replacement() -> None:
+    data = ready(sampling_with_replacement=True)
+    indices = torch.cat([batch["index"] for batch in data.train_dataloader()])
+    assert len(indices.unique()) < len(indices) == 40
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_loaders_leave_the_global_generator_alone(num_workers: int) -> None:
+    data = ready(num_workers=num_workers, val=toy)
+    before = torch.get_rng_state()
+    for _ in data.train_dataloader():
+        pass
+    for _ in data.extraction_dataloader("train"):
+        pass
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 7])
+def test_extraction_shards_are_the_data_set_in_order(world_size: int) -> None:
+    flip = v2.Compose([v2.RandomHorizontalFlip(), TRANSFORM])
+    data = ready(train_transform=flip, val=partial(toy, 13))
+    for split, count in (("train", 40), ("val", 13)):
+        shards = [
+            list(data.extraction_dataloader(split, rank, world_size))  # type: ignore[arg-type]
+            for rank in range(world_size)
+        ]
+        indices = torch.cat([batch["index"] for shard in shards for batch in shard])
+        assert indices.tolist() == list(range(count))
+    images = torch.cat([batch["image"] for batch in data.extraction_dataloader("train")])
+    source = data.train_dataset.source
+    assert torch.equal(images[17], TRANSFORM(source.load(17)))
+
+
+def test_extraction_without_validation_images() -> None:
+    with pytest.raises(ValueError, match="no validation images"):
+        ready().extraction_dataloader("val")
+
+
+def test_choice_of_workers(tmp_path: Path) -> None:
+    assert choose_num_workers(digits("train")) == 0
+    photos(tmp_path, 1)
+    assert 1 <= choose_num_workers(image_folder(str(tmp_path))) <= 8
+    assert choose_num_workers(toy(20_000)) >= 1

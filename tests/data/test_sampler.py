@@ -1,0 +1,103 @@
+"""The order is a function of seed and epoch; ranks share out what one process would take."""
+
+from itertools import cycle, islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odc_lightning.data import EpochSampler
+
+
+def batches(sampler: EpochSampler, batch_size: int) -> list[list[int]]:
+    """What a data loader would make of the sampler's keys."""
+    indices = [index for _, index in sampler]
+    cut = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+    return [batch for batch in cut if len(batch) == batch_size or not sampler.drop_last]
+
+
+@given(
+    num_samples=st.integers(1, 200),
+    per_rank=st.integers(1, 8),
+    world_size=st.integers(1, 5),
+    epoch=st.integers(0, 1000),
+    drop_last=st.booleans(),
+    replacement=st.booleans(),
+)
+def test_union_over_ranks_is_the_global_batch(
+    num_samples: int,
+    per_rank: int,
+    world_size: int,
+    epoch: int,
+    drop_last: bool,
+    replacement: bool,
+) -> None:
+    def of_rank(rank: int, world: int) -> EpochSampler:
+        sampler = EpochSampler(
+            num_samples, 7, rank, world, replacement=replacement, drop_last=drop_last
+        )
+        sampler.set_epoch(epoch)
+        return sampler
+
+    ranks = [of_rank(rank, world_size) for rank in range(world_size)]
+    assert len({len(list(rank)) for rank in ranks}) == 1
+    assert all(len(rank) == len(list(rank)) for rank in ranks)
+    shared = [batches(rank, per_rank) for rank in ranks]
+    alone = batches(of_rank(0, 1), per_rank * world_size)
+    order = [index for _, index in of_rank(0, 1)]
+    assert len(shared[0]) == len(alone)
+    for g, whole in enumerate(alone):
+        union = [index for batch_list in shared for index in batch_list[g]]
+        padding = len(union) - len(whole)  # only where an incomplete last batch is kept
+        assert 0 <= padding < world_size
+        assert padding == 0 or (not drop_last and g == len(alone) - 1)
+        assert sorted(union) == sorted([*whole, *islice(cycle(order), padding)])
+
+
+def test_each_epoch_is_another_permutation() -> None:
+    sampler = EpochSampler(50, seed=1)
+    orders = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        keys = list(sampler)
+        assert {key[0] for key in keys} == {epoch}
+        orders.append([index for _, index in keys])
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+    again = EpochSampler(50, seed=1)
+    again.set_epoch(2)
+    assert [index for _, index in again] == orders[2]
+    assert [index for _, index in EpochSampler(50, seed=2)] != orders[0]
+
+
+def test_without_shuffling() -> None:
+    assert list(EpochSampler(3, seed=0, shuffle=False)) == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_replacement_draws_as_many_with_repeats() -> None:
+    indices = [index for _, index in EpochSampler(1000, seed=0, replacement=True)]
+    assert len(indices) == 1000
+    assert 580 < len(set(indices)) < 690  # 1 - 1/e of them, about 632
+    assert max(np.bincount(indices)) > 2
+
+
+def test_keys_are_plain_integers() -> None:
+    assert all(type(number) is int for key in EpochSampler(3, seed=0) for number in key)
+
+
+def test_start_at_concerns_one_epoch() -> None:
+    sampler = EpochSampler(10, seed=0)
+    sampler.set_epoch(4)
+    whole = list(sampler)
+    sampler.start_at(4, 6)
+    assert list(sampler) == whole[6:]
+    assert len(sampler) == 10
+    sampler.set_epoch(5)
+    assert len(list(sampler)) == 10
+
+
+@pytest.mark.parametrize("rank", [-1, 2])
+def test_impossible_rank(rank: int) -> None:
+    with pytest.raises(ValueError, match=f"rank={rank}"):
+        EpochSampler(10, seed=0, rank=rank, world_size=2)

@@ -1,0 +1,60 @@
+"""Sources: images in memory, on disk, and views of either."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from odc_lightning.data import ArraySource, FileSource, SubsetSource
+
+
+def test_array_source() -> None:
+    images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    source = ArraySource(images, "toy", np.array([1, 0]), ["a", "b"])
+    assert len(source) == 2
+    assert source.load(1).mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(source.load(1))[..., 2], images[1])
+    assert source.name(1) == "toy/1"
+    assert source.path(1) is None
+    assert source.labels is not None
+    assert source.labels.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((2, 3, 4), np.float32), np.zeros((2, 3, 4, 5), np.uint8)]
+)
+def test_array_source_refuses_other_arrays(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="expected uint8"):
+        ArraySource(images, "toy")
+
+
+def test_labels_must_match_the_images() -> None:
+    with pytest.raises(ValueError, match=r"shape \(3,\); expected \(2,\)"):
+        ArraySource(np.zeros((2, 4, 4), np.uint8), "toy", np.array([0, 1, 2]))
+
+
+def test_file_source(tmp_path: Path) -> None:
+    Image.new("RGB", (5, 4), "red").save(tmp_path / "a b.png")
+    source = FileSource(tmp_path, ["a b.png"])
+    assert source.name(0) == "a b.png"
+    assert source.path(0) == tmp_path / "a b.png"
+    assert source.load(0).getpixel((0, 0)) == (255, 0, 0)
+    assert source.labels is None
+
+
+def test_undecodable_file_is_named_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"bad\.jpg.*data\.scan=full.*data\.on_error=skip"):
+        FileSource(tmp_path, ["bad.jpg"]).load(0)
+
+
+def test_subset_is_a_view() -> None:
+    images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1)
+    source = ArraySource(images, "toy", np.array([3, 2, 1, 0]), list("abcd"))
+    view = SubsetSource(SubsetSource(source, np.array([1, 2, 3])), np.array([2, 0]))
+    assert [view.name(i) for i in range(len(view))] == ["toy/3", "toy/1"]
+    assert [view.load(i).getpixel((0, 0)) for i in range(2)] == [(3, 3, 3), (1, 1, 1)]
+    assert view.labels is not None
+    assert view.labels.tolist() == [0, 2]
+    assert view.class_names == list("abcd")
