@@ -1,4 +1,4 @@
-"""A handful of collectives, no-ops in a single process. Only callbacks import this."""
+"""A handful of collectives, no-ops in a single process. Only callbacks use them."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -48,7 +48,7 @@ class ODCModule(pl.LightningModule):
         self.neck = neck(in_features=backbone.num_features)
         self.head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
         self.num_clusters = num_clusters
-        self.dim: int = self.neck.out_features
+        self.dim: int = self.neck.out_features  # type: ignore[assignment]
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._head_optimizer = dict(head_optimizer or {})

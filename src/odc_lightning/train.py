@@ -53,6 +53,7 @@ def train(config: DictConfig) -> Summary | None:
         if not trainer.is_global_zero:
             return None
         summary = write_report(trainer, data, run_dir, started)
+        print()
         print(report.closing_lines(summary, run_dir))
         return summary
     finally:

@@ -77,6 +77,7 @@ class Progress(RichProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn the length of the run, which `max_epochs` and `max_steps` bound."""
         super().on_train_start(trainer, pl_module)
+        self._start = None
         self._total_steps = trainer.estimated_stepping_batches
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:

@@ -17,6 +17,7 @@ from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import same_classes, subset_of
+from odc_lightning.distributed import shard
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -145,11 +146,11 @@ class ImageDataModule(pl.LightningDataModule):
             if self.val_dataset is None:
                 raise ValueError("there are no validation images; set data.val, or use split=train")
             dataset = self.val_dataset
-        start, stop = (len(dataset) * r // world_size for r in (rank, rank + 1))
+        rows = range(len(dataset))[shard(len(dataset), rank, world_size)]
         return DataLoader(
             dataset,
             max(1, self.batch_size // world_size),
-            sampler=range(start, stop),
+            sampler=rows,
             num_workers=self._num_workers,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),

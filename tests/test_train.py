@@ -1,0 +1,189 @@
+"""Whole runs on real digits, a few epochs each, in this process."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from conftest import Compose
+from odc_lightning.callbacks import SamplesMemory
+from odc_lightning.data import ImageSource, digits
+from odc_lightning.train import train
+
+SHORT = ("experiment=quickstart", "trainer.max_epochs=2")
+METRICS = {
+    "train/loss",
+    "odc/label_switch_ratio",
+    "odc/cluster_size_min",
+    "odc/cluster_size_max",
+    "odc/cluster_entropy",
+    "odc/empty_clusters",
+    "odc/small_clusters_split",
+    "odc/centroid_drift",
+    "odc/running_sum_error",
+    "odc/nmi_previous_epoch",
+    "eval/knn_top1",
+    "eval/nmi",
+}
+
+
+def checkpoint(run_dir: Path) -> dict[str, Any]:
+    return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    """Equal weights, memories and optimisers, to the bit."""
+    a, b = checkpoint(one), checkpoint(other)
+    key = SamplesMemory().state_key
+    for tensors in (a["state_dict"], a["callbacks"][key]):
+        assert tensors
+    for left, right in (
+        (a["state_dict"], b["state_dict"]),
+        (a["callbacks"][key], b["callbacks"][key]),
+    ):
+        assert left.keys() == right.keys()
+        for name in left:
+            assert torch.equal(left[name], right[name]), name
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_run_folder(
+    compose_config: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary: Any = train(compose_config(*SHORT))
+    run = tmp_path / "run"
+    assert summary == json.loads((run / "summary.json").read_text())
+    assert (summary["num_samples"], summary["num_clusters"]) == (1437, 50)
+    for scores in (summary, summary["untrained"]):
+        assert 0.8 < scores["knn_top1"] <= 1
+        assert 0.2 < scores["nmi"] < 1
+    assert summary["train_loss"] is not None
+
+    rows = read_csv(run / "metrics.csv")
+    assert set(rows[0]) == {*METRICS, "step", "epoch"}
+    for name in METRICS:
+        assert any(row[name] for row in rows), name
+    logged = [float(row["odc/label_switch_ratio"]) for row in rows if row["odc/label_switch_ratio"]]
+    assert len(logged) == 22
+    assert summary["label_switch_ratio_first"] == pytest.approx(np.mean(logged[:11]))
+    assert summary["label_switch_ratio_last"] == pytest.approx(np.mean(logged[11:]))
+    assert all(float(row["odc/running_sum_error"] or 0) < 1e-9 for row in rows)
+    assert rows[0]["eval/nmi"] == str(summary["untrained"]["nmi"])
+
+    state = checkpoint(run)["callbacks"][SamplesMemory().state_key]
+    clusters, index = read_csv(run / "clusters.csv"), read_csv(run / "index.csv")
+    assert [int(row["cluster"]) for row in clusters] == state["labels"].tolist()
+    assert [row["path"] for row in clusters] == [row["path"] for row in index]
+    sample = clusters[100]
+    gap = state["features"][100] - state["centroids"][int(sample["cluster"])]
+    assert float(sample["distance"]) == pytest.approx(float(gap.norm()), abs=1e-5)
+
+    assert (run / "curves.png").stat().st_size > 10_000
+    config = OmegaConf.load(run / "config.yaml")
+    assert config.algorithm.num_clusters == 50
+    printed = capsys.readouterr().out
+    assert str(run) in printed
+    assert "untrained network" in printed
+    assert printed.count("epoch 2/2") == 1
+
+
+def test_labels_are_never_trained_on(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(compose_config(*SHORT, run="true"))
+
+    def poisoned(split: Literal["train", "val"]) -> ImageSource:
+        source = digits(split)
+        source.labels = np.random.default_rng(0).integers(0, 10, len(source))
+        return source
+
+    monkeypatch.setattr("odc_lightning.data.digits", poisoned)
+    summary: Any = train(compose_config(*SHORT, run="poisoned"))
+    assert summary["knn_top1"] < 0.3  # the scores saw the noise
+    assert_same_training(tmp_path / "true", tmp_path / "poisoned")
+
+
+def test_looking_on_changes_nothing(compose_config: Compose, tmp_path: Path) -> None:
+    train(compose_config(*SHORT, run="watched"))
+    none = compose_config(*SHORT, "callbacks=none", run="alone")
+    OmegaConf.update(
+        none,
+        "callbacks.checkpoint",
+        {
+            "_target_": "pytorch_lightning.callbacks.ModelCheckpoint",
+            "dirpath": str(tmp_path / "alone" / "checkpoints"),
+            "save_top_k": 0,
+            "save_last": True,
+        },
+        force_add=True,
+    )
+    train(none)
+    assert_same_training(tmp_path / "watched", tmp_path / "alone")
+
+
+def test_the_same_seed_trains_the_same_with_any_number_of_workers(
+    compose_config: Compose, tmp_path: Path
+) -> None:
+    for workers in (0, 2):
+        train(compose_config(*SHORT, f"data.num_workers={workers}", run=str(workers)))
+    train(compose_config(*SHORT, "seed=1", run="other"))
+    assert_same_training(tmp_path / "0", tmp_path / "2")
+    with pytest.raises(AssertionError):
+        assert_same_training(tmp_path / "0", tmp_path / "other")
+
+
+def test_a_run_continued_after_an_epoch_is_the_uninterrupted_run(
+    compose_config: Compose, tmp_path: Path
+) -> None:
+    # Without dropout, whose draws a checkpoint does not hold yet.
+    short = (*SHORT, "model.neck.dropout=0")
+    train(compose_config(*short, "trainer.max_epochs=4", run="whole"))
+    train(compose_config(*short, run="half"))
+    last = tmp_path / "half" / "checkpoints" / "last.ckpt"
+    train(compose_config(*short, "trainer.max_epochs=4", f"ckpt_path={last}", run="rest"))
+    assert_same_training(tmp_path / "whole", tmp_path / "rest")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["trainer.limit_train_batches=3", "trainer.accumulate_grad_batches=2", "data.drop_last=false"],
+)
+def test_other_ways_to_walk_through_the_data(compose_config: Compose, setting: str) -> None:
+    summary: Any = train(compose_config(*SHORT, setting))
+    assert summary["train_loss"] is not None
+
+
+def test_without_small_clusters_and_reweighting(compose_config: Compose) -> None:
+    config = compose_config(*SHORT, "~algorithm.small_clusters", "~algorithm.loss_reweighting")
+    assert train(config) is not None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.num_clusters=1", "clusters"),
+        ("algorithm.num_clusters=2000", "clusters"),
+        ("algorithm.small_clusters.threshold=40", "Try num_clusters="),
+        ("algorithm.samples_memory.momentum=0", r"\(0, 1\]"),
+        ("algorithm.samples_memory.assignment=cosine", "'l2' or 'dot'"),
+        ("algorithm.centroid_refresh.every_n_steps=0", "at least 1"),
+        ("data.batch_size=4096", "batch_size"),
+        ("~algorithm.samples_memory", "algorithm.samples_memory"),
+        ("~algorithm.kmeans_bootstrap", "algorithm.kmeans_bootstrap"),
+    ],
+)
+def test_bad_input_ends_before_training(
+    compose_config: Compose, tmp_path: Path, override: str, message: str
+) -> None:
+    with pytest.raises(Exception, match=message):
+        train(compose_config(*SHORT, override))
+    assert not (tmp_path / "run" / "checkpoints").exists()
