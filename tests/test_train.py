@@ -172,7 +172,7 @@ def test_without_small_clusters_and_reweighting(compose_config: Compose) -> None
     [
         ("algorithm.num_clusters=1", "clusters"),
         ("algorithm.num_clusters=2000", "clusters"),
-        ("algorithm.small_clusters.threshold=40", "Try num_clusters="),
+        ("algorithm.small_clusters.threshold=40", "Try algorithm.num_clusters="),
         ("algorithm.samples_memory.momentum=0", r"\(0, 1\]"),
         ("algorithm.samples_memory.assignment=cosine", "'l2' or 'dot'"),
         ("algorithm.centroid_refresh.every_n_steps=0", "at least 1"),

@@ -3,13 +3,18 @@
 Read `train` top to bottom: seed, data, network, trainer with callbacks and loggers, fit, report.
 """
 
+import os
 import sys
 import time
+import traceback
 import warnings
 from pathlib import Path
 
 import hydra
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -119,8 +124,24 @@ def _scores(logged: dict[str, float]) -> Scores:
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="train")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
-    train(config)
+    """Command line entry; input that the package refuses is told without a traceback."""
+    try:
+        train(config)
+    except Exception as error:
+        # Hydra wraps what a constructor raises, and stops a multirun by itself.
+        refusal = error.__cause__ if isinstance(error, InstantiationException) else error
+        single = HydraConfig.get().mode is RunMode.RUN
+        if "HYDRA_FULL_ERROR" in os.environ or not (single and _is_refusal(refusal)):
+            raise
+        sys.exit(f"error: {refusal}")
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether this package raised the error itself, with a message for the user."""
+    if not isinstance(error, ValueError) or error.__traceback__ is None:
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).startswith(("odc_lightning", "__main__"))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def test_suggested_number_is_accepted(num_samples: int, num_clusters: int, thres
     try:
         check_num_clusters(num_samples, num_clusters, threshold)
     except ValueError as error:
-        suggested = re.search(r"Try num_clusters=(\d+)", str(error))
+        suggested = re.search(r"Try algorithm\.num_clusters=(\d+)", str(error))
         if suggested is not None:
             check_num_clusters(num_samples, int(suggested[1]), threshold)
         else:
@@ -38,7 +38,7 @@ def test_suggested_number_is_accepted(num_samples: int, num_clusters: int, thres
 
 
 def test_suggestion_follows_the_paper() -> None:
-    with pytest.raises(ValueError, match=r"at most 68\. Try num_clusters=11 "):
+    with pytest.raises(ValueError, match=r"at most 68\. Try algorithm\.num_clusters=11 "):
         check_num_clusters(1437, 100, 20)
 
 

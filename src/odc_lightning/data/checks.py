@@ -18,16 +18,16 @@ def check_num_clusters(num_samples: int, num_clusters: int, small_cluster_thresh
     if 2 <= num_clusters <= most:
         return
     problem = (
-        f"num_clusters={num_clusters} with {num_samples} images and "
-        f"small_cluster_threshold={small_cluster_threshold}: expected at least 2 clusters "
-        f"with more than {small_cluster_threshold} images each"
+        f"algorithm.num_clusters={num_clusters} with {num_samples} images and "
+        f"algorithm.small_clusters.threshold={small_cluster_threshold}: expected at least 2 "
+        f"clusters with more than {small_cluster_threshold} images each"
     )
     if most < 2:
-        raise ValueError(f"{problem}. Add images or lower small_cluster_threshold.")
+        raise ValueError(f"{problem}. Add images or lower algorithm.small_clusters.threshold.")
     suggested = min(most, max(2, num_samples // _IMAGES_PER_CLUSTER))
     raise ValueError(
-        f"{problem}, so at most {most}. Try num_clusters={suggested} (the paper has about "
-        f"{_IMAGES_PER_CLUSTER} images a cluster), or up to {most} if that is near ten times the "
+        f"{problem}, so at most {most}. Try algorithm.num_clusters={suggested} (the paper has "
+        f"about {_IMAGES_PER_CLUSTER} images a cluster), or up to {most} if that is near ten times the "
         "number of classes you expect."
     )
 

@@ -1,0 +1,43 @@
+"""Real loggers, read back; W&B offline, which needs no account."""
+
+from pathlib import Path
+
+import pytest
+import wandb
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from conftest import Compose
+from odc_lightning.train import train
+
+SHORT = ("experiment=quickstart", "trainer.max_epochs=1", "callbacks.label_scores.knn=false")
+NAMES = {"train/loss", "odc/label_switch_ratio", "odc/cluster_entropy", "eval/nmi"}
+
+
+def test_wandb_offline_is_written_and_finished(compose_config: Compose, tmp_path: Path) -> None:
+    for run in ("one", "two"):  # as two jobs of a multirun: each has its own run
+        train(compose_config(*SHORT, "logger=wandb", "logger.wandb.offline=true", run=run))
+        assert wandb.run is None
+        (folder,) = (tmp_path / run / "wandb").glob("offline-run-*")
+        (record,) = folder.glob("*.wandb")
+        content = record.read_bytes()
+        for name in NAMES:
+            assert name.encode() in content, name
+        assert (tmp_path / run / "metrics.csv").exists()
+
+
+def test_wandb_is_finished_after_an_error(compose_config: Compose, tmp_path: Path) -> None:
+    config = compose_config(
+        *SHORT, "logger=wandb", "logger.wandb.offline=true", "algorithm.num_clusters=1000"
+    )
+    with pytest.raises(ValueError, match="clusters"):
+        train(config)
+    assert wandb.run is None
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+
+
+def test_tensorboard_has_the_same_names(compose_config: Compose, tmp_path: Path) -> None:
+    train(compose_config(*SHORT, "logger=tensorboard"))
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) >= NAMES
+    assert len(events.Scalars("train/loss")) == 11

@@ -1,0 +1,59 @@
+"""The wheel: complete, and at work in a fresh environment and any folder."""
+
+import configparser
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_package_is_listed_in_setup_cfg() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    found = {
+        ".".join(path.parent.relative_to(ROOT / "src").parts)
+        for path in (ROOT / "src").rglob("__init__.py")
+    }
+    assert listed == found | {"odc_lightning.conf"}
+
+
+def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
+    wheels, venv = tmp_path / "wheels", tmp_path / "venv"
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(ROOT)]
+    subprocess.run([*pip, *build], check=True)
+    (wheel,) = wheels.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    python = venv / "bin" / "python"
+    # The dependencies are those of this environment: a line in a .pth file adds their folder and
+    # nothing else, so that the checkout, which is installed there too, is not found.
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(venv), "platbase": str(venv)}))
+    (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)
+
+    folder = tmp_path / "anywhere"
+    folder.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment["OMP_NUM_THREADS"] = "1"
+    where = subprocess.run(
+        [python, "-c", "import odc_lightning.config as c; print(c.__file__, c.CONFIG_DIR)"],
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert all(path.startswith(str(site)) for path in where)
+    done = subprocess.run(
+        [python, "-m", "odc_lightning.train", "experiment=quickstart", "trainer.max_epochs=1"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(folder.glob("outputs/quickstart/*/summary.json"))
