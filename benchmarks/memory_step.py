@@ -3,7 +3,9 @@
 ``python -m benchmarks.memory_step`` prints Markdown tables. The obvious version finds sizes and
 centroids anew from all labels and features, O(N) and O(N D), as the authors' code does. The two
 are held against each other before anything is timed, and are timed in turns, so that whatever else
-the machine does meets both. On a CPU that others use too, ``OMP_NUM_THREADS=1`` is steadier.
+the machine does meets both. On one thread, unless told otherwise: OpenMP's threads wait for each
+other in every operation, for milliseconds where another process has their core, and ours has more
+and shorter operations.
 """
 
 import argparse
@@ -13,8 +15,9 @@ import platform
 import statistics
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -44,9 +47,11 @@ class Batch(NamedTuple):
 
 
 class Version(ABC):
-    """The parts of an iteration, on the batch that `draw` chose.
+    """The parts of an iteration, each on ``batch``.
 
     Attributes:
+        batches: those of the next k iterations.
+        batch: one of them.
         features: (N, D) fp32.
         labels: (N,) int64.
         centroids: (C, D) fp32.
@@ -58,7 +63,7 @@ class Version(ABC):
         self.draw(0)
 
     def draw(self, seed: int) -> None:
-        """Choose the batches of the next k iterations, the same in every version of one size."""
+        """Choose the batches, the same in every version with as many samples."""
         generator = torch.Generator().manual_seed(seed)
         num_samples, dim = self.features.shape
         size = REFRESH_EVERY * self.batch_size
@@ -105,14 +110,25 @@ class Version(ABC):
         """Whether some cluster is small."""
         return bool((self.sizes() <= THRESHOLD).any())
 
+    def product(self) -> Tensor:
+        """Similarities (B, C) alone, which no version can do without."""
+        return self.batch.features @ self.centroids.T
+
     def iterate(self) -> Tensor:
-        """k whole iterations: each with its own batch, the last with a refresh."""
+        """k whole iterations, with one refresh."""
         for batch in self.batches:
             self.batch = batch
             self.weights()
             self.update()
             self.any_small()
         return self.refresh()
+
+    def each_batch(self, part: "Part") -> Any:
+        """One part of k iterations; returns what the last gave."""
+        for batch in self.batches:
+            self.batch = batch
+            result = part(self)
+        return result
 
     def state(self) -> list[Tensor]:
         """What two versions must agree on."""
@@ -162,13 +178,9 @@ class Obvious(Version):
 
     def update(self) -> None:
         indices, features = self.batch
-        updated = (1 - MOMENTUM) * self.features[indices] + MOMENTUM * normalize(features, dim=1)
+        updated = torch.lerp(self.features[indices], normalize(features, dim=1), MOMENTUM)
         self.features[indices] = updated
         self.labels[indices] = assign(updated, self.centroids)
-
-    def product(self) -> Tensor:
-        """Similarities (B, C) alone, which no version can do without."""
-        return self.batch.features @ self.centroids.T
 
     def refresh(self) -> Tensor:
         sizes = self.sizes().unsqueeze(1)
@@ -205,6 +217,7 @@ class Obvious(Version):
         self.labels.copy_(labels)
 
 
+Part = Callable[[Version], Any]
 Step = Callable[[], Any]
 
 
@@ -227,59 +240,53 @@ class Case:
     iterations: int = 1
 
 
-@dataclass(frozen=True)
-class Row:
-    """Medians of a case in milliseconds, and ``against_ms / step_ms``."""
-
-    name: str
-    step_ms: float
-    against_ms: float
-    ratio: float
-
-
-def cases(ours: Ours, obvious: Obvious) -> list[Case]:
-    """Ours beside the obvious version, part by part."""
-    small = min(NUM_SMALL, len(ours.centroids) // 4)
-    damaged = with_small_clusters(ours.labels, small)
+def cases(version: Version, against: Version) -> list[Case]:
+    """The parts of an iteration, and the whole, in two versions."""
 
     def draw(repeat: int) -> None:
-        ours.draw(repeat)
-        obvious.draw(repeat)
+        version.draw(repeat)
+        against.draw(repeat)
+
+    def per_batch(name: str, part: Part) -> Case:
+        steps = partial(version.each_batch, part), partial(against.each_batch, part)
+        return Case(name, *steps, draw, REFRESH_EVERY)
+
+    return [
+        per_batch("sample update", Version.update_and_count),
+        per_batch("loss re-weighting", Version.weights),
+        per_batch("small-cluster check", Version.any_small),
+        per_batch("centroid refresh", lambda either: either.refresh()),
+        Case(
+            f"iteration, refresh every {REFRESH_EVERY}",
+            version.iterate,
+            against.iterate,
+            draw,
+            REFRESH_EVERY,
+        ),
+    ]
+
+
+def obvious_cases(ours: Ours, obvious: Obvious) -> list[Case]:
+    """Those of `cases`, another obvious refresh, and what is rare: many small clusters at once."""
+    small = min(NUM_SMALL, len(ours.centroids) // 4)
+    damaged = with_small_clusters(ours.labels, small)
 
     def damage(repeat: int) -> None:
         ours.set_labels(damaged)
         obvious.set_labels(damaged)
 
     return [
-        Case("sample update", ours.update_and_count, obvious.update_and_count, draw),
-        Case("loss re-weighting", ours.weights, obvious.weights, draw),
-        Case("small-cluster check, none small", ours.any_small, obvious.any_small, draw),
-        Case("centroid refresh", ours.refresh, obvious.refresh, draw),
-        Case("centroid refresh, by sorting", ours.refresh, obvious.refresh_by_sorting, draw),
-        Case(f"iteration, k = {REFRESH_EVERY}", ours.iterate, obvious.iterate, draw, REFRESH_EVERY),
+        *cases(ours, obvious),
+        Case("centroid refresh, by sorting", ours.refresh, obvious.refresh_by_sorting, ours.draw),
         Case(f"{small} small clusters", ours.deal_with_small, obvious.deal_with_small, damage),
     ]
 
 
-def floor_case(ours: Ours, obvious: Obvious) -> Case:
+def floor_case(ours: Ours) -> Case:
     """Our sample update by the bare product with the centroids."""
-    return Case("sample update", obvious.product, ours.update, ours.draw)
-
-
-def flat_cases(few: Ours, many: Ours) -> list[Case]:
-    """Our own parts at two numbers of samples."""
-
-    def draw(repeat: int) -> None:
-        few.draw(repeat)
-        many.draw(repeat)
-
-    return [
-        Case("sample update", few.update, many.update, draw),
-        Case("loss re-weighting", few.weights, many.weights, draw),
-        Case("small-cluster check", few.any_small, many.any_small, draw),
-        Case("centroid refresh", few.refresh, many.refresh, draw),
-        Case(f"iteration, k = {REFRESH_EVERY}", few.iterate, many.iterate, draw, REFRESH_EVERY),
-    ]
+    product = partial(ours.each_batch, Version.product)
+    update = partial(ours.each_batch, Version.update_and_count)
+    return Case("sample update", product, update, ours.draw, REFRESH_EVERY)
 
 
 def new_memory(num_samples: int, num_clusters: int, dim: int) -> ClusterMemory:
@@ -318,29 +325,92 @@ def check(case: Case, ours: Ours, obvious: Obvious) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Row:
+    """Medians of a case in milliseconds, and ``against_ms / step_ms``."""
+
+    name: str
+    step_ms: float
+    against_ms: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under the heads of both times and of their ratio."""
+
+    title: str
+    heads: tuple[str, str, str]
+    rows: list[Row]
+
+    def markdown(self) -> str:
+        """The title, and the table."""
+        first, second, ratio = self.heads
+        lines = [
+            ["part", f"{first} (ms)", f"{second} (ms)", ratio],
+            ["---", "---:", "---:", "---:"],
+            *(
+                [row.name, f"{row.step_ms:.3f}", f"{row.against_ms:.3f}", f"{row.ratio:.2f}"]
+                for row in self.rows
+            ),
+        ]
+        return "\n".join([f"### {self.title}", "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
 def measure(case: Case, repeats: int) -> Row:
-    """Time both steps of a case in turns, either one first."""
-    steps = (case.step, case.against)
-    times: tuple[list[float], list[float]] = ([], [])
-    for repeat in range(-1, repeats):
-        case.prepare(repeat + 1)
-        for which in (0, 1) if repeat % 2 == 0 else (1, 0):
+    """Time both steps of a case in turns, either first as often as the other."""
+    print(f"{case.name} ...", file=sys.stderr)
+    steps, times = (case.step, case.against), ([0.0], [0.0])
+    for repeat in range(repeats + 1):
+        case.prepare(repeat)
+        for which in (repeat % 2, 1 - repeat % 2):
             start = perf_counter()
             steps[which]()
             times[which].append(1000 * (perf_counter() - start) / case.iterations)
-    # The first repeat warms caches and threads.
-    step_ms, against_ms = (statistics.median(of_one[1:]) for of_one in times)
+    # The first call of each warms up.
+    step_ms, against_ms = (statistics.median(of_one[2:]) for of_one in times)
     return Row(case.name, step_ms, against_ms, against_ms / step_ms)
 
 
-def table(heads: tuple[str, str, str], rows: Sequence[Row]) -> str:
-    """A Markdown table; ``heads`` are those of both times and of their ratio."""
-    cells = [
-        ["part", f"{heads[0]} (ms)", f"{heads[1]} (ms)", heads[2]],
-        ["---", "---:", "---:", "---:"],
-        *([r.name, f"{r.step_ms:.3f}", f"{r.against_ms:.3f}", f"{r.ratio:.2f}"] for r in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+def beside_the_obvious(ours: Ours, repeats: int) -> Iterator[Table]:
+    """Check and time ours and the obvious one."""
+    obvious = Obvious(
+        ours.features.clone(), ours.labels.clone(), ours.centroids.clone(), ours.batch_size
+    )
+    chosen = obvious_cases(ours, obvious)
+    for case in chosen:
+        check(case, ours, obvious)
+    heads = "ours", "obvious", "obvious / ours"
+    yield Table("Ours beside the obvious", heads, [measure(case, repeats) for case in chosen])
+
+
+def beside_the_floor(ours: Ours, repeats: int) -> Table:
+    """How much dearer ours is than the product that it cannot do without."""
+    heads = "product", "ours", "ours / product"
+    return Table("Ours beside the bare product", heads, [measure(floor_case(ours), repeats)])
+
+
+def flat_in_samples(few: Ours, many: Ours, repeats: int) -> Table:
+    """Ours at two numbers of samples."""
+    sizes = f"N = {len(few.labels):,}", f"N = {len(many.labels):,}"
+    rows = [measure(case, repeats) for case in cases(few, many)]
+    return Table(f"Ours at {' and '.join(sizes)}", (*sizes, "ratio"), rows)
+
+
+def tables(args: argparse.Namespace) -> Iterator[Table]:
+    """All tables, each when it is ready; at most two copies of N features are alive."""
+
+    def ours_of(num_samples: int) -> Ours:
+        return Ours(new_memory(num_samples, args.clusters, args.dim), args.batch)
+
+    ours = ours_of(args.samples)
+    yield from beside_the_obvious(ours, args.repeats)
+    yield beside_the_floor(ours, args.repeats)
+    few, *more = args.flat_samples
+    base = ours_of(few)
+    for number in more:
+        yield flat_in_samples(base, ours_of(number), args.repeats)
+    yield flat_in_samples(base, ours, args.repeats)
 
 
 def machine() -> dict[str, str | int | float]:
@@ -373,7 +443,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clusters", type=int, default=10_000, help="C (default: 10000)")
     parser.add_argument("--dim", type=int, default=256, help="D (default: 256)")
     parser.add_argument("--batch", type=int, default=512, help="B (default: 512)")
-    parser.add_argument("--repeats", type=int, default=15, help="of each step (default: 15)")
+    parser.add_argument("--repeats", type=int, default=6, help="of each step (default: 6)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
     parser.add_argument(
         "--flat-samples",
         type=int,
@@ -388,59 +459,25 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--samples must be more than {2 * THRESHOLD} times --clusters")
     if min(*args.flat_samples, args.samples) < max(args.clusters, REFRESH_EVERY * args.batch):
         parser.error(f"too few samples: give at least C and {REFRESH_EVERY} B of them")
-    if args.clusters < 4 or args.repeats < 1:
-        parser.error("--clusters must be at least 4 and --repeats at least 1")
+    if args.clusters < 4 or min(args.repeats, args.threads) < 1:
+        parser.error("--clusters must be at least 4, --repeats and --threads at least 1")
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Check, measure, print."""
     args = parse(argv)
-    report: dict[str, Any] = {"machine": machine(), "settings": vars(args) | {"json": None}}
-    report["tables"] = tables = {}
-
-    def show(title: str, heads: tuple[str, str, str], chosen: Sequence[Case]) -> None:
-        rows = []
-        for case in chosen:
-            print(f"{title}: {case.name} ...", file=sys.stderr)
-            rows.append(measure(case, args.repeats))
-        print(f"\n### {title}\n\n{table(heads, rows)}")
-        tables[title] = [asdict(row) for row in rows]
-
-    print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
-    print(f"N = {args.samples:,}, C = {args.clusters:,}, D = {args.dim}, B = {args.batch}")
-
-    ours = Ours(new_memory(args.samples, args.clusters, args.dim), args.batch)
-    obvious = Obvious(
-        ours.features.clone(), ours.labels.clone(), ours.centroids.clone(), args.batch
-    )
-    parts = cases(ours, obvious)
-    for case in parts:
-        check(case, ours, obvious)
-    show("Ours beside the obvious", ("ours", "obvious", "obvious / ours"), parts)
-    show(
-        "Ours beside the bare product",
-        ("product", "ours", "ours / product"),
-        [floor_case(ours, obvious)],
-    )
-    del obvious, parts, case  # the second copy of the features
-
-    few, *more = sorted(args.flat_samples)
-    base = Ours(new_memory(few, args.clusters, args.dim), args.batch)
-    for number in more:
-        many = Ours(new_memory(number, args.clusters, args.dim), args.batch)
-        show(*flat_title(few, number), flat_cases(base, many))
-    many = ours
-    show(*flat_title(few, args.samples), flat_cases(base, many))
-
+    torch.set_num_threads(args.threads)
+    settings = {name: value for name, value in vars(args).items() if name != "json"}
+    report: dict[str, Any] = {"machine": machine(), "settings": settings, "tables": []}
+    for about in (report["machine"], settings):
+        print(", ".join(f"{name} {value}" for name, value in about.items()))
+    for table in tables(args):
+        print(f"\n{table.markdown()}", flush=True)
+        report["tables"].append(asdict(table))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def flat_title(few: int, many: int) -> tuple[str, tuple[str, str, str]]:
-    """Title and heads of a table of ours at two N."""
-    return f"Flat in N: {few:,} to {many:,}", (f"N = {few:,}", f"N = {many:,}", "ratio")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def row(run_dir: Path) -> list[str]:
     summary = json.loads(path.read_text(encoding="utf-8"))
     first, last = summary["label_switch_ratio_first"], summary["label_switch_ratio_last"]
     return [
-        run_dir.name,
+        f"{run_dir.parent.name}/{run_dir.name}",
         f"{summary['num_samples']:,}",
         f"{summary['num_clusters']:,}",
         _number(summary["train_loss"], 2),
@@ -38,8 +38,9 @@ def row(run_dir: Path) -> list[str]:
 
 
 def table(run_dirs: list[Path]) -> str:
-    """A Markdown table, one row a run."""
-    rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(row(run_dir) for run_dir in run_dirs)]
+    """A Markdown table, one row a run; plain files among the paths are passed over."""
+    folders = [path for path in run_dirs if not path.is_file()]
+    rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(row(folder) for folder in folders)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 

@@ -88,6 +88,7 @@ class SlowODC:
             largest_size = max(self.size(c) for c in normal)
             if self.repeat and largest_size < 2 * (self.threshold + 1):
                 break
+            split: set[int] = set()
             for c in small:
                 largest = max(range(self.num_clusters), key=lambda c: (self.size(c), -c))
                 first, second = self.two_means(self.members(largest), rng)
@@ -98,8 +99,11 @@ class SlowODC:
                     half = first
                 for n in half:
                     self.move(n, c)
-                fresh |= {c, largest}
+                split |= {c, largest}
                 self.num_splits += 1
+            for c in split:
+                self.centroids[c] = self.mean(c)
+            fresh |= split
         if self.repeat:
             fresh |= self.top_up()
         for c in fresh:

@@ -102,6 +102,7 @@ def test_every_choice_of_the_authors_code(compose_config: Compose) -> None:
     assert config.optimizer.lr == 0.06
     assert (config.scheduler.milestones, config.scheduler.gamma) == ([400], 0.4)
     assert config.data.sampling_with_replacement is True
+    assert config.trainer.sync_batchnorm is True
     memory, bootstrap, weights, refresh, small = build_callbacks(config)[:5]
     assert isinstance(memory, SamplesMemory)
     assert memory.settings == {"momentum": 0.5, "renormalize": True, "assignment": "dot"}

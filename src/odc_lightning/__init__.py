@@ -1,3 +1,10 @@
 """Online Deep Clustering (Zhan, Xie et al., CVPR 2020) on PyTorch Lightning."""
 
+import os
+
 __version__ = "0.1.0"
+
+# On a CPU, OpenMP's threads spin while they wait for each other. Where something else wants the
+# same cores, such as the processes that load images, every step then takes several times as long.
+# OpenMP reads this when torch is imported, so it must stand here, before that.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

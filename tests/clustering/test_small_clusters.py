@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odc_lightning.clustering import Relabelling, plan_relabelling, two_means
+from odc_lightning.clustering import Relabelling, check_num_clusters, plan_relabelling, two_means
 
 
 def plan(
@@ -95,7 +96,7 @@ def test_one_round_may_leave_small_clusters() -> None:
 
 
 def test_too_few_samples_for_the_threshold() -> None:
-    with pytest.raises(ValueError, match="at most 3 clusters"):
+    with pytest.raises(ValueError, match=r"so at most 3\."):
         plan(torch.randn(12, 2), torch.arange(12) % 4, 4, threshold=3)
 
 
@@ -111,3 +112,34 @@ def test_two_means_finds_two_groups() -> None:
 def test_two_means_of_samples_that_coincide_cuts_in_the_middle(size: int) -> None:
     second = two_means(torch.ones(size, 3), np.random.default_rng(0))
     assert second.sum() == size - size // 2
+
+
+def test_the_papers_numbers_pass() -> None:
+    check_num_clusters(1_281_167, 10_000, 20)
+    check_num_clusters(10, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "num_clusters", "threshold"),
+    [(1000, 1, 20), (1000, 0, 20), (5, 10, 0), (100, 10, 10), (1437, 10_000, 20)],
+)
+def test_too_few_images_a_cluster(num_samples: int, num_clusters: int, threshold: int) -> None:
+    with pytest.raises(ValueError, match=f"num_clusters={num_clusters} with {num_samples} images"):
+        check_num_clusters(num_samples, num_clusters, threshold)
+
+
+@given(st.integers(0, 5000), st.integers(-1, 5000), st.integers(0, 50))
+def test_suggested_number_is_accepted(num_samples: int, num_clusters: int, threshold: int) -> None:
+    try:
+        check_num_clusters(num_samples, num_clusters, threshold)
+    except ValueError as error:
+        suggested = re.search(r"Try algorithm\.num_clusters=(\d+)", str(error))
+        if suggested is not None:
+            check_num_clusters(num_samples, int(suggested[1]), threshold)
+        else:
+            assert num_samples < 2 * (threshold + 1)
+
+
+def test_suggestion_follows_the_paper() -> None:
+    with pytest.raises(ValueError, match=r"at most 68\. Try algorithm\.num_clusters=11 "):
+        check_num_clusters(1437, 100, 20)

@@ -1,45 +1,9 @@
 """Refused before training, with advice that then holds."""
 
-import re
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from odc_lightning.data import check_num_clusters
-from odc_lightning.data.checks import check_batches, check_view
-
-
-def test_the_papers_numbers_pass() -> None:
-    check_num_clusters(1_281_167, 10_000, 20)
-    check_num_clusters(10, 2, 0)
-
-
-@pytest.mark.parametrize(
-    ("num_samples", "num_clusters", "threshold"),
-    [(1000, 1, 20), (1000, 0, 20), (5, 10, 0), (100, 10, 10), (1437, 10_000, 20)],
-)
-def test_too_few_images_a_cluster(num_samples: int, num_clusters: int, threshold: int) -> None:
-    with pytest.raises(ValueError, match=f"num_clusters={num_clusters} with {num_samples} images"):
-        check_num_clusters(num_samples, num_clusters, threshold)
-
-
-@given(st.integers(0, 5000), st.integers(-1, 5000), st.integers(0, 50))
-def test_suggested_number_is_accepted(num_samples: int, num_clusters: int, threshold: int) -> None:
-    try:
-        check_num_clusters(num_samples, num_clusters, threshold)
-    except ValueError as error:
-        suggested = re.search(r"Try algorithm\.num_clusters=(\d+)", str(error))
-        if suggested is not None:
-            check_num_clusters(num_samples, int(suggested[1]), threshold)
-        else:
-            assert num_samples < 2 * (threshold + 1)
-
-
-def test_suggestion_follows_the_paper() -> None:
-    with pytest.raises(ValueError, match=r"at most 68\. Try algorithm\.num_clusters=11 "):
-        check_num_clusters(1437, 100, 20)
+from odc_lightning.data.checks import check_batches, check_class_names, check_view
 
 
 def test_batch_must_divide_by_the_ranks() -> None:
@@ -77,3 +41,11 @@ def test_view() -> None:
     for bad in (torch.zeros(3, 8, 9), torch.zeros(1, 8, 8), torch.zeros(3, 8, 8).byte(), "image"):
         with pytest.raises(ValueError, match=r"data\.train_transform gives"):
             check_view(bad, "train_transform", 8)  # type: ignore[arg-type]
+
+
+def test_both_splits_must_number_the_same_classes() -> None:
+    check_class_names(["cat", "dog"], ["cat", "dog"])
+    check_class_names(["cat", "dog"], None)
+    check_class_names(None, ["cat"])
+    with pytest.raises(ValueError, match=r"only in train: \['ant'\], only in val: \['emu'\]"):
+        check_class_names(["ant", "cat"], ["cat", "emu"])

@@ -6,8 +6,12 @@ import numpy as np
 import pytorch_lightning as pl
 
 from odc_lightning.callbacks.samples_memory import SamplesMemory
-from odc_lightning.clustering import MovedHalf, Relabelling, plan_relabelling
-from odc_lightning.data.checks import check_num_clusters
+from odc_lightning.clustering import (
+    MovedHalf,
+    Relabelling,
+    check_num_clusters,
+    plan_relabelling,
+)
 from odc_lightning.distributed import broadcast, from_rank_zero
 from odc_lightning.memory import ClusterMemory
 

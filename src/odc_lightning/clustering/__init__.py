@@ -5,6 +5,7 @@ from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
 from odc_lightning.clustering.small_clusters import (
     MovedHalf,
     Relabelling,
+    check_num_clusters,
     plan_relabelling,
     two_means,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "MovedHalf",
     "Relabelling",
     "assign",
+    "check_num_clusters",
     "kmeans",
     "loss_weights",
     "nearest",

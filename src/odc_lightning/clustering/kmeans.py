@@ -1,6 +1,5 @@
 """Global K-Means, for the bootstrap: faiss where it imports, torch elsewhere."""
 
-import importlib.util
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -61,12 +60,19 @@ def kmeans(
             "the learning rate if the network has diverged"
         )
     if backend == "auto":
-        in_ram = features.device.type == "cpu"
-        backend = "faiss" if in_ram and importlib.util.find_spec("faiss") else "torch"
+        backend = "faiss" if features.device.type == "cpu" and _faiss_imports() else "torch"
     run = {"faiss": _faiss_kmeans, "torch": _torch_kmeans}.get(backend)
     if run is None:
         raise ValueError(f"K-Means backend must be 'auto', 'faiss' or 'torch', got {backend!r}")
     return run(features, num_clusters, iterations, seed, on_iteration)
+
+
+def _faiss_imports() -> bool:
+    try:
+        import faiss  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _faiss_kmeans(

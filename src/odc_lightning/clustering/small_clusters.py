@@ -20,6 +20,8 @@ MovedHalf = Literal["random", "first"]
 # Rounds of dispersing and splitting before clusters are topped up instead, so that it always ends.
 MAX_ROUNDS = 10
 TWO_MEANS_ITERATIONS = 20
+# The paper's ratio: ImageNet's 1.28 million images in 10,000 clusters.
+IMAGES_PER_CLUSTER = 128
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,30 @@ class Relabelling:
     labels: Tensor
     clusters: Tensor
     num_splits: int
+
+
+def check_num_clusters(num_samples: int, num_clusters: int, threshold: int) -> None:
+    """Whether N images can fill C clusters that are all larger than the threshold.
+
+    Raises:
+        ValueError: if C < 2, N < C or N < C * (threshold + 1), with a number that would do.
+    """
+    most = num_samples // (threshold + 1)  # clusters that are just not small
+    if 2 <= num_clusters <= most:
+        return
+    problem = (
+        f"algorithm.num_clusters={num_clusters} with {num_samples} images and "
+        f"algorithm.small_clusters.threshold={threshold}: expected at least 2 "
+        f"clusters with more than {threshold} images each"
+    )
+    if most < 2:
+        raise ValueError(f"{problem}. Add images or lower algorithm.small_clusters.threshold.")
+    suggested = min(most, max(2, num_samples // IMAGES_PER_CLUSTER))
+    raise ValueError(
+        f"{problem}, so at most {most}. Try algorithm.num_clusters={suggested} (the paper has "
+        f"about {IMAGES_PER_CLUSTER} images a cluster), or up to {most} if that is near ten "
+        "times the number of classes you expect."
+    )
 
 
 def plan_relabelling(
@@ -76,12 +102,7 @@ def plan_relabelling(
         ValueError: if N < C (threshold + 1), so that not all clusters can be normal.
     """
     num_samples, num_clusters = len(labels), len(counts)
-    if num_samples < num_clusters * (threshold + 1):
-        raise ValueError(
-            f"{num_samples} samples cannot fill {num_clusters} clusters with more than "
-            f"{threshold} samples each; use at most {num_samples // (threshold + 1)} clusters "
-            "(algorithm.num_clusters) or a lower threshold (algorithm.small_clusters.threshold)"
-        )
+    check_num_clusters(num_samples, num_clusters, threshold)
     after = labels.clone()
     sizes = counts.cpu().numpy().copy()
     changed: set[int] = set()
@@ -93,7 +114,12 @@ def plan_relabelling(
         _disperse(features, after, sizes, centroids, small, metric)
         if repeat and sizes.max() < 2 * (threshold + 1):
             break  # no half of any cluster would be normal
-        changed.update(_split_largest(features, after, sizes, small, rng, moved_half))
+        split = _split_largest(features, after, sizes, small, rng, moved_half)
+        # The next round must find these clusters where they are now.
+        centroids = centroids.clone()
+        for cluster, members in split.items():
+            centroids[cluster] = features[members].mean(dim=0)
+        changed.update(split)
         num_splits += len(small)
     if repeat:
         changed.update(_top_up(features, after, sizes, threshold))
@@ -128,8 +154,12 @@ def _split_largest(
     slots: np.ndarray,
     rng: np.random.Generator,
     moved_half: MovedHalf,
-) -> set[int]:
-    """Give each empty slot, in ascending order, a half of what is the largest cluster by then."""
+) -> dict[int, Tensor]:
+    """Give each empty slot, in ascending order, a half of what is the largest cluster by then.
+
+    Returns:
+        The clusters that changed, with the indices of their members.
+    """
     # Only the len(slots) largest clusters, and their halves, can ever be the largest: their
     # members are gathered in one pass. Ties go to the lower number.
     donors = np.lexsort((np.arange(len(sizes)), -sizes))[: len(slots)]
@@ -137,7 +167,7 @@ def _split_largest(
     members = _members_of(labels, donors, len(sizes))
     heap = [(-int(sizes[donor]), int(donor)) for donor in donors]
     heapq.heapify(heap)
-    changed: set[int] = set()
+    changed: dict[int, Tensor] = {}
     for slot in map(int, slots):
         _, donor = heapq.heappop(heap)
         second = two_means(features[members[donor]].cpu(), rng).to(labels.device)
@@ -148,7 +178,7 @@ def _split_largest(
         for cluster in (slot, donor):
             sizes[cluster] = len(members[cluster])
             heapq.heappush(heap, (-int(sizes[cluster]), cluster))
-            changed.add(cluster)
+            changed[cluster] = members[cluster]
     return changed
 
 

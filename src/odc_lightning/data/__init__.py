@@ -1,7 +1,6 @@
 """Images, each known by its index: sources, augmentation, order, and the Lightning data module."""
 
 from odc_lightning.data.builtin import cifar10, cifar100, digits, fashion_mnist, stl10
-from odc_lightning.data.checks import check_num_clusters
 from odc_lightning.data.datamodule import ImageDataModule
 from odc_lightning.data.dataset import IndexedDataset
 from odc_lightning.data.folders import file_list, image_folder, imagenet
@@ -19,7 +18,6 @@ __all__ = [
     "ImageSource",
     "IndexedDataset",
     "SubsetSource",
-    "check_num_clusters",
     "cifar10",
     "cifar100",
     "digits",

@@ -2,34 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-
-_IMAGES_PER_CLUSTER = 128  # the paper's ratio: ImageNet's 1.28 million images in 10,000 clusters
-
-
-def check_num_clusters(num_samples: int, num_clusters: int, small_cluster_threshold: int) -> None:
-    """Whether N images can fill C clusters that are all larger than the threshold.
-
-    Raises:
-        ValueError: if C < 2, N < C or N < C * (threshold + 1), with a number that would do.
-    """
-    most = num_samples // (small_cluster_threshold + 1)  # clusters that are just not small
-    if 2 <= num_clusters <= most:
-        return
-    problem = (
-        f"algorithm.num_clusters={num_clusters} with {num_samples} images and "
-        f"algorithm.small_clusters.threshold={small_cluster_threshold}: expected at least 2 "
-        f"clusters with more than {small_cluster_threshold} images each"
-    )
-    if most < 2:
-        raise ValueError(f"{problem}. Add images or lower algorithm.small_clusters.threshold.")
-    suggested = min(most, max(2, num_samples // _IMAGES_PER_CLUSTER))
-    raise ValueError(
-        f"{problem}, so at most {most}. Try algorithm.num_clusters={suggested} (the paper has "
-        f"about {_IMAGES_PER_CLUSTER} images a cluster), or up to {most} if that is near ten times the "
-        "number of classes you expect."
-    )
 
 
 def check_batches(num_samples: int, batch_size: int, world_size: int, drop_last: bool) -> None:
@@ -87,3 +63,19 @@ def check_view(view: Tensor, transform: str, image_size: int) -> None:
             f"data.{transform} gives {given}; expected torch.float32 {shape}, by "
             f"data.image_size={image_size}. Crop to it, and end with PILToTensor and ToDtype."
         )
+
+
+def check_class_names(train: Sequence[str] | None, val: Sequence[str] | None) -> None:
+    """Whether both splits number the same classes alike, for scores compare the numbers.
+
+    Raises:
+        ValueError: if both have classes, and not the same in the same order.
+    """
+    if train is None or val is None or list(train) == list(val):
+        return
+    only_train, only_val = sorted(set(train) - set(val)), sorted(set(val) - set(train))
+    raise ValueError(
+        f"data.train has {len(train)} classes and data.val {len(val)}, expected the same ones; "
+        f"only in train: {only_train[:5]}, only in val: {only_val[:5]}. Give both the same class "
+        "folders or labels, or set data.val=null."
+    )

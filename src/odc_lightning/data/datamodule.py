@@ -10,7 +10,7 @@ import torch
 from lightning_fabric.utilities.data import suggested_max_num_workers
 from torch.utils.data import DataLoader
 
-from odc_lightning.data.checks import check_batches, check_view
+from odc_lightning.data.checks import check_batches, check_class_names, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
@@ -98,6 +98,8 @@ class ImageDataModule(pl.LightningDataModule):
         if self._is_set_up:
             return
         train, val = self._build_sources()
+        if val is not None:
+            check_class_names(train.class_names, val.class_names)
         if self.subset is not None:
             train = subset_of(train, **self.subset)
             val = None if val is None else same_classes(val, train)
