@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import memory_step
+from benchmarks import memory_step, versions
 
 OPTIONS = "--samples 2000 --clusters 20 --dim 8 --batch 16 --repeats 2 --flat-samples 500 1000"
 PARTS = ["sample update", "loss re-weighting", "small-cluster check", "centroid refresh"]
@@ -24,10 +24,10 @@ def _as_many_threads_as_before() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def two_versions() -> tuple[memory_step.Ours, memory_step.Obvious]:
-    ours = memory_step.Ours(memory_step.new_memory(2000, 20, 8), batch=16)
+def two_versions() -> tuple[versions.Ours, versions.Obvious]:
+    ours = versions.Ours(versions.new_memory(2000, 20, 8), batch=16)
     copies = ours.features.clone(), ours.labels.clone(), ours.centroids.clone()
-    return ours, memory_step.Obvious(*copies, batch=16)
+    return ours, versions.Obvious(*copies, batch=16)
 
 
 def markdown_tables(text: str) -> dict[str, list[list[str]]]:
@@ -94,10 +94,10 @@ def test_the_small_clusters_are_small_and_are_dealt_with() -> None:
 
 @pytest.mark.parametrize("part", ["sizes", "update", "refresh", "deal_with_small"])
 def test_refuses_to_time_versions_that_differ(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    def wrong(version: memory_step.Version) -> Tensor:
+    def wrong(version: versions.Version) -> Tensor:
         return version.labels[: len(version.centroids)]
 
-    monkeypatch.setattr(memory_step.Obvious, part, wrong)
+    monkeypatch.setattr(versions.Obvious, part, wrong)
     with pytest.raises(AssertionError, match="ours and the obvious one differ"):
         memory_step.main(OPTIONS.split())
 

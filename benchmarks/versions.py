@@ -1,0 +1,210 @@
+"""The two versions of the memory's step that `benchmarks.memory_step` holds against each other."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from odc_lightning.clustering import assign, loss_weights, plan_relabelling, two_means
+from odc_lightning.memory import ClusterMemory
+
+MOMENTUM = 0.5
+REFRESH_EVERY = 10  # k
+THRESHOLD = 20
+SEED = 0
+BLOCK = 2**16  # samples made at once
+
+
+class Batch(NamedTuple):
+    """Distinct ``indices`` (B,) int64 and the network's ``features`` (B, D) for them."""
+
+    indices: Tensor
+    features: Tensor
+
+
+class Version(ABC):
+    """The parts of an iteration, each on ``batch``.
+
+    Attributes:
+        batches: those of the next k iterations.
+        batch: one of them.
+        features: (N, D) fp32.
+        labels: (N,) int64.
+        centroids: (C, D) fp32.
+    """
+
+    def __init__(self, features: Tensor, labels: Tensor, centroids: Tensor, batch: int) -> None:
+        self.features, self.labels, self.centroids = features, labels, centroids
+        self.batch_size = batch
+        self.draw(0)
+
+    def draw(self, seed: int) -> None:
+        """Choose the batches, the same in every version with as many samples."""
+        generator = torch.Generator().manual_seed(seed)
+        num_samples, dim = self.features.shape
+        size = REFRESH_EVERY * self.batch_size
+        indices = torch.randperm(num_samples, generator=generator)[:size]
+        features = torch.randn(size, dim, generator=generator)
+        self.batches = [
+            Batch(*pair)
+            for pair in zip(
+                indices.split(self.batch_size), features.split(self.batch_size), strict=True
+            )
+        ]
+        self.batch = self.batches[0]
+
+    @abstractmethod
+    def sizes(self) -> Tensor:
+        """Cluster sizes (C,) int64."""
+
+    @abstractmethod
+    def update(self) -> None:
+        """Eq. 2 and Eq. 3 for the batch."""
+
+    @abstractmethod
+    def refresh(self) -> Tensor:
+        """Set the centroids (C, D) to the means of their members."""
+
+    @abstractmethod
+    def deal_with_small(self) -> Tensor:
+        """Relabel until no cluster is small; returns the labels (N,)."""
+
+    @abstractmethod
+    def set_labels(self, labels: Tensor) -> None:
+        """Take over other labels (N,)."""
+
+    def update_and_count(self) -> Tensor:
+        """As `update`, and the sizes (C,) after it."""
+        self.update()
+        return self.sizes()
+
+    def weights(self) -> Tensor:
+        """Loss weights (B,)."""
+        return loss_weights(self.sizes()[self.labels[self.batch.indices]])
+
+    def any_small(self) -> bool:
+        """Whether some cluster is small."""
+        return bool((self.sizes() <= THRESHOLD).any())
+
+    def product(self) -> Tensor:
+        """Similarities (B, C) alone, which no version can do without."""
+        return self.batch.features @ self.centroids.T
+
+    def iterate(self) -> Tensor:
+        """k whole iterations, with one refresh."""
+        for batch in self.batches:
+            self.batch = batch
+            self.weights()
+            self.update()
+            self.any_small()
+        return self.refresh()
+
+    def each_batch(self, part: "Callable[[Version], Any]") -> Any:
+        """One part of k iterations; returns what the last gave."""
+        for batch in self.batches:
+            self.batch = batch
+            result = part(self)
+        return result
+
+    def state(self) -> list[Tensor]:
+        """What two versions must agree on."""
+        indices = torch.cat([batch.indices for batch in self.batches])
+        return [self.labels, self.sizes(), self.centroids, self.features[indices]]
+
+
+class Ours(Version):
+    """What the callbacks do with a `ClusterMemory`."""
+
+    def __init__(self, memory: ClusterMemory, batch: int) -> None:
+        self.memory = memory
+        super().__init__(memory.features, memory.labels, memory.centroids, batch)
+
+    def sizes(self) -> Tensor:
+        return self.memory.counts
+
+    def update(self) -> None:
+        self.memory.write(self.batch.indices, *self.memory.propose(*self.batch))
+
+    def refresh(self) -> Tensor:
+        self.memory.set_centroids(self.memory.refreshed_centroids("all"))
+        return self.centroids
+
+    def deal_with_small(self) -> Tensor:
+        plan = plan_relabelling(
+            self.features,
+            self.labels,
+            self.sizes(),
+            self.centroids,
+            threshold=THRESHOLD,
+            rng=np.random.default_rng(SEED),
+        )
+        self.memory.relabel(plan.indices, plan.labels)
+        return self.labels
+
+    def set_labels(self, labels: Tensor) -> None:
+        moved = (self.labels != labels).nonzero().flatten()
+        self.memory.relabel(moved, labels[moved])
+
+
+class Obvious(Version):
+    """Features, labels and centroids alone; all else is found from them when it is needed."""
+
+    def sizes(self) -> Tensor:
+        return torch.bincount(self.labels, minlength=len(self.centroids))
+
+    def update(self) -> None:
+        indices, features = self.batch
+        updated = torch.lerp(self.features[indices], normalize(features, dim=1), MOMENTUM)
+        self.features[indices] = updated
+        self.labels[indices] = assign(updated, self.centroids)
+
+    def refresh(self) -> Tensor:
+        sizes = self.sizes().unsqueeze(1)
+        sums = torch.zeros_like(self.centroids).index_add_(0, self.labels, self.features)
+        self.centroids = torch.where(sizes > 0, sums / sizes, self.centroids)
+        return self.centroids
+
+    def refresh_by_sorting(self) -> Tensor:
+        """As `refresh`: the samples sorted by cluster, then one mean after another."""
+        sizes = self.sizes()
+        members = self.labels.argsort().split(sizes.tolist())
+        means = torch.stack([self.features[own].mean(dim=0) for own in members])
+        self.centroids = torch.where(sizes.unsqueeze(1) > 0, means, self.centroids)
+        return self.centroids
+
+    def deal_with_small(self) -> Tensor:
+        """A pass over all labels for every cluster that is emptied, sought, split or filled."""
+        rng = np.random.default_rng(SEED)  # drawn from in the order of ours
+        while self.any_small():
+            is_small = self.sizes() <= THRESHOLD
+            small, normal = is_small.nonzero().flatten(), (~is_small).nonzero().flatten()
+            for slot in small:
+                members = (self.labels == slot).nonzero().flatten()
+                nearest = assign(self.features[members], self.centroids[normal])
+                self.labels[members] = normal[nearest]
+            for slot in small:
+                largest = int(self.sizes().numpy().argmax())  # the lowest number, if several
+                members = (self.labels == largest).nonzero().flatten()
+                half = two_means(self.features[members], rng)
+                self.labels[members[~half if rng.integers(2) == 0 else half]] = slot
+        return self.labels
+
+    def set_labels(self, labels: Tensor) -> None:
+        self.labels.copy_(labels)
+
+
+def new_memory(num_samples: int, num_clusters: int, dim: int) -> ClusterMemory:
+    """Clusters of equal size around random directions."""
+    generator = torch.Generator().manual_seed(SEED)
+    memory = ClusterMemory(num_samples, num_clusters, dim, momentum=MOMENTUM)
+    labels = torch.randperm(num_samples, generator=generator) % num_clusters
+    directions = torch.randn(num_clusters, dim, generator=generator)
+    for rows, names in zip(memory.features.split(BLOCK), labels.split(BLOCK), strict=True):
+        noise = torch.randn(rows.shape, generator=generator)
+        rows.copy_(normalize(directions[names] + noise, dim=1))
+    memory.initialize(labels)
+    return memory
