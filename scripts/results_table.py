@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 COLUMNS = (
@@ -19,10 +20,7 @@ COLUMNS = (
 
 def row(run_dir: Path) -> list[str]:
     """The cells of one run, from its ``summary.json``."""
-    path = run_dir / "summary.json"
-    if not path.is_file():
-        raise SystemExit(f"{run_dir} has no summary.json: give the folders of finished runs")
-    summary = json.loads(path.read_text(encoding="utf-8"))
+    summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
     first, last = summary["label_switch_ratio_first"], summary["label_switch_ratio_last"]
     return [
         f"{run_dir.parent.name}/{run_dir.name}",
@@ -38,9 +36,11 @@ def row(run_dir: Path) -> list[str]:
 
 
 def table(run_dirs: list[Path]) -> str:
-    """A Markdown table, one row a run; plain files among the paths are passed over."""
-    folders = [path for path in run_dirs if not path.is_file()]
-    rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(row(folder) for folder in folders)]
+    """A Markdown table, one row a finished run; the others are named on stderr."""
+    finished = [path for path in run_dirs if (path / "summary.json").is_file()]
+    for path in sorted(set(run_dirs) - set(finished)):
+        print(f"{path}: no finished run, it has no summary.json", file=sys.stderr)
+    rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(row(run_dir) for run_dir in finished)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 

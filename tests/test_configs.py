@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import nn
 
 from conftest import Compose
@@ -14,7 +16,13 @@ from odc_lightning.callbacks import (
     SamplesMemory,
     SmallClusters,
 )
-from odc_lightning.config import CONFIG_DIR, build_callbacks, build_module, build_trainer
+from odc_lightning.config import (
+    CONFIG_DIR,
+    build_all,
+    build_callbacks,
+    build_module,
+    build_trainer,
+)
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
 NEEDED = {
@@ -69,7 +77,10 @@ def test_every_option_composes(compose_config: Compose, group: str, option: str)
     extra = [NEEDED[option]] if group == "data" and option in NEEDED else []
     extra += ["model.backbone.name=resnet18"] if option == "timm" else []
     config = compose_config(f"{group}={option}", *extra)
-    assert build_callbacks(config)
+    built = [*build_all(config.logger), instantiate(config.scheduler), *build_callbacks(config)]
+    assert all(part is not None for part in built)
+    assert bool(build_all(config.callbacks)) == (option != "none")
+    assert not OmegaConf.missing_keys(config)
     if group == "model":
         assert isinstance(build_module(config), nn.Module)
 

@@ -20,6 +20,7 @@ def test_collectives_of_three_ranks(tmp_path: Path) -> None:
         assert state["rows"][:, 0].tolist() == [1, 1, 2, 2, 3, 3, 3]
         assert float(state["sum"]) == 3
         assert int(state["decided"]) == 17
+        assert state["refusal"] == "not these features"
         assert float(state["broadcast"]) == 0
     # The mean over ranks of mean(w l) is the weighted mean over all samples.
     losses = [torch.randn(rank + 1) for rank in range(3)]

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +25,14 @@ def test_every_package_is_listed_in_setup_cfg() -> None:
 def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
     wheels, venv = tmp_path / "wheels", tmp_path / "venv"
     pip = [sys.executable, "-m", "pip", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(ROOT)]
+    # From a copy: setuptools leaves a build/ behind, and packs what lies in an old one.
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, source / name)
+    build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = wheels.glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)

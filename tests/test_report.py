@@ -18,7 +18,6 @@ from odc_lightning.report import (
     Summary,
     closing_lines,
     draw_curves,
-    epoch_means,
     format_duration,
     package_versions,
     read_metrics,
@@ -98,10 +97,6 @@ class TestMetrics:
         np.testing.assert_array_equal(
             metrics["train/loss"], [[0, 1, 2, 3], [0, 0, 1, 1], [4, 2, math.nan, 1]]
         )
-
-    def test_epoch_means(self) -> None:
-        series = Series(np.arange(5), np.array([0, 0, 2, 2, 2]), np.array([1.0, 3, 1, 2, 6]))
-        assert epoch_means(series) == {0: 2.0, 2: 3.0}
 
     def test_empty_file(self, tmp_path: Path) -> None:
         (tmp_path / "metrics.csv").touch()

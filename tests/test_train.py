@@ -3,17 +3,21 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from conftest import Compose
 from odc_lightning.callbacks import SamplesMemory
 from odc_lightning.data import ImageSource, digits
-from odc_lightning.train import train
+from odc_lightning.train import refuse_ranks_in_multirun, train
 
 SHORT = ("experiment=quickstart", "trainer.max_epochs=2")
 METRICS = {
@@ -153,6 +157,36 @@ def test_a_run_continued_after_an_epoch_is_the_uninterrupted_run(
     assert_same_training(tmp_path / "whole", tmp_path / "rest")
 
 
+def test_a_run_that_diverges_says_so(
+    compose_config: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(compose_config(*SHORT, "optimizer.lr=1e6", "trainer.max_epochs=1"))
+    assert "The loss is nan: the network has diverged" in caplog.text
+
+
+def test_epochs_that_are_shorter_than_the_logging_interval(compose_config: Compose) -> None:
+    exact: Any = train(compose_config(*SHORT, run="each"))
+    rare: Any = train(compose_config(*SHORT, "trainer.log_every_n_steps=15", run="rare"))
+    for name in ("train_loss", "label_switch_ratio_first", "label_switch_ratio_last"):
+        assert rare[name] == exact[name]
+
+
+def test_a_missing_setting_is_named(compose_config: Compose) -> None:
+    with pytest.raises(ValueError, match=r"no value yet for data\.root: add data\.root="):
+        train(compose_config("data=image_folder"))
+
+
+def test_several_ranks_in_a_multirun_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
+    refuse_ranks_in_multirun(two)  # no multirun
+    multirun = SimpleNamespace(mode=RunMode.MULTIRUN)
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: multirun)
+    with pytest.raises(ValueError, match=r"2 devices.*trainer\.devices=1"):
+        refuse_ranks_in_multirun(two)
+    refuse_ranks_in_multirun(pl.Trainer(accelerator="cpu", devices=1, logger=False))
+
+
 @pytest.mark.parametrize(
     "setting",
     ["trainer.limit_train_batches=3", "trainer.accumulate_grad_batches=2", "data.drop_last=false"],
@@ -170,8 +204,8 @@ def test_without_small_clusters_and_reweighting(compose_config: Compose) -> None
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("algorithm.num_clusters=1", "clusters"),
-        ("algorithm.num_clusters=2000", "clusters"),
+        ("algorithm.num_clusters=1", r"Try algorithm\.num_clusters=11"),
+        ("algorithm.num_clusters=2000", r"Try algorithm\.num_clusters=11"),
         ("algorithm.small_clusters.threshold=40", "Try algorithm.num_clusters="),
         ("algorithm.samples_memory.momentum=0", r"\(0, 1\]"),
         ("algorithm.samples_memory.assignment=cosine", "'l2' or 'dot'"),

@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.ddp
-def test_two_processes_end_with_equal_memories(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [(), ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2")]
+)
+def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[str, ...]) -> None:
     """The real command with two gloo processes, on real images."""
     command = [
         *(sys.executable, "-m", "odc_lightning.train", "experiment=quickstart"),
@@ -19,6 +22,7 @@ def test_two_processes_end_with_equal_memories(tmp_path: Path) -> None:
         # N is odd and the last batch is kept: the sampler pads with a duplicate.
         *("data.drop_last=false", "+callbacks.dump._target_=ddp_probe.DumpMemory"),
         f"+callbacks.dump.folder={tmp_path}",
+        *options,
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -29,17 +29,17 @@ def build_module(config: DictConfig) -> ODCModule:
 
 def build_callbacks(config: DictConfig) -> list[pl.Callback]:
     """The algorithm's callbacks and those that look on, in the order in which they must run."""
-    return in_order([*_build_all(config.algorithm), *_build_all(config.callbacks)])
+    return in_order([*build_all(config.algorithm), *build_all(config.callbacks)])
 
 
 def build_trainer(config: DictConfig) -> pl.Trainer:
     """The Trainer with its callbacks and loggers."""
     return instantiate(
-        config.trainer, callbacks=build_callbacks(config), logger=_build_all(config.logger)
+        config.trainer, callbacks=build_callbacks(config), logger=build_all(config.logger)
     )
 
 
-def _build_all(nodes: Mapping[str, Any] | None) -> list[Any]:
+def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:
     """What a config node's children describe; children without a `_target_` are settings."""
     children = (nodes or {}).values()
     return [

@@ -1,7 +1,7 @@
 """A handful of collectives, no-ops in a single process. Only callbacks use them."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -72,14 +72,23 @@ def share_rows(rows: Tensor) -> None:
 def from_rank_zero(decide: Callable[[], T]) -> T:
     """What ``decide`` returns on rank 0, on every rank; the others do not call it.
 
-    For decisions that rounding may turn: every rank applies the one of rank 0.
+    For decisions that rounding may turn: every rank applies the one of rank 0. An exception there
+    is one everywhere, for the others would wait for a decision that never comes.
     """
     rank, ranks = world()
     if ranks == 1:
         return decide()
-    decision = [decide() if rank == 0 else None]
-    dist.broadcast_object_list(decision, src=0)
-    return decision[0]  # type: ignore[return-value]
+    outcome: list[Any] = [None, None]
+    if rank == 0:
+        try:
+            outcome[0] = decide()
+        except Exception as error:
+            outcome[1] = error
+    dist.broadcast_object_list(outcome, src=0)
+    decision, failure = outcome
+    if failure is not None:
+        raise failure
+    return decision
 
 
 def broadcast(tensor: Tensor) -> Tensor:

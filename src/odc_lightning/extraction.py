@@ -68,7 +68,8 @@ def extract_features(
     )
     with evaluating(module), trainer.precision_plugin.forward_context():
         for batch in batches:
-            features = embed(trainer.strategy.batch_to_device(batch)["image"])
+            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+            features = embed(batch["image"])
             out[written : written + len(features)] = features.float()
             written += len(features)
     expected = shard(len(out), rank, ranks).stop

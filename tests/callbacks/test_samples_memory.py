@@ -59,8 +59,9 @@ def test_a_validation_in_between_changes_nothing() -> None:
         assert torch.equal(found[name], tensor), name
 
 
-def test_bf16_training_keeps_the_memory_in_fp32() -> None:
-    found = train(tiny_module(C), precision="bf16-mixed")
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_bf16_training_keeps_the_memory_in_fp32(precision: str) -> None:
+    found = train(tiny_module(C), precision=precision)
     assert found["features"].dtype == found["centroids"].dtype == torch.float32
     assert found["sums"].dtype == torch.float64
 

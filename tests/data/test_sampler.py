@@ -71,10 +71,6 @@ def test_each_epoch_is_another_permutation() -> None:
     assert [index for _, index in EpochSampler(50, seed=2)] != orders[0]
 
 
-def test_without_shuffling() -> None:
-    assert list(EpochSampler(3, seed=0, shuffle=False)) == [(0, 0), (0, 1), (0, 2)]
-
-
 def test_replacement_draws_as_many_with_repeats() -> None:
     indices = [index for _, index in EpochSampler(1000, seed=0, replacement=True)]
     assert len(indices) == 1000

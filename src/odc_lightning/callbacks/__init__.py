@@ -2,6 +2,7 @@
 
 from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
 from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
+from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.health_monitor import HealthMonitor
 from odc_lightning.callbacks.index_table import IndexTable
 from odc_lightning.callbacks.kmeans_bootstrap import KMeansBootstrap
@@ -28,5 +29,6 @@ __all__ = [
     "SmallClusters",
     "Throughput",
     "check_order",
+    "find",
     "in_order",
 ]

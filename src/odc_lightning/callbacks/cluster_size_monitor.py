@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
 from odc_lightning.evaluation import cluster_entropy
@@ -21,6 +22,6 @@ class ClusterSizeMonitor(pl.Callback):
         pl_module.log("odc/cluster_size_max", counts.max().float(), prog_bar=True)
         pl_module.log("odc/cluster_entropy", cluster_entropy(counts))
         pl_module.log("odc/empty_clusters", (counts == 0).sum().float())
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, SmallClusters):
-                pl_module.log("odc/small_clusters_split", float(callback.num_splits))
+        small_clusters = find(trainer, SmallClusters)
+        if small_clusters is not None:
+            pl_module.log("odc/small_clusters_split", float(small_clusters.num_splits))

@@ -1,7 +1,7 @@
 """Watches a run for the ways in which deep clustering goes wrong, and says so once."""
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -13,18 +13,35 @@ from odc_lightning.callbacks.samples_memory import SamplesMemory
 log = logging.getLogger(__name__)
 
 
+class EpochMeans(NamedTuple):
+    """Means over the steps of an epoch.
+
+    Attributes:
+        loss: `train/loss`, of rank 0.
+        switch_ratio: `odc/label_switch_ratio`.
+        cosine: mean pairwise cosine similarity of a batch's features, of rank 0.
+    """
+
+    loss: float
+    switch_ratio: float
+    cosine: float
+
+
 class HealthMonitor(pl.Callback):
     """Logs the warnings of `odc_lightning.health` at each epoch's end, each kind once a run.
 
     Means over the epoch are kept on the device and read at its end: a step waits for nothing. With
     several ranks loss and features are those of rank 0.
+
+    Attributes:
+        epochs: the means of each finished epoch; a run that was continued has them all.
     """
 
     def __init__(self) -> None:
         """Nothing to set: the rules are meant to hold for every run."""
-        self._sums: Tensor | None = None  # (3,): loss, label-switch ratio, mean cosine
+        self.epochs: list[EpochMeans] = []
+        self._sums: Tensor | None = None  # (3,), as EpochMeans
         self._num_steps = 0
-        self._first_switch_ratio: float | None = None
         self._given: list[str] = []
 
     def on_train_batch_end(
@@ -50,21 +67,21 @@ class HealthMonitor(pl.Callback):
         """Ask every rule, log what is new."""
         if self._sums is None:
             return
-        loss, switch_ratio, cosine = (self._sums / self._num_steps).tolist()
+        means = EpochMeans(*(self._sums / self._num_steps).tolist())
         self._sums, self._num_steps = None, 0
-        if self._first_switch_ratio is None:
-            self._first_switch_ratio = switch_ratio
+        self.epochs.append(means)
         memory = SamplesMemory.of(trainer).memory
         largest, num_empty = torch.stack([memory.counts.max(), (memory.counts == 0).sum()]).tolist()
         num_samples, num_clusters = len(memory.labels), memory.num_clusters
         epochs, steps = trainer.current_epoch + 1, trainer.global_step
         found = {
-            "loss": health.loss_at_chance(loss, num_clusters, epochs, steps),
+            "diverged": health.not_finite(means.loss),
+            "loss": health.loss_at_chance(means.loss, num_clusters, epochs, steps),
             "dominant": health.dominant_cluster(largest, num_samples, num_clusters),
             "switching": health.switching_not_falling(
-                self._first_switch_ratio, switch_ratio, epochs, steps
+                self.epochs[0].switch_ratio, means.switch_ratio, epochs, steps
             ),
-            "collapse": health.features_collapsed(cosine),
+            "collapse": health.features_collapsed(means.cosine),
             "empty": health.empty_clusters(num_empty, num_clusters),
         }
         for kind, warning in found.items():
@@ -74,10 +91,10 @@ class HealthMonitor(pl.Callback):
                     log.warning(warning)
 
     def state_dict(self) -> dict[str, Any]:
-        """What must outlive a restart: the first epoch's ratio and what has been said."""
-        return {"first_switch_ratio": self._first_switch_ratio, "given": list(self._given)}
+        """What must outlive a restart: the epochs' means and what has been said."""
+        return {"epochs": [list(means) for means in self.epochs], "given": list(self._given)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As `state_dict` gave it."""
-        self._first_switch_ratio = state_dict["first_switch_ratio"]
+        self.epochs = [EpochMeans(*means) for means in state_dict["epochs"]]
         self._given = list(state_dict["given"])

@@ -12,8 +12,6 @@ from odc_lightning.evaluation import knn_accuracy, normalized_mutual_information
 from odc_lightning.extraction import Split, extract_features
 from odc_lightning.module import ODCModule
 
-Scores = dict[str, float]
-
 
 class LabelScores(pl.Callback):
     """Log ``eval/nmi`` and ``eval/knn_top1`` before training and every n epochs.
@@ -34,7 +32,7 @@ class LabelScores(pl.Callback):
             every_n_epochs: besides the first and the last.
             knn: False leaves out the kNN, which needs a pass over the images and holds all pooled
                 features at once.
-            k: neighbours.
+            k: neighbours, or all where there are fewer.
 
         Raises:
             ValueError: if ``every_n_epochs`` is less than 1.
@@ -44,8 +42,8 @@ class LabelScores(pl.Callback):
         self.every_n_epochs = every_n_epochs
         self.knn = knn
         self.k = k
-        self.untrained: Scores = {}
-        self.last: Scores = {}
+        self.untrained: dict[str, float] = {}
+        self.last: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the untrained network, unless the run is resumed."""
@@ -69,14 +67,15 @@ class LabelScores(pl.Callback):
         """Keep what was scored before."""
         self.untrained, self.last = state_dict["untrained"], state_dict["last"]
 
-    def _score(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Scores:
+    def _score(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
         truth = _labels(trainer, "train")
         if truth is None:
             return {}
         known = truth >= 0
         assigned = SamplesMemory.of(trainer).memory.labels.cpu()
         scores = {"eval/nmi": normalized_mutual_information(truth[known], assigned[known])}
-        if self.knn:
+        # Of two labelled images each has one neighbour; with fewer there is nothing to vote.
+        if self.knn and int(known.sum()) >= 2:
             scores["eval/knn_top1"] = self._knn(trainer, pl_module, truth)
         return scores
 
@@ -85,16 +84,18 @@ class LabelScores(pl.Callback):
         bank_labels = truth[truth >= 0]
         asked = _labels(trainer, "val")
         if asked is None:
-            return knn_accuracy(bank, bank_labels, bank, bank_labels, k=self.k, exclude_self=True)
+            k = min(self.k, len(bank) - 1)
+            return knn_accuracy(bank, bank_labels, bank, bank_labels, k=k, exclude_self=True)
         queries = _pooled(trainer, pl_module, "val")[asked >= 0]
-        return knn_accuracy(bank, bank_labels, queries, asked[asked >= 0], k=self.k)
+        k = min(self.k, len(bank))
+        return knn_accuracy(bank, bank_labels, queries, asked[asked >= 0], k=k)
 
 
 def _labels(trainer: pl.Trainer, split: Split) -> Tensor | None:
     """True labels of a split (-1 where unknown), on the CPU; None if none is known."""
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
     labels: np.ndarray | None = None if dataset is None else dataset.source.labels
-    return None if labels is None or labels.max() < 0 else torch.from_numpy(labels)
+    return None if labels is None or not (labels >= 0).any() else torch.from_numpy(labels)
 
 
 def _pooled(trainer: pl.Trainer, pl_module: pl.LightningModule, split: Split) -> Tensor:

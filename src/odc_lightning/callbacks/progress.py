@@ -19,6 +19,7 @@ from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 from torch import Tensor
 
+from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.throughput import Throughput
 from odc_lightning.report import format_duration
 
@@ -124,8 +125,7 @@ class Progress(RichProgressBar):
 
     def _read(self, trainer: pl.Trainer) -> str:
         """The numbers of this moment; the only place where the host waits for the device."""
-        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        meter = next((each for each in callbacks if isinstance(each, Throughput)), None)
+        meter = find(trainer, Throughput)
         rate = meter.images_per_second if meter is not None else None
         return status_line(trainer.callback_metrics, rate)
 

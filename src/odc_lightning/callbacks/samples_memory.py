@@ -7,8 +7,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.order import check_order
-from odc_lightning.clustering import Assignment
+from odc_lightning.clustering import Assignment, check_num_clusters
 from odc_lightning.distributed import all_gather_batch
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.module import ODCModule
@@ -47,13 +48,13 @@ class SamplesMemory(pl.Callback):
     @staticmethod
     def of(trainer: pl.Trainer) -> "SamplesMemory":
         """The trainer's samples memory; a ValueError that names the config key if it has none."""
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, SamplesMemory):
-                return callback
-        raise ValueError(
-            "no callback SamplesMemory in the trainer, which the other clustering callbacks need: "
-            "add it (config key algorithm.samples_memory)"
-        )
+        owner = find(trainer, SamplesMemory)
+        if owner is None:
+            raise ValueError(
+                "no callback SamplesMemory in the trainer, which the other clustering callbacks "
+                "need: add it (config key algorithm.samples_memory)"
+            )
+        return owner
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Allocate the memory where the module will be."""
@@ -67,6 +68,7 @@ class SamplesMemory(pl.Callback):
                 "the number of samples is not known: pass Trainer.fit a datamodule that has "
                 "num_samples once it is set up, such as odc_lightning.data.ImageDataModule"
             )
+        check_num_clusters(num_samples, module.num_clusters, threshold=0)
         self.memory = ClusterMemory(
             num_samples,
             module.num_clusters,

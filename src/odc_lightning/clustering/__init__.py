@@ -7,8 +7,8 @@ from odc_lightning.clustering.small_clusters import (
     Relabelling,
     check_num_clusters,
     plan_relabelling,
-    two_means,
 )
+from odc_lightning.clustering.two_means import two_means
 from odc_lightning.clustering.weights import loss_weights
 
 __all__ = [

@@ -12,7 +12,7 @@ BLOCK_ELEMENTS = 2**24
 
 
 def assign(features: Tensor, centroids: Tensor, metric: Assignment = "l2") -> Tensor:
-    """Label each sample with its nearest centroid.
+    """Label each sample with its nearest centroid, in blocks if there are many samples.
 
     Args:
         features: (B, D).
@@ -24,18 +24,19 @@ def assign(features: Tensor, centroids: Tensor, metric: Assignment = "l2") -> Te
     Returns:
         (B,) int64 labels in ``0 .. C - 1``.
     """
-    # |F - C|^2 = |F|^2 - 2 (F.C - |C|^2 / 2), and |F|^2 is the same for every centroid.
+    if metric not in ("l2", "dot"):
+        raise ValueError(f"assignment must be 'l2' or 'dot', got {metric!r}")
+    offsets = torch.zeros(len(centroids), dtype=centroids.dtype, device=centroids.device)
     if metric == "l2":
+        # |F - C|^2 = |F|^2 - 2 (F.C - |C|^2 / 2), and |F|^2 is the same for every centroid.
         # linalg's norm takes a third of the time of square().sum(), which makes a copy.
         offsets = torch.linalg.vector_norm(centroids, dim=1).square_().mul_(-0.5)
-        return torch.addmm(offsets, features, centroids.T).argmax(dim=1)
-    if metric == "dot":
-        return (features @ centroids.T).argmax(dim=1)
-    raise ValueError(f"assignment must be 'l2' or 'dot', got {metric!r}")
+    blocks = features.split(max(1, BLOCK_ELEMENTS // len(centroids)))
+    return torch.cat([torch.addmm(offsets, rows, centroids.T).argmax(dim=1) for rows in blocks])
 
 
 def nearest(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
-    """As `assign` by L2, for many samples: in blocks, with the distances.
+    """As `assign` by L2, with the distances.
 
     Args:
         features: (N, D).
@@ -44,8 +45,7 @@ def nearest(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (N,) int64 labels and (N,) squared L2 distances.
     """
-    block = max(1, BLOCK_ELEMENTS // len(centroids))
-    labels = torch.cat([assign(rows, centroids) for rows in features.split(block)])
+    labels = assign(features, centroids)
     return labels, squared_distances(features, centroids, labels)
 
 

@@ -100,7 +100,7 @@ def _faiss_kmeans(
         # faiss subsamples in silence past 256 points a centroid, and complains below 39.
         max_points_per_centroid=len(points),
         min_points_per_centroid=1,
-        gpu=hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() > 0,
+        gpu=features.is_cuda and faiss.get_num_gpus() > 0,
     )
     centroids = None
     for _ in range(iterations):
@@ -136,4 +136,5 @@ def _torch_kmeans(
         centroids[empty] = features[distances.topk(len(empty)).indices]
         on_iteration()
     labels, distances = nearest(features, centroids)
-    return KMeansResult(labels, centroids, float(distances.sum(dtype=torch.float64)))
+    # Added up in RAM, since Apple's GPUs have no fp64.
+    return KMeansResult(labels, centroids, float(distances.cpu().sum(dtype=torch.float64)))

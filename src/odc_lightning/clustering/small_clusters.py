@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from odc_lightning.clustering.assign import Assignment, assign
+from odc_lightning.clustering.two_means import two_means
 
 MovedHalf = Literal["random", "first"]
 
 # Rounds of dispersing and splitting before clusters are topped up instead, so that it always ends.
 MAX_ROUNDS = 10
-TWO_MEANS_ITERATIONS = 20
 # The paper's ratio: ImageNet's 1.28 million images in 10,000 clusters.
 IMAGES_PER_CLUSTER = 128
 
@@ -80,7 +80,8 @@ def plan_relabelling(
 ) -> Relabelling:
     """Decide, without changing anything, how every cluster becomes normal.
 
-    All small clusters of a round are served by two passes over the labels, however many they are.
+    All small clusters of a round are served by two passes over the labels, however many they are;
+    topping up, the rare end, takes a pass for each cluster that gives.
 
     Args:
         features: (N, D) samples memory.
@@ -191,34 +192,6 @@ def _members_of(labels: Tensor, clusters: np.ndarray, num_clusters: int) -> dict
     members = members[order]
     names, lengths = labels[members].unique_consecutive(return_counts=True)
     return dict(zip(names.tolist(), members.split(lengths.tolist()), strict=True))
-
-
-def two_means(features: Tensor, rng: np.random.Generator) -> Tensor:
-    """Split samples in two by 2-means, started as k-means++ does.
-
-    Args:
-        features: (n, D) on the CPU, n >= 2.
-        rng: two uniform draws are taken, whatever the data.
-
-    Returns:
-        (n,) bool, True for the second half. Neither half is empty: samples that coincide are cut
-        in the middle of their order.
-    """
-    draws = rng.random(2)
-    first = features[int(draws[0] * len(features))]
-    odds = (features - first).square().sum(dim=1).cumsum(dim=0)
-    chosen = int(torch.searchsorted(odds, draws[1] * odds[-1], right=True))
-    centers = torch.stack([first, features[min(chosen, len(features) - 1)]])
-    second = torch.zeros(len(features), dtype=torch.bool)
-    for _ in range(TWO_MEANS_ITERATIONS):
-        before, second = second, assign(features, centers).bool()
-        size = int(second.sum())
-        if size in (0, len(features)) or torch.equal(before, second):
-            break
-        centers = torch.stack([features[~second].mean(dim=0), features[second].mean(dim=0)])
-    if int(second.sum()) in (0, len(features)):
-        second = torch.arange(len(features)) >= len(features) // 2
-    return second
 
 
 def _top_up(features: Tensor, labels: Tensor, sizes: np.ndarray, threshold: int) -> set[int]:

@@ -10,14 +10,12 @@ from torch.utils.data import Sampler
 from odc_lightning.data.sources import IntArray
 
 
-def epoch_order(
-    num_samples: int, seed: int, epoch: int, shuffle: bool = True, replacement: bool = False
-) -> IntArray:
+def epoch_order(num_samples: int, seed: int, epoch: int, replacement: bool = False) -> IntArray:
     """The (N,) indices of one epoch over all ranks; `replacement` draws each one anew."""
     rng = np.random.default_rng((seed, epoch))
     if replacement:
         return rng.integers(num_samples, size=num_samples)
-    return rng.permutation(num_samples) if shuffle else np.arange(num_samples)
+    return rng.permutation(num_samples)
 
 
 def rank_share(order: IntArray, rank: int, world_size: int, drop_last: bool) -> IntArray:
@@ -39,7 +37,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
     Args:
         num_samples: N.
         rank, world_size: this process takes one in `world_size` samples.
-        shuffle: without it, indices in order.
         replacement: draw N indices with replacement, as the authors' code does.
         drop_last: see `rank_share`; set it as on the data loader.
     """
@@ -50,7 +47,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        shuffle: bool = True,
         replacement: bool = False,
         drop_last: bool = False,
     ) -> None:
@@ -60,7 +56,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.shuffle = shuffle
         self.replacement = replacement
         self.drop_last = drop_last
         self.epoch = 0
@@ -80,7 +75,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return num_used if epoch == self.epoch else 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = epoch_order(self.num_samples, self.seed, self.epoch, self.shuffle, self.replacement)
+        order = epoch_order(self.num_samples, self.seed, self.epoch, self.replacement)
         share = rank_share(order, self.rank, self.world_size, self.drop_last)
         epoch = self.epoch  # for `set_epoch` may come while workers still fetch
         for index in share[self.first :].tolist():

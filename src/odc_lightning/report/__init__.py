@@ -2,7 +2,7 @@
 
 from odc_lightning.report.closing import closing_lines, format_duration
 from odc_lightning.report.curves import draw_curves
-from odc_lightning.report.metrics import Series, epoch_means, read_metrics
+from odc_lightning.report.metrics import Series, read_metrics
 from odc_lightning.report.summary import Scores, Summary, package_versions, write_summary
 from odc_lightning.report.tables import write_clusters, write_index_table
 
@@ -12,7 +12,6 @@ __all__ = [
     "Summary",
     "closing_lines",
     "draw_curves",
-    "epoch_means",
     "format_duration",
     "package_versions",
     "read_metrics",

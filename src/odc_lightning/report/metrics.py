@@ -48,11 +48,3 @@ def read_metrics(path: Path | str) -> dict[str, Series]:
                     place = float(row["step"]), float(row["epoch"] or -1)
                     rows[name].append((*place, float(row[name])))
     return {name: Series(*np.array(values).T) for name, values in rows.items()}
-
-
-def epoch_means(series: Series) -> dict[int, float]:
-    """Mean of a metric over the values logged in each epoch, epochs in ascending order."""
-    return {
-        int(epoch): float(series.values[series.epochs == epoch].mean())
-        for epoch in np.unique(series.epochs)
-    }

@@ -1,0 +1,57 @@
+"""What a finished run leaves in its folder."""
+
+import time
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from odc_lightning import report
+from odc_lightning.callbacks import HealthMonitor, LabelScores, SamplesMemory, Throughput, find
+from odc_lightning.data import ImageDataModule
+from odc_lightning.report import Scores, Summary
+
+
+def write_report(
+    trainer: pl.Trainer, data: ImageDataModule, run_dir: Path, started: float
+) -> Summary:
+    """Write ``clusters.csv``, ``curves.png`` and ``summary.json``.
+
+    Args:
+        trainer: after ``fit``.
+        data: what it was fitted on.
+        run_dir: where ``metrics.csv`` is, if the run has one.
+        started: ``time.monotonic()`` of the run's start.
+    """
+    memory = SamplesMemory.of(trainer).memory
+    names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
+    report.write_clusters(
+        run_dir / "clusters.csv", names, memory.labels.cpu(), memory.distances().cpu()
+    )
+    metrics_csv = run_dir / "metrics.csv"
+    if metrics_csv.exists():
+        report.draw_curves(
+            metrics_csv, run_dir / "curves.png", memory.num_clusters, data.num_samples
+        )
+    monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
+    epochs = monitor.epochs if monitor else []
+    speed = find(trainer, Throughput)
+    last = _scores(scores.last if scores else {})
+    summary: Summary = {
+        "train_loss": epochs[-1].loss if epochs else None,
+        "label_switch_ratio_first": epochs[0].switch_ratio if epochs else None,
+        "label_switch_ratio_last": epochs[-1].switch_ratio if epochs else None,
+        "knn_top1": last["knn_top1"],
+        "nmi": last["nmi"],
+        "untrained": _scores(scores.untrained if scores else {}),
+        "num_samples": data.num_samples,
+        "num_clusters": memory.num_clusters,
+        "images_per_second": speed.images_per_second if speed else None,
+        "wall_seconds": time.monotonic() - started,
+        "versions": report.package_versions(),
+    }
+    report.write_summary(run_dir / "summary.json", summary)
+    return summary
+
+
+def _scores(logged: dict[str, float]) -> Scores:
+    return {"knn_top1": logged.get("eval/knn_top1"), "nmi": logged.get("eval/nmi")}
