@@ -4,6 +4,7 @@ Read `train` top to bottom: seed, data, network, trainer with callbacks and logg
 """
 
 import os
+import re
 import sys
 import time
 import traceback
@@ -17,6 +18,7 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
 
 from odc_lightning.config import CONFIG_DIR, build_module, build_trainer
 from odc_lightning.data import ImageDataModule
@@ -41,9 +43,8 @@ def train(config: DictConfig) -> Summary | None:
     started = time.monotonic()
     for message in IRRELEVANT_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    refuse_what_cannot_run(config)
+    resolved = resolve(config)
     run_dir = Path(config.run_dir)
-    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
@@ -74,11 +75,15 @@ def finish_wandb(failed: bool) -> None:
         wandb.finish(exit_code=int(failed))
 
 
-def refuse_what_cannot_run(config: DictConfig) -> None:
-    """Raise a ValueError that says which settings are missing or do not go together."""
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise ValueError(f"no value yet for {', '.join(missing)}: add {missing[0]}=... and so on")
+def resolve(config: DictConfig) -> DictConfig:
+    """The config with every reference resolved; a ValueError names a setting without a value."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except (MissingMandatoryValue, InterpolationToMissingValueError) as error:
+        found = re.search(r"Missing mandatory value: (\S+)", str(error))
+        key = found[1] if found else error.full_key
+        raise ValueError(f"no value yet for {key}: add {key}=... to the command") from error
+    return OmegaConf.create(plain)  # type: ignore[return-value]
 
 
 def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:

@@ -1,0 +1,71 @@
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from helpers import tiny_module
+from odc_lightning.module import ODCModule
+
+C, B = 6, 8
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    return {"image": torch.randn(B, 3, 2, 2), "target": torch.arange(B) % C}
+
+
+def quiet(module: ODCModule) -> ODCModule:
+    """Without a Trainer there is nowhere to log to."""
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    return module
+
+
+def test_the_loss_is_cross_entropy_with_the_pseudo_labels(batch: dict[str, torch.Tensor]) -> None:
+    module = quiet(tiny_module(C, dropout=0.0))
+    out = module.training_step(batch, 0)
+    logits = module.head(module.neck(module.backbone(batch["image"])))
+    torch.testing.assert_close(out["loss"], cross_entropy(logits, batch["target"]))
+    assert out["loss"].requires_grad
+
+
+def test_weights_of_mean_one_give_torchs_weighted_mean(batch: dict[str, torch.Tensor]) -> None:
+    module = quiet(tiny_module(C, dropout=0.0))
+    of_class = torch.rand(C) + 0.1
+    weight = of_class[batch["target"]]
+    out = module.training_step({**batch, "weight": weight / weight.mean()}, 0)
+    expected = cross_entropy(module.head(out["features"]), batch["target"], weight=of_class)
+    torch.testing.assert_close(out["loss"], expected)
+
+
+def test_the_features_are_the_training_forwards_own_and_detached(
+    batch: dict[str, torch.Tensor],
+) -> None:
+    module = quiet(tiny_module(C))  # with dropout: a second forward would give others
+    torch.manual_seed(3)
+    out = module.training_step(batch, 0)
+    torch.manual_seed(3)
+    torch.testing.assert_close(out["features"], module.embed(batch["image"]))
+    assert not out["features"].requires_grad
+    assert out["features"].shape == (B, module.dim)
+
+
+def test_every_parameter_is_in_one_group_and_the_head_has_its_own() -> None:
+    module = tiny_module(C)
+    optimizer = module.configure_optimizers()
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    body, head = optimizer.param_groups
+    assert {id(p) for p in head["params"]} == {id(p) for p in module.head.parameters()}
+    grouped = [id(p) for group in (body, head) for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in module.parameters())
+    assert (body["momentum"], head["momentum"]) == (0.9, 0.0)
+
+
+def test_forward_gives_the_backbones_features() -> None:
+    module = tiny_module(C)
+    images = torch.randn(4, 3, 2, 2)
+    assert torch.equal(module(images), module.backbone(images))
+
+
+def test_a_batch_without_labels_names_the_callback(batch: dict[str, torch.Tensor]) -> None:
+    del batch["target"]
+    with pytest.raises(ValueError, match=r"algorithm\.samples_memory"):
+        tiny_module(C).training_step(batch, 0)
