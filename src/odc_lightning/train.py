@@ -4,7 +4,6 @@ Read `train` top to bottom: seed, data, network, trainer with callbacks and logg
 """
 
 import os
-import re
 import sys
 import time
 import traceback
@@ -18,7 +17,7 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
+from omegaconf.errors import MissingMandatoryValue
 
 from odc_lightning.config import CONFIG_DIR, build_module, build_trainer
 from odc_lightning.data import ImageDataModule
@@ -79,9 +78,8 @@ def resolve(config: DictConfig) -> DictConfig:
     """The config with every reference resolved; a ValueError names a setting without a value."""
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except (MissingMandatoryValue, InterpolationToMissingValueError) as error:
-        found = re.search(r"Missing mandatory value: (\S+)", str(error))
-        key = found[1] if found else error.full_key
+    except MissingMandatoryValue as error:
+        key = error.full_key
         raise ValueError(f"no value yet for {key}: add {key}=... to the command") from error
     return OmegaConf.create(plain)  # type: ignore[return-value]
 
