@@ -27,6 +27,7 @@ def _start(rank: int, worker: Callable[[int, str], None], world_size: int, folde
     store = f"file://{folder}/store"
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world_size)
     worker(rank, folder)
+    dist.barrier()  # a rank that leaves early can make the others wait for it for ever
     dist.destroy_process_group()
 
 
