@@ -16,6 +16,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 import odc_lightning
+from benchmarks import memory_step
 from conftest import Compose
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import CONFIG_DIR
@@ -192,6 +193,8 @@ def check_command(words: list[str]) -> None:
                 assert requirement == "." or requirement in installable(), requirement
         case ["python", path, *_] if path.endswith(".py"):
             assert (ROOT / path).is_file(), path
+        case ["python", "-m", "benchmarks.memory_step", *arguments]:
+            memory_step.parse(arguments)
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)
