@@ -1,0 +1,54 @@
+"""What an evaluation measured: one number a `Score`, all of one network an `Evaluation`."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number that a protocol measured.
+
+    Attributes:
+        protocol: ``linear``, ``svm``, ``low_shot``, ``knn``, ``clustering`` or
+            ``semi_supervised``.
+        layer: whose features: ``conv1`` ... ``conv5``, ``pooled`` (the backbone's output),
+            ``network`` (all of it, fine-tuned), ``run`` (no features, but the clusters of the
+            training run), or ``best``.
+        metric: ``top1``, ``top5``, ``map`` (the VOC definition of average precision),
+            ``map_sklearn`` (scikit-learn's), ``nmi``, ``ami``, ``ari``, ``purity``, ``accuracy``.
+        value: in [0, 1]; the adjusted scores may fall below 0.
+        setting: what the protocol varies: ``k=20``, ``16 shots``, ``mean``, ``1%``, ``10 clusters``;
+            empty if nothing.
+        spread: standard deviation over independent draws, where there are several.
+    """
+
+    protocol: str
+    layer: str
+    metric: str
+    value: float
+    setting: str = ""
+    spread: float | None = None
+
+
+@dataclass
+class Evaluation:
+    """All scores of one network on one data set.
+
+    Attributes:
+        name: what to call the network in tables, such as ``odc_fashion_mnist`` or ``untrained``.
+        checkpoint: its file, or ``untrained``.
+        backbone: ``alexnet``, ``resnet50``, ...
+        data: name of the data set: ``imagenet``, ``places205``, ``voc07``, ``digits``, ...
+        scores: in the order in which they were measured.
+        skipped: protocol -> why it does not apply to these data.
+    """
+
+    name: str
+    checkpoint: str
+    backbone: str
+    data: str
+    scores: list[Score] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def benchmark(self, protocol: str) -> str:
+        """The published name of a protocol on these data, such as ``imagenet_linear``."""
+        return f"{self.data}_{protocol}"
