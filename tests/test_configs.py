@@ -28,6 +28,9 @@ EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("
 NEEDED = {
     "image_folder": "data.root=x",
     "imagenet": "data.root=x",
+    "imagenet_labels": "data.root=x",
+    "places205": "data.root=x",
+    "voc2007": "data.root=x",
     "file_list": "data.train.path=x",
 }
 

@@ -83,10 +83,70 @@ def test_sources_are_built_and_scanned_once(
     build = Mock(side_effect=partial(image_folder, str(tmp_path)))
     data = make(build)
     data.prepare_data()
-    for stage in ("fit", "validate", "fit"):
+    for stage in ("predict", "fit", "validate", "fit"):
         data.setup(stage)
     assert build.call_count == 1
     assert scan.call_count == 1
+
+
+@pytest.mark.parametrize("stage", ["predict", "validate", "test"])
+def test_evaluation_needs_nothing_that_only_training_needs(stage: str) -> None:
+    never = Mock(side_effect=AssertionError("only training uses it"))
+    data = make(train_transform=never, batch_size=64, val=partial(toy, 12))
+    data.setup(stage)
+    assert data.num_samples == 40
+    shapes = [
+        [batch["image"].shape for batch in data.extraction_dataloader(split)]
+        for split in ("train", "val")
+    ]
+    assert shapes == [[(40, 3, 8, 8)], [(12, 3, 8, 8)]]
+
+
+def test_evaluation_checks_its_own_view() -> None:
+    with pytest.raises(ValueError, match=r"eval_transform gives torch\.uint8"):
+        make(eval_transform=v2.PILToTensor()).setup("predict")
+
+
+def test_training_after_evaluation_is_checked() -> None:
+    build = Mock(side_effect=toy)
+    data = make(build, batch_size=64)
+    data.setup("predict")
+    for stage in ("fit", None):
+        with pytest.raises(ValueError, match="40 images make no batch"):
+            data.setup(stage)
+    data.batch_size = 8
+    data.setup("fit")
+    dataset = data.train_dataset
+    data.setup("predict")
+    data.setup("fit")
+    assert data.train_dataset is dataset
+    assert build.call_count == 1
+
+
+def test_views_are_checked_once() -> None:
+    train, evaluation = Mock(side_effect=TRANSFORM), Mock(side_effect=TRANSFORM)
+    data = make(train_transform=train, eval_transform=evaluation)
+    for _ in range(2):
+        data.setup("predict")
+    assert (train.call_count, evaluation.call_count) == (0, 1)
+    data.setup("fit")
+    counts = (train.call_count, evaluation.call_count)
+    for stage in ("fit", "predict", None):
+        data.setup(stage)
+    assert (train.call_count, evaluation.call_count) == counts
+    assert train.call_count == 1
+
+
+def test_no_image_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    for stage in ("fit", "predict"):
+        with pytest.raises(ValueError, match="no images that can be read"):
+            make(partial(image_folder, str(tmp_path)), on_error="skip").setup(stage)
+
+
+def test_name() -> None:
+    assert make(name="voc07").name == "voc07"
+    assert make().name is None
 
 
 def test_ranks_agree_on_the_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,3 +58,41 @@ def test_subset_is_a_view() -> None:
     assert view.labels is not None
     assert view.labels.tolist() == [0, 2]
     assert view.class_names == list("abcd")
+
+
+OBJECTS = np.array([[1, -1], [0, 1], [-1, -1]])
+
+
+def test_objects(tmp_path: Path) -> None:
+    source = FileSource(tmp_path, list("abc"), class_names=["cat", "dog"], objects=OBJECTS)
+    assert source.objects is not None
+    assert source.objects.dtype == np.int8
+    np.testing.assert_array_equal(source.objects, OBJECTS)
+    assert source.labels is None
+    assert FileSource(tmp_path, list("abc")).objects is None
+    assert ArraySource(np.zeros((3, 4, 4), np.uint8), "toy").objects is None
+
+
+def test_subset_takes_the_rows_of_its_images(tmp_path: Path) -> None:
+    source = FileSource(tmp_path, list("abc"), objects=OBJECTS)
+    view = SubsetSource(SubsetSource(source, np.array([2, 1, 0])), np.array([1, 2]))
+    assert [view.name(i) for i in range(2)] == ["b", "a"]
+    assert view.objects is not None
+    assert view.objects.tolist() == [[0, 1], [1, -1]]
+    assert SubsetSource(FileSource(tmp_path, list("abc")), np.array([1])).objects is None
+
+
+@pytest.mark.parametrize(
+    ("objects", "class_names", "message"),
+    [
+        (OBJECTS[:2], None, r"shape \(2, 2\); expected \(3, C\)"),
+        (OBJECTS[:, 0], None, r"shape \(3,\); expected \(3, C\)"),
+        (OBJECTS, ["cat", "dog", "cow"], r"shape \(3, 2\); expected \(3, 3\)"),
+        (OBJECTS + 1, ["cat", "dog"], r"values \[2\]; expected 1 \(shown\), -1"),
+    ],
+)
+def test_objects_must_match_the_images(
+    objects: np.ndarray, class_names: list[str] | None, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        FileSource(tmp_path, list("abc"), class_names=class_names, objects=objects)

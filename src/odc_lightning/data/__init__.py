@@ -4,11 +4,13 @@ from odc_lightning.data.builtin import cifar10, cifar100, digits, fashion_mnist,
 from odc_lightning.data.datamodule import ImageDataModule
 from odc_lightning.data.dataset import IndexedDataset
 from odc_lightning.data.folders import file_list, image_folder, imagenet
+from odc_lightning.data.places import places205
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import scan_images
 from odc_lightning.data.sources import ArraySource, FileSource, ImageSource, SubsetSource
 from odc_lightning.data.subset import take_images, take_subset
 from odc_lightning.data.transforms import resize_and_center_crop
+from odc_lightning.data.voc import voc2007
 
 __all__ = [
     "ArraySource",
@@ -25,9 +27,11 @@ __all__ = [
     "file_list",
     "image_folder",
     "imagenet",
+    "places205",
     "resize_and_center_crop",
     "scan_images",
     "stl10",
     "take_images",
     "take_subset",
+    "voc2007",
 ]

@@ -40,6 +40,8 @@ class ImageDataModule(pl.LightningDataModule):
         sampling_with_replacement: as in the authors' code; the paper does not say.
         seed: for the order and the augmentation.
         root: where the builders look for files; the configs refer to it.
+        name: what the data set is called in tables of results, and by the published ones:
+            `imagenet`, `places205`, `voc07`, `digits`, `fashion_mnist`, `cifar10`, ...
     """
 
     train_dataset: IndexedDataset
@@ -61,6 +63,7 @@ class ImageDataModule(pl.LightningDataModule):
         sampling_with_replacement: bool = False,
         seed: int = 0,
         root: str | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__()
         if on_error not in ("raise", "skip"):
@@ -81,8 +84,10 @@ class ImageDataModule(pl.LightningDataModule):
         self.sampling_with_replacement = sampling_with_replacement
         self.seed = seed
         self.root = root
+        self.name = name
         self._sources: tuple[ImageSource, ImageSource | None] | None = None
         self._is_set_up = False
+        self._may_train = False
 
     @property
     def num_samples(self) -> int:
@@ -94,23 +99,22 @@ class ImageDataModule(pl.LightningDataModule):
         self._build_sources()
 
     def setup(self, stage: str | None = None) -> None:
-        """Make the data sets once, and refuse what could only fail later."""
-        if self._is_set_up:
+        """Make the data sets once, and refuse what could only fail later.
+
+        A stage other than `fit` (and None, which is all of them) evaluates: then neither the
+        training batches nor `train_transform` are checked.
+        """
+        for_training = stage in (None, "fit")
+        if self._is_set_up and (self._may_train or not for_training):
             return
-        train, val = self._build_sources()
-        if val is not None:
-            check_class_names(train.class_names, val.class_names)
-        if self.subset is not None:
-            train = subset_of(train, **self.subset)
-            val = None if val is None else same_classes(val, train)
-        train = self._readable(train)
-        val = None if val is None else self._readable(val)
-        check_batches(len(train), self.batch_size, self._world_size, self.drop_last)
-        self.train_dataset = IndexedDataset(train, self.train_transform, self.seed)
-        self.val_dataset = None if val is None else self._as_evaluated(val)
-        check_view(self.train_dataset[0]["image"], "train_transform", self.image_size)
-        check_view(self._as_evaluated(train)[0]["image"], "eval_transform", self.image_size)
-        self._is_set_up = True
+        if not self._is_set_up:
+            self._make_datasets()
+        if for_training:
+            check_batches(self.num_samples, self.batch_size, self._world_size, self.drop_last)
+            check_view(self.train_dataset[0]["image"], "train_transform", self.image_size)
+        as_evaluated = self._as_evaluated(self.train_dataset.source)
+        check_view(as_evaluated[0]["image"], "eval_transform", self.image_size)
+        self._is_set_up, self._may_train = True, for_training
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches of this rank, the same whatever the number of workers."""
@@ -173,6 +177,20 @@ class ImageDataModule(pl.LightningDataModule):
         if self._sources is None:
             self._sources = self.build_train(), self.build_val() if self.build_val else None
         return self._sources
+
+    def _make_datasets(self) -> None:
+        train, val = self._build_sources()
+        if val is not None:
+            check_class_names(train.class_names, val.class_names)
+        if self.subset is not None:
+            train = subset_of(train, **self.subset)
+            val = None if val is None else same_classes(val, train)
+        train = self._readable(train)
+        val = None if val is None else self._readable(val)
+        if len(train) == 0:
+            raise ValueError("data.train has no images that can be read; expected at least one")
+        self.train_dataset = IndexedDataset(train, self.train_transform, self.seed)
+        self.val_dataset = None if val is None else self._as_evaluated(val)
 
     def _as_evaluated(self, source: ImageSource) -> IndexedDataset:
         return IndexedDataset(source, self.eval_transform, self.seed)

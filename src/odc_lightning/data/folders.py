@@ -30,7 +30,7 @@ def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
         ValueError: if `root` is no folder or holds no images, or if classes are asked for and
             images lie in `root` itself.
     """
-    folder = _existing_folder(root)
+    folder = existing_folder(root)
     extensions = image_extensions()
     names = sorted(
         path.relative_to(folder).as_posix()
@@ -52,11 +52,12 @@ def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
 
 def imagenet(root: str) -> FileSource:
     """ImageNet's `train` or `val` folder, with one sub-folder a class (`n01440764`, ...)."""
-    folder = _existing_folder(root)
+    folder = existing_folder(root)
     if not any(_WNID.fullmatch(entry.name) for entry in folder.iterdir()):
         raise ValueError(
             f"data.root={folder} has no class folders such as n01440764; expected the train folder "
-            "of ImageNet. For other images use data=image_folder."
+            "of ImageNet, or val with its images sorted into such folders. "
+            "For other images use data=image_folder."
         )
     return image_folder(root, labels_from_folder=True)
 
@@ -86,14 +87,15 @@ def file_list(path: str, root: str | None = None) -> FileSource:
     for row in rows:
         if len(row) != num_fields:
             raise ValueError(f"{listing}: {row} has {len(row)} fields; expected {num_fields}")
-    folder = _existing_folder(root) if root is not None else listing.parent
+    folder = existing_folder(root) if root is not None else listing.parent
     names = [row[0].strip() for row in rows]
     if num_fields == 1:
         return FileSource(folder, names)
     return FileSource(folder, names, *_encode_labels([row[1].strip() for row in rows]))
 
 
-def _existing_folder(root: str) -> Path:
+def existing_folder(root: str) -> Path:
+    """`data.root` as a path, with the home folder for `~`; refused unless it is a folder."""
     folder = Path(root).expanduser()
     if not folder.is_dir():
         raise ValueError(f"data.root={folder} is not a folder")

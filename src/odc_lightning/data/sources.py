@@ -13,6 +13,7 @@ from PIL import Image
 from odc_lightning.data.images import read_rgb
 
 IntArray = NDArray[np.int64]
+ObjectArray = NDArray[np.int8]
 
 
 class ImageSource(ABC):
@@ -21,10 +22,14 @@ class ImageSource(ABC):
     Attributes:
         labels: true classes (N,), -1 where unknown, or None. Training never sees them: they are
             for scoring.
+        objects: for images that show several things, (N, C): 1 where the image shows one of the
+            class, -1 where it does not, 0 where what it shows is difficult (the numbers of VOC's
+            own lists); else None.
         class_names: the name of each class, or None.
     """
 
     labels: IntArray | None = None
+    objects: ObjectArray | None = None
     class_names: list[str] | None = None
 
     @abstractmethod
@@ -87,11 +92,13 @@ class FileSource(ImageSource):
         names: Sequence[str],
         labels: IntArray | None = None,
         class_names: list[str] | None = None,
+        objects: ObjectArray | None = None,
     ) -> None:
         self.root = root
         self.names = names
         self.labels = _checked_labels(labels, len(names))
         self.class_names = class_names
+        self.objects = _checked_objects(objects, len(names), class_names)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -120,6 +127,7 @@ class SubsetSource(ImageSource):
         self.source = source
         self.indices = indices
         self.labels = None if source.labels is None else source.labels[indices]
+        self.objects = None if source.objects is None else source.objects[indices]
         self.class_names = source.class_names
 
     def __len__(self) -> int:
@@ -141,3 +149,22 @@ def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None
     if labels.shape != (num_images,):
         raise ValueError(f"labels have shape {labels.shape}; expected ({num_images},)")
     return labels.astype(np.int64)  # data sets come with all kinds of integers
+
+
+def _checked_objects(
+    objects: ObjectArray | None, num_images: int, class_names: list[str] | None
+) -> ObjectArray | None:
+    if objects is None:
+        return None
+    num_classes = None if class_names is None else len(class_names)
+    if objects.ndim != 2 or objects.shape != (num_images, num_classes or objects.shape[1]):
+        raise ValueError(
+            f"objects have shape {objects.shape}; expected ({num_images}, {num_classes or 'C'}), "
+            "a row an image and a column a class"
+        )
+    if len(unknown := np.setdiff1d(objects, (-1, 0, 1))) > 0:
+        raise ValueError(
+            f"objects have the values {unknown.tolist()}; "
+            "expected 1 (shown), -1 (not shown) or 0 (difficult)"
+        )
+    return objects.astype(np.int8)
