@@ -52,6 +52,7 @@ class TinyData(pl.LightningDataModule):
 class TinyBackbone(Backbone):
     """One linear layer on the flattened image."""
 
+    name = "tiny"
     num_features = 12
 
     def __init__(self) -> None:

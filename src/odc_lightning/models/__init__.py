@@ -1,7 +1,7 @@
 """Backbones, and the neck and head that ODC puts on top of them."""
 
 from odc_lightning.models.alexnet import AlexNet
-from odc_lightning.models.backbone import Backbone, stage_features
+from odc_lightning.models.backbone import POOLED, Backbone, stage_features
 from odc_lightning.models.convnet import ConvNet
 from odc_lightning.models.heads import LinearHead
 from odc_lightning.models.necks import NonLinearNeck
@@ -9,6 +9,7 @@ from odc_lightning.models.resnet import ResNet
 from odc_lightning.models.timm_backbone import TimmBackbone
 
 __all__ = [
+    "POOLED",
     "AlexNet",
     "Backbone",
     "ConvNet",

@@ -26,6 +26,7 @@ class AlexNet(Backbone):
 
     def __init__(self) -> None:
         super().__init__()
+        self.name = "alexnet"
         self.num_features = 4096
         self.stages = {
             "conv1": "features.2",

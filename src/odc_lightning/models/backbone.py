@@ -13,17 +13,23 @@ class Backbone(nn.Module, ABC):
     """A network without neck and head: images in, one feature vector an image out.
 
     Attributes:
+        name: what the published results call it: ``alexnet``, ``resnet50``, ...
         num_features: width of the feature vectors.
         stages: stage name (``conv1``, ``conv2``, ...) -> dotted path of the sub-module whose
             output is that stage's feature map. These maps are what the linear probes read.
     """
 
+    name: str
     num_features: int
     stages: dict[str, str]
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Turn images (B, 3, H, W) into features (B, num_features)."""
+
+
+# The layer after the last stage: the backbone's own output.
+POOLED = "pooled"
 
 
 def stage_features(backbone: Backbone, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
@@ -34,28 +40,30 @@ def stage_features(backbone: Backbone, images: Tensor, names: Sequence[str]) -> 
     Args:
         backbone: the network to look into.
         images: (B, 3, H, W).
-        names: stages wanted, keys of ``backbone.stages``.
+        names: stages wanted, keys of ``backbone.stages``; ``pooled`` is the backbone's output.
 
     Returns:
-        Stage name -> feature map (B, channels, height, width), in the order of ``names``.
+        Stage name -> feature map (B, channels, height, width), in the order of ``names``;
+        ``pooled`` -> (B, num_features).
 
     Raises:
         ValueError: a name is no stage of this backbone, or a stage puts out no feature map.
     """
-    unknown = [name for name in names if name not in backbone.stages]
+    unknown = [name for name in names if name not in backbone.stages and name != POOLED]
     if unknown:
         raise ValueError(
             f"{type(backbone).__name__} has no stage {', '.join(map(repr, unknown))}; "
-            f"choose from {', '.join(backbone.stages) or '(none)'}."
+            f"choose from {', '.join([*backbone.stages, POOLED])}."
         )
     outputs: dict[str, Tensor] = {}
     with ExitStack() as hooks:
         for name in names:
-            stage = backbone.get_submodule(backbone.stages[name])
-            hooks.callback(stage.register_forward_hook(partial(_keep, outputs, name)).remove)
-        backbone(images)
+            if name != POOLED:
+                stage = backbone.get_submodule(backbone.stages[name])
+                hooks.callback(stage.register_forward_hook(partial(_keep, outputs, name)).remove)
+        outputs[POOLED] = backbone(images)
     for name in names:
-        if outputs[name].ndim != 4:
+        if name != POOLED and outputs[name].ndim != 4:
             raise ValueError(
                 f"Stage {name!r} of {type(backbone).__name__} gives shape "
                 f"{tuple(outputs[name].shape)}, expected (B, channels, height, width); "

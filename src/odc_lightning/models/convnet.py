@@ -20,6 +20,7 @@ class ConvNet(Backbone):
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
+        self.name = "convnet"
         self.num_features = 8 * width
         self.stages = {name: name for name in ("conv1", "conv2", "conv3", "conv4")}
         self.conv1 = _block(3, width)

@@ -35,6 +35,7 @@ class ResNet(Backbone):
         if small_images:
             network.conv1 = _small_stem()
             network.maxpool = nn.Identity()
+        self.name = name
         self.num_features = network.fc.in_features
         self.stages = {
             "conv1": "relu",

@@ -32,6 +32,7 @@ class TimmBackbone(Backbone):
                 f"Backbone {name!r} comes from timm, which is not installed; "
                 "run: pip install odc-lightning[timm]"
             ) from error
+        self.name = name
         self.network = timm.create_model(name, pretrained=pretrained, num_classes=0, **kwargs)
         # Some networks (MobileNetV3, VGG) widen their features once more ahead of the classifier.
         self.num_features = getattr(self.network, "head_hidden_size", self.network.num_features)

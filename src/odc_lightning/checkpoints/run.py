@@ -1,0 +1,60 @@
+"""The training run that a checkpoint is from: its config, its clusters, its images."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+
+from odc_lightning.checkpoints.read import read_checkpoint
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run's folder, found from one of its checkpoints.
+
+    Attributes:
+        folder: with ``config.yaml`` and ``index.csv``, if they are there.
+        checkpoint: the file.
+    """
+
+    folder: Path
+    checkpoint: Path
+
+    @staticmethod
+    def of(checkpoint: Path) -> "TrainingRun | None":
+        """The run that wrote the file; None if ``config.yaml`` is not where a run puts it."""
+        folder = checkpoint.resolve().parent.parent
+        found = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
+        return TrainingRun(folder, checkpoint) if found else None
+
+    @property
+    def config(self) -> DictConfig:
+        """The whole config, with every reference resolved."""
+        config = OmegaConf.load(self.folder / "config.yaml")
+        assert isinstance(config, DictConfig)  # a run writes nothing else
+        return config
+
+    def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
+        """The cluster (N,) of each image of the run's training set, in the order of ``names``.
+
+        Args:
+            names: of images; all of them must have been trained on.
+
+        Returns:
+            None if the run kept no clusters or no names, or did not see one of the images.
+        """
+        callbacks = read_checkpoint(self.checkpoint).get("callbacks", {})
+        states = [state for key, state in callbacks.items() if key.startswith("SamplesMemory")]
+        table = self.folder / "index.csv"
+        if not states or "labels" not in states[0] or not table.is_file():
+            return None
+        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = {row["path"]: int(row["index"]) for row in csv.DictReader(file)}
+        if any(name not in rows for name in names):
+            return None
+        labels: NDArray[np.int64] = states[0]["labels"].numpy()
+        return labels[[rows[name] for name in names]]
