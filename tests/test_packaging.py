@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,7 @@ def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
     build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = wheels.glob("*.whl")
+    assert "odc_lightning/report/published.csv" in zipfile.ZipFile(wheel).namelist()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
     # The dependencies are those of this environment: a line in a .pth file adds their folder and

@@ -16,8 +16,8 @@ class Score:
         metric: ``top1``, ``top5``, ``map`` (the VOC definition of average precision),
             ``map_sklearn`` (scikit-learn's), ``nmi``, ``ami``, ``ari``, ``purity``, ``accuracy``.
         value: in [0, 1]; the adjusted scores may fall below 0.
-        setting: what the protocol varies: ``k=20``, ``16 shots``, ``mean``, ``1%``, ``10 clusters``;
-            empty if nothing.
+        setting: what the protocol varies: ``k=20``, ``16 shots``, ``mean``, ``1%`` or
+            ``10 clusters``; empty if nothing.
         spread: standard deviation over independent draws, where there are several.
     """
 

@@ -2,20 +2,31 @@
 
 from odc_lightning.report.closing import closing_lines, format_duration
 from odc_lightning.report.curves import draw_curves
+from odc_lightning.report.evaluation_files import read_results, write_results
+from odc_lightning.report.evaluation_table import evaluation_table, print_evaluation
+from odc_lightning.report.low_shot_figure import draw_low_shot
 from odc_lightning.report.metrics import Series, read_metrics
+from odc_lightning.report.published import PublishedScore, published_scores
 from odc_lightning.report.summary import Scores, Summary, package_versions, write_summary
 from odc_lightning.report.tables import write_clusters, write_index_table
 
 __all__ = [
+    "PublishedScore",
     "Scores",
     "Series",
     "Summary",
     "closing_lines",
     "draw_curves",
+    "draw_low_shot",
+    "evaluation_table",
     "format_duration",
     "package_versions",
+    "print_evaluation",
+    "published_scores",
     "read_metrics",
+    "read_results",
     "write_clusters",
     "write_index_table",
+    "write_results",
     "write_summary",
 ]

@@ -1,17 +1,16 @@
 """The numbers of a run in one JSON file."""
 
 import importlib
-import json
-import math
 import platform
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import pytorch_lightning
 import torch
 import torchvision
 
 import odc_lightning
+from odc_lightning.report.json_file import write_json
 
 
 class Scores(TypedDict):
@@ -59,17 +58,4 @@ def package_versions() -> dict[str, str | None]:
 
 def write_summary(path: Path | str, summary: Summary) -> None:
     """Write the summary as JSON: the whole file or none of it, with null for NaN and infinity."""
-    path = Path(path)
-    text = json.dumps(_without_nan(summary), indent=2, allow_nan=False)
-    unfinished = path.with_name(f"{path.name}.tmp")
-    unfinished.write_text(f"{text}\n", encoding="utf-8")
-    unfinished.replace(path)
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON knows no NaN, and many readers refuse a file that has one."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    write_json(path, summary)
