@@ -10,7 +10,7 @@ SETUP := $(VENV)/.installed
 SETUP_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart lint type format test test-ddp bench clean
+.PHONY: help setup quickstart compare lint type format test test-ddp bench clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,6 +19,20 @@ setup: $(SETUP) ## Make .venv and install the package in it
 
 quickstart: $(SETUP) ## Train ODC on scikit-learn's digits on the CPU and show what came out
 	$(RUN) odc_lightning.train experiment=quickstart
+
+# Networks that are trained once, and then only evaluated.
+COMPARED := outputs/compare
+
+compare: $(COMPARED)/odc/summary.json $(COMPARED)/supervised/summary.json ## Train ODC and a supervised network on Fashion-MNIST, evaluate both beside an untrained one
+	rm -rf $(COMPARED)/evaluation
+	$(RUN) odc_lightning.evaluate -m checkpoint=untrained,$(COMPARED)/odc,$(COMPARED)/supervised \
+		data=fashion_mnist model=convnet hydra.sweep.dir=$(COMPARED)/evaluation
+	$(VENV)/bin/python scripts/evaluation_table.py $(COMPARED)/evaluation/*/ \
+		--figure $(COMPARED)/low_shot.png > $(COMPARED)/results.md
+	@cat $(COMPARED)/results.md
+
+$(COMPARED)/%/summary.json: | $(SETUP)
+	$(RUN) odc_lightning.train experiment=$*_fashion_mnist hydra.run.dir=$(COMPARED)/$*
 
 lint: $(SETUP_DEV) ## Check style and formatting (ruff)
 	$(RUN) ruff check .

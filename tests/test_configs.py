@@ -16,6 +16,7 @@ from odc_lightning.callbacks import (
     SamplesMemory,
     SmallClusters,
 )
+from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import (
     CONFIG_DIR,
     build_all,
@@ -23,6 +24,8 @@ from odc_lightning.config import (
     build_module,
     build_trainer,
 )
+from odc_lightning.protocols import Protocol
+from odc_lightning.report import published_scores
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
 NEEDED = {
@@ -48,7 +51,8 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     optimizers = module.configure_optimizers()
     assert isinstance(optimizers, dict)
     body, head = optimizers["optimizer"].param_groups
-    assert (body["momentum"], head["momentum"]) == (0.9, 0.0)
+    supervised = experiment.startswith("supervised")
+    assert (body["momentum"], head["momentum"]) == (0.9, 0.9 if supervised else 0.0)
     assert body["lr"] == head["lr"] == config.optimizer.lr
     trainer = build_trainer(
         compose_config(
@@ -59,13 +63,9 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
         )
     )
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
-    assert kinds[:5] == [
-        "SamplesMemory",
-        "KMeansBootstrap",
-        "LossReweighting",
-        "CentroidRefresh",
-        "SmallClusters",
-    ]
+    expected = ["TrueLabels"] if supervised else list(ORDER)
+    assert kinds[: len(expected)] == expected
+    assert ("SamplesMemory" in kinds) != supervised
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,7 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
 def test_every_option_composes(compose_config: Compose, group: str, option: str) -> None:
     extra = [NEEDED[option]] if group == "data" and option in NEEDED else []
     extra += ["model.backbone.name=resnet18"] if option == "timm" else []
+    extra += ["algorithm.num_clusters=10"] if option == "supervised" else []
     config = compose_config(f"{group}={option}", *extra)
     built = [*build_all(config.logger), instantiate(config.scheduler), *build_callbacks(config)]
     assert all(part is not None for part in built)
@@ -133,3 +134,47 @@ def test_a_callback_can_be_taken_away(compose_config: Compose) -> None:
     kinds = [type(c) for c in build_callbacks(compose_config("~algorithm.small_clusters"))]
     assert SmallClusters not in kinds
     assert SamplesMemory in kinds
+
+
+@pytest.mark.parametrize("protocol", options("protocol"))
+def test_every_protocol_builds(compose_evaluation: Compose, protocol: str) -> None:
+    config = compose_evaluation(
+        "checkpoint=untrained", "data=digits", "model=convnet", f"protocol={protocol}"
+    )
+    built = build_all(config.protocol)
+    assert built
+    assert all(isinstance(part, Protocol) for part in built)
+    assert [part.name for part in built] == list(config.protocol)
+
+
+@pytest.mark.parametrize("benchmark", options("benchmark"))
+def test_every_benchmark_builds(compose_evaluation: Compose, benchmark: str) -> None:
+    """Its data and protocols are those under which the paper's values are known."""
+    config = compose_evaluation(
+        "checkpoint=x", f"benchmark={benchmark}", "data.root=/nowhere", "model=resnet50"
+    )
+    for protocol in build_all(config.protocol):
+        assert published_scores("resnet50", f"{config.data.name}_{protocol.name}")
+
+
+def test_the_papers_linear_classification(compose_evaluation: Compose) -> None:
+    """Sec. 4.1, word for word."""
+    for benchmark in ("imagenet_linear", "places205_linear"):
+        config = compose_evaluation("checkpoint=x", f"benchmark={benchmark}", "data.root=/nowhere")
+        linear = config.protocol.linear
+        assert (linear.max_epochs, linear.batch_size) == (100, 256)
+        assert (linear.optimizer.lr, linear.optimizer.momentum) == (0.01, 0.9)
+        assert (linear.optimizer.nesterov, linear.optimizer.weight_decay) == (True, 1e-4)
+        assert (linear.scheduler.milestones, linear.scheduler.gamma) == ([30, 60, 90], 0.1)
+        transforms = [t._target_.rpartition(".")[2] for t in linear.augmentation.transforms]
+        assert transforms[:2] == ["RandomResizedCrop", "RandomHorizontalFlip"]
+
+
+def test_the_zoos_fine_tuning(compose_evaluation: Compose) -> None:
+    config = compose_evaluation(
+        "checkpoint=x", "benchmark=imagenet_semi_supervised", "data.root=/nowhere"
+    )
+    semi = config.protocol.semi_supervised
+    assert (semi.shares, semi.head_lr_multipliers) == ([0.01, 0.1], [100, 10])
+    assert (semi.max_epochs, semi.batch_size, semi.optimizer.lr) == (20, 256, 0.1)
+    assert (semi.scheduler.milestones, semi.scheduler.gamma) == ([12, 16], 0.2)

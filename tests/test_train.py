@@ -16,8 +16,9 @@ from omegaconf import OmegaConf
 
 from conftest import Compose
 from odc_lightning.callbacks import SamplesMemory
+from odc_lightning.command import refuse_ranks_in_multirun
 from odc_lightning.data import ImageSource, digits
-from odc_lightning.train import refuse_ranks_in_multirun, train
+from odc_lightning.train import train
 
 SHORT = ("experiment=quickstart", "trainer.max_epochs=2")
 METRICS = {

@@ -8,13 +8,14 @@ import pytorch_lightning as pl
 from odc_lightning import report
 from odc_lightning.callbacks import HealthMonitor, LabelScores, SamplesMemory, Throughput, find
 from odc_lightning.data import ImageDataModule
+from odc_lightning.module import ODCModule
 from odc_lightning.report import Scores, Summary
 
 
 def write_report(
     trainer: pl.Trainer, data: ImageDataModule, run_dir: Path, started: float
 ) -> Summary:
-    """Write ``clusters.csv``, ``curves.png`` and ``summary.json``.
+    """Write ``clusters.csv``, ``curves.png`` and ``summary.json``, of what there is.
 
     Args:
         trainer: after ``fit``.
@@ -22,16 +23,15 @@ def write_report(
         run_dir: where ``metrics.csv`` is, if the run has one.
         started: ``time.monotonic()`` of the run's start.
     """
-    memory = SamplesMemory.of(trainer).memory
-    names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
-    report.write_clusters(
-        run_dir / "clusters.csv", names, memory.labels.cpu(), memory.distances().cpu()
-    )
+    num_clusters = ODCModule.of(trainer.lightning_module).num_clusters
+    owner = find(trainer, SamplesMemory)  # there is none in supervised training
+    if owner is not None:
+        names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
+        labels, distances = owner.memory.labels, owner.memory.distances()
+        report.write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists():
-        report.draw_curves(
-            metrics_csv, run_dir / "curves.png", memory.num_clusters, data.num_samples
-        )
+        report.draw_curves(metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples)
     monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
     epochs = monitor.epochs if monitor else []
     speed = find(trainer, Throughput)
@@ -44,7 +44,7 @@ def write_report(
         "nmi": last["nmi"],
         "untrained": _scores(scores.untrained if scores else {}),
         "num_samples": data.num_samples,
-        "num_clusters": memory.num_clusters,
+        "num_clusters": num_clusters,
         "images_per_second": speed.images_per_second if speed else None,
         "wall_seconds": time.monotonic() - started,
         "versions": report.package_versions(),

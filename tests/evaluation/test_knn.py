@@ -1,5 +1,7 @@
 """The weighted kNN classifier against an obvious loop and against scikit-learn."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,12 @@ from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
-from odc_lightning.evaluation import knn, knn_accuracy, knn_predict
+from odc_lightning.clustering import Backend
+from odc_lightning.evaluation import knn_accuracy, knn_predict, neighbours
+from odc_lightning.evaluation.knn import knn_accuracies
 
 K, TEMPERATURE, CLASSES = 7, 0.1, 4
+BACKENDS: list[Backend] = ["faiss", "torch"]
 
 
 @pytest.fixture
@@ -39,22 +44,26 @@ def knn_by_loop(bank: Tensor, labels: Tensor, queries: Tensor, leave_out: bool) 
     return predictions
 
 
-def test_predictions_are_those_of_the_loop(samples: tuple[Tensor, Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_predictions_are_those_of_the_loop(
+    samples: tuple[Tensor, Tensor, Tensor], backend: Backend
+) -> None:
     bank, labels, queries = samples
-    predictions = knn_predict(bank, labels, queries, k=K, temperature=TEMPERATURE)
+    predictions = knn_predict(bank, labels, queries, k=K, temperature=TEMPERATURE, backend=backend)
     assert predictions.dtype == torch.int64
     assert predictions.tolist() == knn_by_loop(bank, labels, queries, leave_out=False)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_leave_one_out_is_that_of_the_loop_in_blocks_of_any_size(
-    samples: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+    samples: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch, backend: Backend
 ) -> None:
     bank, labels, _ = samples
     expected = knn_by_loop(bank, labels, bank, leave_out=True)
-    for rows in (0, 1, 7, 60):  # 0: the bank alone is larger than a block
-        monkeypatch.setattr(knn, "_BLOCK_ELEMENTS", rows * len(bank))
+    for elements in (0, 60, 420, 3600):  # 0: the bank alone is larger than a block
+        monkeypatch.setattr(neighbours, "BLOCK_ELEMENTS", elements)
         predictions = knn_predict(
-            bank, labels, bank, k=K, temperature=TEMPERATURE, exclude_self=True
+            bank, labels, bank, k=K, temperature=TEMPERATURE, exclude_self=True, backend=backend
         )
         assert predictions.tolist() == expected
 
@@ -94,6 +103,53 @@ def test_accuracy_is_the_share_of_correct_predictions() -> None:
     assert knn_accuracy(bank, labels, queries, truth, k=1) == 0.75
     assert knn_accuracy(bank, labels, bank, labels, k=1) == 1.0
     assert knn_accuracy(bank, labels, bank, labels, k=1, exclude_self=True) == 0.0
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_search_scores_every_k(
+    samples: tuple[Tensor, Tensor, Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+    backend: Backend,
+    exclude_self: bool,
+) -> None:
+    bank, labels, queries = samples
+    truth = torch.arange(23) % CLASSES
+    if exclude_self:
+        queries, truth = bank, labels
+    settings: dict[str, Any] = {
+        "temperature": 10.0,
+        "exclude_self": exclude_self,
+        "backend": backend,
+    }
+    expected = {k: knn_accuracy(bank, labels, queries, truth, k=k, **settings) for k in (40, 1, 7)}
+    assert len(set(expected.values())) > 1  # sanity check: k matters
+    searches = []
+
+    def counted(*arguments: Any) -> Any:
+        searches.append(arguments)
+        return search(*arguments)
+
+    search = getattr(neighbours, f"_{backend}_search")
+    monkeypatch.setattr(neighbours, f"_{backend}_search", counted)
+    found = knn_accuracies(bank, labels, queries, truth, ks=(40, 1, 7), **settings)
+    assert found == expected
+    assert len(searches) == 1
+
+
+def test_classes_with_equal_votes() -> None:
+    bank, labels = torch.ones(4, 2), torch.tensor([3, 1, 3, 1])
+    assert knn_predict(bank, labels, torch.ones(1, 2), k=4).tolist() == [1]
+
+
+def test_any_of_several_k_may_be_too_large() -> None:
+    arguments = torch.eye(3), torch.arange(3), torch.eye(3), torch.arange(3)
+    with pytest.raises(ValueError, match="k=3 with 2 possible neighbours; choose k from 1 to 2"):
+        knn_accuracies(*arguments, ks=(1, 3), exclude_self=True)
+    with pytest.raises(ValueError, match="k=0"):
+        knn_accuracies(*arguments, ks=(0, 3))
+    with pytest.raises(ValueError, match="at least one"):
+        knn_accuracies(*arguments, ks=())
 
 
 @pytest.mark.parametrize(

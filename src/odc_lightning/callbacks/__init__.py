@@ -9,11 +9,13 @@ from odc_lightning.callbacks.kmeans_bootstrap import KMeansBootstrap
 from odc_lightning.callbacks.label_scores import LabelScores
 from odc_lightning.callbacks.label_switch_monitor import LabelSwitchMonitor
 from odc_lightning.callbacks.loss_reweighting import LossReweighting
+from odc_lightning.callbacks.online_probe import OnlineProbe
 from odc_lightning.callbacks.order import check_order, in_order
 from odc_lightning.callbacks.progress import Progress
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
 from odc_lightning.callbacks.throughput import Throughput
+from odc_lightning.callbacks.true_labels import TrueLabels
 
 __all__ = [
     "CentroidRefresh",
@@ -24,10 +26,12 @@ __all__ = [
     "LabelScores",
     "LabelSwitchMonitor",
     "LossReweighting",
+    "OnlineProbe",
     "Progress",
     "SamplesMemory",
     "SmallClusters",
     "Throughput",
+    "TrueLabels",
     "check_order",
     "find",
     "in_order",

@@ -68,7 +68,7 @@ class LabelScores(pl.Callback):
         self.untrained, self.last = state_dict["untrained"], state_dict["last"]
 
     def _score(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
-        truth = _labels(trainer, "train")
+        truth = labels_of(trainer, "train")
         if truth is None:
             return {}
         known = truth >= 0
@@ -80,27 +80,36 @@ class LabelScores(pl.Callback):
         return scores
 
     def _knn(self, trainer: pl.Trainer, pl_module: pl.LightningModule, truth: Tensor) -> float:
-        bank = _pooled(trainer, pl_module, "train")[truth >= 0]
-        bank_labels = truth[truth >= 0]
-        asked = _labels(trainer, "val")
+        features = pooled_features(trainer, pl_module, "train", "Scores: features")
+        bank, bank_labels = _labelled(features, truth)
+        asked = labels_of(trainer, "val")
         if asked is None:
             k = min(self.k, len(bank) - 1)
             return knn_accuracy(bank, bank_labels, bank, bank_labels, k=k, exclude_self=True)
-        queries = _pooled(trainer, pl_module, "val")[asked >= 0]
+        features = pooled_features(trainer, pl_module, "val", "Scores: features")
+        queries, query_labels = _labelled(features, asked)
         k = min(self.k, len(bank))
-        return knn_accuracy(bank, bank_labels, queries, asked[asked >= 0], k=k)
+        return knn_accuracy(bank, bank_labels, queries, query_labels, k=k)
 
 
-def _labels(trainer: pl.Trainer, split: Split) -> Tensor | None:
+def labels_of(trainer: pl.Trainer, split: Split) -> Tensor | None:
     """True labels of a split (-1 where unknown), on the CPU; None if none is known."""
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
     labels: np.ndarray | None = None if dataset is None else dataset.source.labels
     return None if labels is None or not (labels >= 0).any() else torch.from_numpy(labels)
 
 
-def _pooled(trainer: pl.Trainer, pl_module: pl.LightningModule, split: Split) -> Tensor:
-    """Pooled backbone features of a split."""
+def pooled_features(
+    trainer: pl.Trainer, pl_module: pl.LightningModule, split: Split, description: str
+) -> Tensor:
+    """Pooled backbone features (N, num_features) of a split, fp32, on the module's device."""
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
     width = ODCModule.of(pl_module).backbone.num_features
-    out = torch.empty(len(dataset), width, device=pl_module.device)
-    return extract_features(trainer, pl_module, pl_module, split, out, "Scores: features")
+    out = torch.empty(len(dataset), width, dtype=torch.float32, device=pl_module.device)
+    return extract_features(trainer, pl_module, pl_module, split, out, description)
+
+
+def _labelled(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave out what has no label; no copy where everything has one."""
+    known = labels >= 0
+    return (features, labels) if bool(known.all()) else (features[known], labels[known])

@@ -1,0 +1,66 @@
+"""What the command lines share: settings, refusals in one line, the end of a W&B run."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+
+
+def resolve(config: DictConfig) -> DictConfig:
+    """The config with every reference resolved; a ValueError names a setting without a value."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = error.full_key
+        raise ValueError(f"no value yet for {key}: add {key}=... to the command") from error
+    return OmegaConf.create(plain)  # type: ignore[return-value]
+
+
+def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
+    """Do what a command is for; input that the package refuses is told without a traceback."""
+    try:
+        task(config)
+    except Exception as error:
+        # Hydra wraps what a constructor raises, and stops a multirun by itself.
+        refusal = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
+        single = HydraConfig.get().mode is RunMode.RUN
+        if "HYDRA_FULL_ERROR" in os.environ or not (single and _is_refusal(refusal)):
+            raise
+        sys.exit(f"error: {refusal}")
+
+
+def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:
+    """Raise a ValueError for several ranks in a multirun.
+
+    Lightning starts the other ranks with the command of the whole sweep, so each would sweep by
+    itself, and the processes of one job would meet those of another.
+    """
+    multirun = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+    if multirun and trainer.world_size > 1:
+        raise ValueError(
+            f"a multirun (-m) with {trainer.world_size} devices: expected one device a job. Add "
+            "trainer.devices=1, or start the jobs one after the other without -m"
+        )
+
+
+def finish_wandb(failed: bool) -> None:
+    """End the W&B run if there is one, so that the next job of a multirun starts its own."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish(exit_code=int(failed))
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether this package raised the error itself, with a message for the user."""
+    if not isinstance(error, ValueError) or error.__traceback__ is None:
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).startswith(("odc_lightning", "__main__"))

@@ -1,0 +1,193 @@
+"""Evaluate: ``python -m odc_lightning.evaluate checkpoint=RUN protocol=knn``.
+
+Read `evaluate` top to bottom: config, network, data, protocols, scores, tables.
+"""
+
+import logging
+import time
+import warnings
+from pathlib import Path
+
+import hydra
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich import get_console
+
+from odc_lightning import report
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file, load_backbone
+from odc_lightning.command import finish_wandb, refuse_ranks_in_multirun, resolve, run_command
+from odc_lightning.config import CONFIG_DIR, build_all
+from odc_lightning.data import ImageDataModule
+from odc_lightning.evaluation.scores import Evaluation, Score
+from odc_lightning.models import Backbone
+from odc_lightning.protocols import Protocol, Subject
+
+log = logging.getLogger(__name__)
+
+UNTRAINED = "untrained"
+# Said of every evaluation, and nothing that its user could act on.
+IRRELEVANT_WARNINGS = (
+    "The '.*' does not have many workers",
+    "The number of training batches .* is smaller than the logging interval",
+    "You defined a `validation_step` but have no `val_dataloader`",
+    "Checkpoint directory .* exists and is not empty",
+    "It is recommended to use .*sync_dist=True",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "Found .* module\\(s\\) in eval mode at the start of training",  # frozen on purpose
+    "Experiment logs directory .* exists and is not empty",
+)
+
+
+def evaluate(config: DictConfig) -> Evaluation:
+    """Measure one network and leave the results in ``config.run_dir``.
+
+    Returns:
+        All scores; on ranks beyond the first those alone in which all ranks take part.
+    """
+    started = time.monotonic()
+    for message in IRRELEVANT_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    run = find_run(config)
+    config = resolve(with_settings_of(run, config))
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    backbone = build_backbone(config)
+    subject = build_subject(config, backbone, run)
+    refuse_ranks_in_multirun(subject.make_trainer())
+    protocols: list[Protocol] = build_all(config.protocol)
+    evaluation = Evaluation(
+        name=config.name or name_of(config, run),
+        checkpoint=str(config.checkpoint),
+        backbone=backbone.name,
+        # The slash keeps a folder of that name from being taken for the published `imagenet`.
+        data=subject.data.name or f"{Path(str(config.data.root)).name}/",
+    )
+    chosen = applicable(protocols, subject, evaluation)
+    failed = True
+    try:
+        measure(chosen, subject, evaluation)
+        if subject.make_trainer().is_global_zero:
+            leave(evaluation, config, time.monotonic() - started)
+        failed = False
+    finally:
+        finish_wandb(failed)
+    return evaluation
+
+
+def find_run(config: DictConfig) -> TrainingRun | None:
+    """The training run that the checkpoint is of, if it is still beside it."""
+    checkpoint = OmegaConf.select(config, "checkpoint", throw_on_missing=False)
+    if checkpoint is None:
+        raise ValueError(
+            "no value yet for checkpoint: add checkpoint=..., a checkpoint file, the folder of a "
+            "training run, or untrained"
+        )
+    return None if checkpoint == UNTRAINED else TrainingRun.of(checkpoint_file(checkpoint))
+
+
+def with_settings_of(run: TrainingRun | None, config: DictConfig) -> DictConfig:
+    """The config with the run's own network and data where the command names none."""
+    config = config.copy()
+    for group in ("model", "data"):
+        given = config.get(group) or {}
+        if "_target_" in given or (group == "model" and "backbone" in given):
+            continue
+        if run is None:
+            raise ValueError(
+                f"no {group} yet: the checkpoint has no config.yaml of its run beside it, so add "
+                f"{group}=... to the command"
+            )
+        OmegaConf.set_struct(config, False)
+        config[group] = OmegaConf.merge(run.config[group], given)
+    return config
+
+
+def build_backbone(config: DictConfig) -> Backbone:
+    """The network with the checkpoint's weights."""
+    backbone: Backbone = instantiate(config.model.backbone)
+    if config.checkpoint != UNTRAINED:
+        load_backbone(backbone, checkpoint_file(config.checkpoint))
+    return backbone
+
+
+def build_subject(config: DictConfig, backbone: Backbone, run: TrainingRun | None) -> Subject:
+    """The network together with the data, set up for evaluation."""
+    data: ImageDataModule = instantiate(config.data)
+    data.setup("predict")
+    return Subject(
+        backbone,
+        data,
+        instantiate(config.trainer),
+        Path(config.features_dir),
+        Path(config.run_dir),
+        config.seed,
+        config.holdout,
+        run.clusters if run else lambda names: None,
+    )
+
+
+def name_of(config: DictConfig, run: TrainingRun | None) -> str:
+    """What to call the network where ``name`` does not say."""
+    if config.checkpoint == UNTRAINED:
+        return "untrained network"
+    return str(run.config.name) if run else Path(config.checkpoint).stem
+
+
+def applicable(
+    protocols: list[Protocol], subject: Subject, evaluation: Evaluation
+) -> list[Protocol]:
+    """The protocols that apply to the data, those for all ranks first; a ValueError if none."""
+    reasons = {protocol.name: protocol.why_not(subject) for protocol in protocols}
+    evaluation.skipped = {name: reason for name, reason in reasons.items() if reason}
+    chosen = [protocol for protocol in protocols if not reasons[protocol.name]]
+    if not chosen:
+        told = "; ".join(f"{name}: {reason}" for name, reason in evaluation.skipped.items())
+        raise ValueError(f"no protocol applies to these data. {told or 'Choose protocol=...'}")
+    return sorted(chosen, key=lambda protocol: not protocol.uses_trainer)
+
+
+def measure(protocols: list[Protocol], subject: Subject, evaluation: Evaluation) -> None:
+    """Run the protocols, after one pass over the images for all of them."""
+    first = subject.make_trainer().is_global_zero
+    subject.prepare([layer for protocol in protocols for layer in protocol.layers(subject)])
+    for protocol in protocols:
+        if first or protocol.uses_trainer:
+            started = time.monotonic()
+            evaluation.scores += protocol(subject)
+            if first:
+                seconds = report.format_duration(time.monotonic() - started)
+                print(f"{protocol.name:<18}{seconds:>8}", flush=True)
+
+
+def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
+    """Write the results, draw the figure, print the table, tell the loggers."""
+    run_dir = Path(config.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, run_dir / "config.yaml")
+    settings = OmegaConf.to_container(config.protocol)
+    report.write_results(run_dir / "results.json", evaluation, settings=settings, seconds=seconds)
+    (run_dir / "results.md").write_text(report.evaluation_table([evaluation]), encoding="utf-8")
+    if any(score.protocol == "low_shot" for score in evaluation.scores):
+        report.draw_low_shot([evaluation], run_dir / "low_shot.png")
+    for logger in build_all(config.logger):
+        logger.log_hyperparams(OmegaConf.to_container(config))
+        logger.log_metrics({metric_name(score): score.value for score in evaluation.scores}, step=0)
+        logger.save()
+    report.print_evaluation([evaluation])
+    get_console().print(f"{run_dir}/", highlight=False, soft_wrap=True)
+
+
+def metric_name(score: Score) -> str:
+    """``linear/conv4/top1`` or ``knn/pooled/top1/k=20``."""
+    parts = [score.protocol, score.layer, score.metric, score.setting.replace(" ", "_")]
+    return "/".join(filter(None, parts))
+
+
+@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="evaluate")
+def main(config: DictConfig) -> None:
+    """Command line entry."""
+    run_command(evaluate, config)
+
+
+if __name__ == "__main__":
+    main()

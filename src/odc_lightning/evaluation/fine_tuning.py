@@ -1,0 +1,122 @@
+"""Fine-tuning on few labels: the backbone and a linear classifier on it, all of it trained."""
+
+import copy
+from collections.abc import Callable, Collection
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from odc_lightning.data import ImageSource
+from odc_lightning.evaluation.linear import Batch, top_accuracies
+from odc_lightning.models import Backbone
+
+IntArray = NDArray[np.int64]
+
+
+class FineTuning(pl.LightningModule):
+    """A copy of the backbone with a linear classifier; a batch is ``{"image", "target"}``.
+
+    Args:
+        backbone: stays as it is.
+        num_classes: C.
+        optimizer: called with two parameter groups, the classifier's learning rate being
+            ``head_lr_multiplier`` times the backbone's.
+        scheduler: called with the optimiser; stepped each epoch.
+        head_lr_multiplier: the authors' zoo has 1, 10 or 100.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        head_lr_multiplier: float,
+    ) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone).requires_grad_(True)
+        self.classifier = nn.Linear(backbone.num_features, num_classes)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+        self.accuracies = nn.ModuleDict(top_accuracies(num_classes))
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._head_lr_multiplier = head_lr_multiplier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) to logits (B, C)."""
+        return self.classifier(self.backbone(images))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross-entropy."""
+        loss = cross_entropy(self(batch["image"]), batch["target"])
+        self.log("semi_supervised/loss", loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count who is right."""
+        logits = self(batch["image"])
+        for name, accuracy in self.accuracies.items():
+            accuracy.update(logits, batch["target"])  # type: ignore[operator]
+            self.log(f"semi_supervised/{name}", accuracy)  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Two groups, of which the second is faster."""
+        optimizer = self._optimizer([{"params": list(self.backbone.parameters())}])
+        lr = optimizer.param_groups[0]["lr"] * self._head_lr_multiplier
+        optimizer.add_param_group({"params": list(self.classifier.parameters()), "lr": lr})
+        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+
+def draw_share(labels: IntArray, share: float, seed: int) -> IntArray:
+    """Draw a share of each class, at least one image of it.
+
+    Args:
+        labels: (N,) classes.
+        share: in (0, 1].
+        seed: the same seed gives the same draw.
+
+    Returns:
+        Sorted indices into ``labels``.
+
+    Raises:
+        ValueError: for another share.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"a share of {share} of the labels; expected one in (0, 1], such as 0.01")
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        number = max(1, round(share * len(members)))
+        drawn.append(rng.choice(members, number, replace=False))
+    return np.sort(np.concatenate(drawn))
+
+
+def find_listed(source: ImageSource, listed: Collection[str]) -> IntArray:
+    """Indices of the images whose file a published list names, whatever folder they are in.
+
+    Args:
+        source: of all images.
+        listed: file names such as ``n01440764_10183.JPEG``; a path before the name, and a label
+            after it, do not matter.
+
+    Raises:
+        ValueError: if one of them is not there.
+    """
+    wanted = {line.split()[0].rpartition("/")[2] for line in listed if line.strip()}
+    names = [source.name(index).rpartition("/")[2] for index in range(len(source))]
+    found = [index for index, name in enumerate(names) if name in wanted]
+    missing = wanted - {names[index] for index in found}
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(wanted)} listed images are not in the data, for example "
+            f"{min(missing)}; check data.root and the list"
+        )
+    return np.array(found)

@@ -1,0 +1,151 @@
+"""Nearest neighbours by cosine similarity, exactly: faiss where it imports, torch elsewhere."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from odc_lightning.clustering import Backend
+
+# Numbers that a block of rows may hold (128 MiB in float32), however many samples there are.
+BLOCK_ELEMENTS = 2**25
+
+
+def nearest_neighbours(
+    bank: Tensor,
+    queries: Tensor,
+    k: int,
+    *,
+    exclude_self: bool = False,
+    backend: Backend = "auto",
+) -> tuple[Tensor, Tensor]:
+    """Find the k samples of the bank with the largest cosine similarity to each query.
+
+    Beside the arguments, which may be memory maps, and the result there is one normalised copy of
+    the bank in memory; queries go in blocks. A feature that is not finite counts as the zero
+    vector: its similarity to everything is 0.
+
+    Of equally similar samples the lower index comes first. Where only some of them have a place
+    among the k, faiss takes those of lower index, and torch does not say which it takes.
+
+    Args:
+        bank: (N, D) features; need not be normalised.
+        queries: (M, D) features, on the bank's device.
+        k: number of neighbours.
+        exclude_self: the queries must be the bank itself, in the same order, and no sample is its
+            own neighbour; a twin, another sample with the same feature, may be one.
+        backend: ``"auto"`` is faiss for features in RAM, if it imports, and torch otherwise;
+            features on a GPU stay there.
+
+    Returns:
+        Similarities (M, k) float32, largest first, and indices (M, k) int64, on the bank's device.
+
+    Raises:
+        ValueError: shapes do not fit, k is larger than the number of neighbours, or faiss is asked
+            for and missing.
+    """
+    check_search(bank, queries, k, exclude_self)
+    chosen = _choose(backend, bank.device)
+    search, device, per_query = _torch_search, bank.device, bank.shape[1] + len(bank)
+    if chosen == "faiss":
+        # It has a block of similarities of its own, of a fixed size.
+        search, device, per_query = _faiss_search, torch.device("cpu"), bank.shape[1] + k
+    directions = torch.empty(bank.shape, dtype=torch.float32, device=device)
+    for rows in blocks(len(bank), bank.shape[1]):
+        directions[rows] = _normalised(bank[rows])
+
+    similarities = torch.empty(len(queries), k, device=bank.device)
+    indices = torch.empty(len(queries), k, dtype=torch.int64, device=bank.device)
+    for rows in blocks(len(queries), per_query):
+        asked = _normalised(queries[rows]).to(device)
+        found = _in_order(*search(directions, asked, k + int(exclude_self)))
+        if exclude_self:
+            found = _without_self(rows.start, *found)
+        similarities[rows], indices[rows] = found
+    return similarities, indices
+
+
+def blocks(num_rows: int, width: int) -> Iterator[slice]:
+    """Slices of rows that hold no more than ``BLOCK_ELEMENTS`` numbers, or a single row."""
+    rows = max(1, BLOCK_ELEMENTS // width)
+    return (slice(start, start + rows) for start in range(0, num_rows, rows))
+
+
+def check_search(bank: Tensor, queries: Tensor, k: int, exclude_self: bool) -> None:
+    """Raise the ValueError of ``nearest_neighbours`` if shapes or k do not fit."""
+    if bank.ndim != 2 or queries.ndim != 2 or bank.shape[1] != queries.shape[1]:
+        raise ValueError(
+            f"Got a bank of shape {tuple(bank.shape)} and queries of shape "
+            f"{tuple(queries.shape)}, expected (N, D) and (M, D) of the same width D."
+        )
+    if len(bank) == 0 or len(queries) == 0:
+        raise ValueError(f"Got {len(bank)} bank samples and {len(queries)} queries; both need one.")
+    if exclude_self and queries.shape != bank.shape:
+        raise ValueError(
+            f"exclude_self needs the bank itself as queries, got {len(queries)} queries for a "
+            f"bank of {len(bank)}."
+        )
+    neighbours = len(bank) - int(exclude_self)
+    if not 1 <= k <= neighbours:
+        raise ValueError(
+            f"Got k={k} with {neighbours} possible neighbours; choose k from 1 to {neighbours}."
+        )
+
+
+def _choose(backend: Backend, device: torch.device) -> Literal["faiss", "torch"]:
+    """What ``"auto"`` stands for; a ValueError if the backend is unknown or missing."""
+    if backend not in ("auto", "faiss", "torch"):
+        raise ValueError(f"kNN backend must be 'auto', 'faiss' or 'torch', got {backend!r}")
+    if backend == "torch" or (backend == "auto" and device.type != "cpu"):
+        return "torch"
+    try:
+        import faiss  # noqa: F401
+    except ImportError as error:
+        if backend == "auto":
+            return "torch"
+        raise ValueError(
+            "the kNN backend 'faiss' was asked for, and faiss does not import "
+            f"({error}); install faiss-gpu or faiss-cpu, or choose the backend 'torch'"
+        ) from error
+    return "faiss"
+
+
+def _normalised(features: Tensor) -> Tensor:
+    """Directions (rows, D) in float32; zeros for what has none."""
+    return F.normalize(features.detach().float(), dim=1).nan_to_num_(0.0)
+
+
+def _faiss_search(bank: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    import faiss
+
+    # Searches like an IndexFlatIP, without the copy of the bank that an index would make.
+    similarities, indices = faiss.knn(
+        queries.numpy(), bank.numpy(), k, metric=faiss.METRIC_INNER_PRODUCT
+    )
+    return torch.from_numpy(similarities), torch.from_numpy(indices)
+
+
+def _torch_search(bank: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    similarities, indices = (queries @ bank.T).topk(k, dim=1)
+    return similarities, indices
+
+
+def _in_order(similarities: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Sort neighbours (rows, k) by falling similarity, and equal ones by rising index."""
+    by_index = indices.argsort(dim=1)
+    falling = similarities.gather(1, by_index).argsort(dim=1, descending=True, stable=True)
+    order = by_index.gather(1, falling)
+    return similarities.gather(1, order), indices.gather(1, order)
+
+
+def _without_self(first: int, similarities: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Drop from k + 1 neighbours the sample itself; row i is that of sample first + i."""
+    num_rows, num_found = indices.shape
+    own = torch.arange(first, first + num_rows, device=indices.device)
+    dropped = indices == own.unsqueeze(1)
+    # With more than k twins it may not be among those found; then one of them is too many.
+    dropped[:, -1] |= ~dropped.any(dim=1)
+    kept = (~dropped).nonzero()[:, 1].view(num_rows, num_found - 1)
+    return similarities.gather(1, kept), indices.gather(1, kept)

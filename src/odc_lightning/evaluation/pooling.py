@@ -1,0 +1,51 @@
+"""Feature maps of any size, averaged down to the width that the probes read."""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor
+
+# Kernel, stride and padding that bring the stages of the published networks to about 9,000
+# numbers (Sec. 4.1; Goyal et al. 2019, whose values the authors' code has), by the side of the map
+# of an image of 224 pixels.
+POOLS: dict[str, dict[str, tuple[int, tuple[int, int, int]]]] = {
+    "resnet50": {
+        "conv1": (112, (10, 10, 4)),
+        "conv2": (56, (16, 8, 0)),
+        "conv3": (28, (13, 5, 0)),
+        "conv4": (14, (8, 3, 0)),
+        "conv5": (7, (6, 1, 0)),
+    },
+    "alexnet": {
+        "conv1": (55, (6, 6, 3)),
+        "conv2": (27, (4, 4, 0)),
+        "conv3": (13, (3, 3, 1)),
+        "conv4": (13, (3, 3, 1)),
+        "conv5": (13, (2, 2, 0)),
+    },
+}
+# The widest of these, and the bound for every other network.
+LARGEST_WIDTH = 9600
+
+
+def pool_maps(maps: Tensor, backbone: str, stage: str) -> Tensor:
+    """Average-pool feature maps to vectors of at most 9,600 numbers.
+
+    Args:
+        maps: (B, channels, height, width).
+        backbone: its name. The published networks at 224 pixels have the published pools; any
+            other map is averaged to the largest square that the width allows, and a map that is
+            smaller stays as it is.
+        stage: ``conv1``, ``conv2``, ...
+
+    Returns:
+        (B, width).
+    """
+    channels, *size = maps.shape[1:]
+    side, pool = POOLS.get(backbone, {}).get(stage, (0, (1, 1, 0)))
+    if size == [side, side]:
+        kernel, stride, padding = pool
+        return F.avg_pool2d(maps, kernel, stride, padding).flatten(1)
+    largest = max(1, math.isqrt(LARGEST_WIDTH // channels))
+    height, width = (min(length, largest) for length in size)
+    return F.adaptive_avg_pool2d(maps, (height, width)).flatten(1)

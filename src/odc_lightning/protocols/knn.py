@@ -1,0 +1,59 @@
+"""Weighted kNN on the backbone's output."""
+
+from collections.abc import Sequence
+
+import torch
+
+from odc_lightning.evaluation.knn import knn_accuracies
+from odc_lightning.evaluation.scores import Score
+from odc_lightning.models import POOLED
+from odc_lightning.protocols.protocol import Protocol, needs_one_class_each
+from odc_lightning.protocols.subject import Subject, as_tensor
+
+
+class KNN(Protocol):
+    """See `odc_lightning.evaluation.knn_predict`.
+
+    Args:
+        k: numbers of neighbours; what is larger than the training set is left out.
+        temperature: of the votes.
+        layer: whose features.
+    """
+
+    name = "knn"
+
+    def __init__(
+        self,
+        k: Sequence[int] = (10, 20, 100, 200),
+        temperature: float = 0.07,
+        layer: str = POOLED,
+    ) -> None:
+        if not k or min(k) < 1:
+            raise ValueError(f"protocol.knn.k={list(k)}; expected numbers of neighbours")
+        self.k = k
+        self.temperature = temperature
+        self.layer = layer
+
+    def why_not(self, subject: Subject) -> str | None:
+        num_images = len(subject.images["train"].dataset)
+        if num_images < min(self.k):
+            return f"it needs at least {min(self.k)} training images, and there are {num_images}"
+        return needs_one_class_each(subject)
+
+    def layers(self, subject: Subject) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def __call__(self, subject: Subject) -> list[Score]:
+        train, val = subject.images["train"], subject.images["val"]
+        accuracies = knn_accuracies(
+            as_tensor(subject.features(self.layer, "train")),
+            torch.from_numpy(train.classes),
+            as_tensor(subject.features(self.layer, "val")),
+            torch.from_numpy(val.classes),
+            ks=[k for k in self.k if k <= len(train.classes)],
+            temperature=self.temperature,
+        )
+        return [
+            Score(self.name, self.layer, "top1", accuracy, f"k={k}")
+            for k, accuracy in accuracies.items()
+        ]

@@ -1,0 +1,116 @@
+"""Linear probes on the stages of the frozen network (Sec. 4.1, Tables 1 and 2)."""
+
+from collections.abc import Callable, Sequence
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from odc_lightning.data import IndexedDataset
+from odc_lightning.data.dataset import Transform
+from odc_lightning.evaluation.frozen import FrozenFeatures
+from odc_lightning.evaluation.linear import Batches, FeatureRows, Labelled, LinearProbes
+from odc_lightning.evaluation.scores import Score
+from odc_lightning.protocols.protocol import Protocol, needs_one_class_each
+from odc_lightning.protocols.subject import Subject
+
+
+class Linear(Protocol):
+    """See `odc_lightning.evaluation.LinearProbes`; the last epoch counts.
+
+    Args:
+        max_epochs: of training.
+        batch_size: over all ranks.
+        optimizer: called with the probes' parameters.
+        scheduler: called with the optimiser.
+        layers: stages, and ``pooled`` for the backbone's output; None for all.
+        augmentation: of the training images, which then pass the network each epoch, as in the
+            paper; None trains on the features of the evaluation view, which are kept on disk.
+        ckpt_path: to continue an interrupted training; one is written each epoch.
+    """
+
+    name = "linear"
+    uses_trainer = True
+
+    def __init__(
+        self,
+        max_epochs: int,
+        batch_size: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        layers: Sequence[str] | None = None,
+        augmentation: Transform | None = None,
+        ckpt_path: str | None = None,
+    ) -> None:
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.chosen = layers
+        self.augmentation = augmentation
+        self.ckpt_path = ckpt_path
+
+    def why_not(self, subject: Subject) -> str | None:
+        return needs_one_class_each(subject)
+
+    def layers(self, subject: Subject) -> tuple[str, ...]:
+        return () if self.augmentation else self._layers(subject)
+
+    def __call__(self, subject: Subject) -> list[Score]:
+        layers = self._layers(subject)
+        train = subject.images["train"]
+        batches = self._rows(subject) if self.augmentation is None else self._views(subject)
+        encoder = FrozenFeatures(subject.backbone, layers)
+        first = train.dataset[0]["image"].unsqueeze(0)
+        pl.seed_everything(subject.seed, workers=True, verbose=False)
+        probes = LinearProbes(
+            {layer: features.shape[1] for layer, features in encoder(first).items()},
+            train.num_classes,
+            self.optimizer,
+            self.scheduler,
+            None if self.augmentation is None else encoder,
+        )
+        folder = subject.output_dir / "checkpoints"
+        trainer = subject.make_trainer(
+            max_epochs=self.max_epochs,
+            callbacks=[
+                ModelCheckpoint(folder, "linear", save_top_k=1, enable_version_counter=False)
+            ],
+            enable_checkpointing=True,
+            limit_val_batches=0,
+        )
+        trainer.fit(probes, batches, ckpt_path=self.ckpt_path)
+        (found,) = subject.make_trainer().validate(probes, batches, verbose=False)
+        return [
+            Score(self.name, layer, metric, found[f"linear/{layer}/{metric}"])
+            for metric in ("top1", "top5")
+            for layer in layers
+            if f"linear/{layer}/{metric}" in found
+        ]
+
+    def _layers(self, subject: Subject) -> tuple[str, ...]:
+        return tuple(self.chosen or subject.all_layers)
+
+    def _rows(self, subject: Subject) -> Batches:
+        layers = self._layers(subject)
+        train, val = (
+            FeatureRows(
+                {layer: subject.features(layer, split) for layer in layers},
+                subject.images[split].classes,
+            )
+            for split in ("train", "val")
+        )
+        return Batches(train, val, self.batch_size, seed=subject.seed)
+
+    def _views(self, subject: Subject) -> Batches:
+        train, val = subject.images["train"], subject.images["val"]
+        assert self.augmentation is not None
+        views = IndexedDataset(train.source, self.augmentation, subject.seed)
+        return Batches(
+            Labelled(views, train.classes),
+            Labelled(val.dataset, val.classes),
+            self.batch_size,
+            subject.num_workers(train.source),
+            subject.seed,
+        )

@@ -1,0 +1,114 @@
+"""Few labels a class: linear SVMs on frozen features (Sec. 4.1, Table 3 and Figure 3)."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from odc_lightning.evaluation.low_shot import SHOTS, ChooseCost, largest_shot, low_shot_scores
+from odc_lightning.evaluation.scores import Score
+from odc_lightning.evaluation.svm import COSTS
+from odc_lightning.models import POOLED
+from odc_lightning.protocols.progress import progress_bar
+from odc_lightning.protocols.protocol import Protocol
+from odc_lightning.protocols.subject import Subject
+from odc_lightning.protocols.svm import best_of
+
+log = logging.getLogger(__name__)
+
+
+class LowShot(Protocol):
+    """See `odc_lightning.evaluation.low_shot_scores`; for each shot, and the mean over shots.
+
+    Args:
+        layers: stages, and ``pooled`` for the backbone's output.
+        shots: numbers of positive images of each class.
+        draws: independent samples of each; the mean counts.
+        costs: to choose from; None for those of the paper.
+        choose_cost: ``cross_validation``, or ``test_set`` as the reference code does.
+        n_jobs: processes; -1 for one a core.
+    """
+
+    name = "low_shot"
+
+    def __init__(
+        self,
+        layers: Sequence[str] = (POOLED,),
+        shots: Sequence[int] = SHOTS,
+        draws: int = 5,
+        costs: Sequence[float] | None = None,
+        choose_cost: ChooseCost = "cross_validation",
+        n_jobs: int = -1,
+    ) -> None:
+        self.chosen = layers
+        self.shots = tuple(shots)
+        self.draws = draws
+        self.costs = tuple(costs or COSTS)
+        self.choose_cost: ChooseCost = choose_cost
+        self.n_jobs = n_jobs
+
+    def why_not(self, subject: Subject) -> str | None:
+        possible = largest_shot(subject.images["train"].objects)
+        if possible < max(self.shots):
+            return (
+                f"it draws up to {max(self.shots)} images of a class, and for one class there are "
+                f"enough for {possible}; set protocol.low_shot.shots to smaller numbers"
+            )
+        return None
+
+    def layers(self, subject: Subject) -> tuple[str, ...]:
+        return tuple(self.chosen)
+
+    def __call__(self, subject: Subject) -> list[Score]:
+        train, val = subject.images["train"], subject.images["val"]
+        scores: list[Score] = []
+        for layer in self.chosen:
+            with progress_bar(f"low-shot SVMs on {layer}") as advance:
+                found = low_shot_scores(
+                    subject.features(layer, "train"),
+                    train.objects,
+                    subject.features(layer, "val"),
+                    val.objects,
+                    single_label=train.labels is not None,
+                    shots=self.shots,
+                    draws=self.draws,
+                    choose_cost=self.choose_cost,
+                    costs=self.costs,
+                    seed=subject.seed,
+                    n_jobs=self.n_jobs,
+                    on_progress=advance,
+                )
+            if found.unconverged:
+                log.warning(
+                    "%s: %d of %d SVMs did not converge in the reference's 2,000 iterations",
+                    layer,
+                    found.unconverged,
+                    found.fits,
+                )
+            metrics = {"top1": found.top1, "map": found.map, "map_sklearn": found.map_sklearn}
+            for metric, values in metrics.items():
+                if values is not None:
+                    scores += self._summarised(layer, metric, values)
+        if len(self.chosen) > 1:
+            means = [score for score in scores if score.setting == "mean"]
+            metrics_found = dict.fromkeys(score.metric for score in means)
+            scores += [best_of(means, metric) for metric in metrics_found]
+        return scores
+
+    def _summarised(self, layer: str, metric: str, values: NDArray[np.float64]) -> list[Score]:
+        """Means and standard deviations over the draws (S, K), and the mean over everything."""
+        rows = [*zip(self.shots, values.T, strict=True)]
+        settings = [(f"{shot} {'shot' if shot == 1 else 'shots'}", column) for shot, column in rows]
+        settings.append(("mean", values.mean(axis=1)))
+        return [
+            Score(
+                self.name,
+                layer,
+                metric,
+                float(column.mean()),
+                setting,
+                float(column.std(ddof=1)) if len(column) > 1 else None,
+            )
+            for setting, column in settings
+        ]

@@ -1,0 +1,79 @@
+"""One linear SVM a class on each stage of the frozen network (Sec. 4.1, Table 3)."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from odc_lightning.evaluation.scores import Score
+from odc_lightning.evaluation.svm import COSTS, svm_scores
+from odc_lightning.protocols.progress import progress_bar
+from odc_lightning.protocols.protocol import Protocol
+from odc_lightning.protocols.subject import Subject
+
+log = logging.getLogger(__name__)
+
+
+class SVM(Protocol):
+    """See `odc_lightning.evaluation.svm_scores`; mean average precision over the classes.
+
+    Args:
+        layers: stages, and ``pooled`` for the backbone's output; None for all stages.
+        costs: to choose from for each class; None for those of the paper.
+        folds: of the cross-validation that chooses.
+        n_jobs: processes; -1 for one a core.
+    """
+
+    name = "svm"
+
+    def __init__(
+        self,
+        layers: Sequence[str] | None = None,
+        costs: Sequence[float] | None = None,
+        folds: int = 3,
+        n_jobs: int = -1,
+    ) -> None:
+        self.chosen = layers
+        self.costs = tuple(costs or COSTS)
+        self.folds = folds
+        self.n_jobs = n_jobs
+
+    def why_not(self, subject: Subject) -> str | None:
+        if subject.images["train"].labels is not None:
+            return "it is for images that show several things; linear and low_shot measure these"
+        return None
+
+    def layers(self, subject: Subject) -> tuple[str, ...]:
+        return tuple(self.chosen or subject.backbone.stages)
+
+    def __call__(self, subject: Subject) -> list[Score]:
+        train, val = subject.images["train"], subject.images["val"]
+        scores: list[Score] = []
+        for layer in self.layers(subject):
+            with progress_bar(f"SVMs on {layer}") as advance:
+                found = svm_scores(
+                    subject.features(layer, "train"),
+                    train.objects,
+                    subject.features(layer, "val"),
+                    val.objects,
+                    costs=self.costs,
+                    folds=self.folds,
+                    n_jobs=self.n_jobs,
+                    on_progress=advance,
+                )
+            if found.svms.unconverged:
+                log.warning(
+                    "%s: %d of %d SVMs did not converge in the reference's 2,000 iterations",
+                    layer,
+                    found.svms.unconverged,
+                    found.svms.fits,
+                )
+            scores.append(Score(self.name, layer, "map", float(np.mean(found.ap))))
+            scores.append(Score(self.name, layer, "map_sklearn", float(np.mean(found.ap_sklearn))))
+        return scores + [best_of(scores, metric) for metric in ("map", "map_sklearn")]
+
+
+def best_of(scores: Sequence[Score], metric: str) -> Score:
+    """The best layer's score, as the paper's Table 3 reports it."""
+    best = max((score for score in scores if score.metric == metric), key=lambda it: it.value)
+    return Score(best.protocol, "best", metric, best.value, best.setting, best.spread)

@@ -1,0 +1,63 @@
+"""Draws of few labels, published lists, and what fine-tuning trains."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.optim.lr_scheduler import MultiStepLR
+
+from odc_lightning.data import ArraySource
+from odc_lightning.evaluation.fine_tuning import FineTuning, draw_share, find_listed
+from odc_lightning.models import ConvNet
+
+LABELS = np.repeat(np.arange(4), [100, 50, 10, 1])
+
+
+def test_a_share_of_each_class_and_at_least_one() -> None:
+    drawn = draw_share(LABELS, 0.1, seed=0)
+    assert np.bincount(LABELS[drawn]).tolist() == [10, 5, 1, 1]
+    assert drawn.tolist() == sorted(set(drawn.tolist()))
+    assert draw_share(LABELS, 0.1, seed=0).tolist() == drawn.tolist()
+    assert draw_share(LABELS, 0.1, seed=1).tolist() != drawn.tolist()
+    assert draw_share(LABELS, 1, seed=0).tolist() == list(range(161))
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5])
+def test_no_share(share: float) -> None:
+    with pytest.raises(ValueError, match=f"a share of {share} of the labels"):
+        draw_share(LABELS, share, seed=0)
+
+
+def test_lists_name_files_in_any_folder() -> None:
+    source = ArraySource(np.zeros((5, 2, 2), np.uint8), "n01")
+    listed = ["n01/3", "1 7", "", "elsewhere/0 2"]
+    assert find_listed(source, listed).tolist() == [0, 1, 3]
+    with pytest.raises(ValueError, match=r"1 of 2 listed images are not in the data, .* 9"):
+        find_listed(source, ["9", "1"])
+
+
+def test_a_copy_is_trained_with_two_learning_rates() -> None:
+    backbone = ConvNet(4).requires_grad_(False).eval()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    network = FineTuning(
+        backbone,
+        3,
+        partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+        partial(MultiStepLR, milestones=[1], gamma=0.2),
+        head_lr_multiplier=100,
+    )
+    optimizers: Any = network.configure_optimizers()
+    optimizer, scheduler = optimizers["optimizer"], optimizers["lr_scheduler"]
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 10]
+    logits = network.train()(torch.randn(6, 3, 16, 16))
+    torch.nn.functional.cross_entropy(logits, torch.arange(6) % 3).backward()
+    optimizer.step()
+    scheduler.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.02, 2])
+    trained = network.backbone.state_dict()
+    assert not torch.equal(trained["conv1.0.weight"], before["conv1.0.weight"])
+    assert not torch.equal(trained["conv1.1.running_mean"], before["conv1.1.running_mean"])
+    after = backbone.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
