@@ -27,6 +27,7 @@ PAGES = (
     *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
 )
 TRAIN = ["python", "-m", "odc_lightning.train"]
+EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
 # Where code in the text may start, for short names such as `memory.py`.
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
@@ -39,7 +40,10 @@ OTHERS = (
     "torch.optim.lr_scheduler",
     "builtins",
 )
-GROUPS = ("data", "model", "algorithm", "optimizer", "scheduler", "callbacks", "logger", "trainer")
+GROUPS = (
+    *("data", "model", "algorithm", "optimizer", "scheduler", "callbacks", "logger", "trainer"),
+    "protocol",
+)
 
 
 def fences(text: str, *languages: str) -> list[str]:
@@ -76,7 +80,10 @@ def everywhere() -> Iterator[tuple[str, list[str]]]:
 
 
 TRAININGS = [(name, words[3:]) for name, words in everywhere() if words[:3] == TRAIN]
-OTHER_COMMANDS = [(name, words) for name, words in everywhere() if words[:3] != TRAIN]
+EVALUATIONS = [(name, words[3:]) for name, words in everywhere() if words[:3] == EVALUATE]
+OTHER_COMMANDS = [
+    (name, words) for name, words in everywhere() if words[:3] not in (TRAIN, EVALUATE)
+]
 
 
 def overrides_of(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -133,6 +140,22 @@ def check_training(name: str, arguments: list[str], compose: Compose, folder: Pa
         check_targets(resolved)
 
 
+def check_evaluation(arguments: list[str], compose: Compose) -> None:
+    """Whether an evaluating command composes; what it leaves to the run is taken from elsewhere."""
+    overrides, _ = overrides_of(arguments)
+    given = {override.partition("=")[0] for override in overrides}
+    of_the_run = {"model": "model=convnet"}
+    if not given & {"data", "benchmark"}:
+        of_the_run["data"] = "data=digits"
+    for job in single_runs(overrides, bool({"-m", "--multirun"} & set(arguments))):
+        missing = [value for group, value in of_the_run.items() if group not in given]
+        resolved = OmegaConf.to_container(
+            compose(*missing, *job), resolve=True, throw_on_missing=True
+        )
+        assert isinstance(resolved, dict)
+        check_targets(resolved)
+
+
 def check_targets(node: Any) -> None:
     """Whether everything that a config names can be imported."""
     if isinstance(node, dict):
@@ -150,6 +173,29 @@ def test_every_training_command_composes(
     name: str, arguments: list[str], compose_config: Compose, tmp_path: Path
 ) -> None:
     check_training(name, arguments, compose_config, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "arguments"), EVALUATIONS, ids=lambda value: str(value))
+def test_every_evaluating_command_composes(
+    name: str, arguments: list[str], compose_evaluation: Compose
+) -> None:
+    check_evaluation(arguments, compose_evaluation)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["checkpoint=x", "protocol=no_such_protocol"], "Could not find 'protocol/no_such_pr"),
+        (["checkpoint=x", "benchmark=voc07"], "full_key: data.root"),
+        (["protocol=knn"], "full_key: checkpoint"),
+        (["checkpoint=x", "protocol=knn", "protocol.svm.folds=2"], "Could not override"),
+    ],
+)
+def test_a_wrong_evaluating_command_is_found(
+    arguments: list[str], message: str, compose_evaluation: Compose
+) -> None:
+    with pytest.raises(Exception, match=re.escape(message)):
+        check_evaluation(arguments, compose_evaluation)
 
 
 @pytest.mark.parametrize(
@@ -347,8 +393,10 @@ def test_a_wrong_name_is_found() -> None:
     assert not is_known("ClusterMemory.no_such_method")
 
 
-def test_config_keys_that_are_named_exist(compose_config: Compose) -> None:
-    configs = every_config(compose_config)
+def test_config_keys_that_are_named_exist(
+    compose_config: Compose, compose_evaluation: Compose
+) -> None:
+    configs = [*every_config(compose_config), compose_evaluation("data=digits", "model=convnet")]
     unknown = [
         (name, span)
         for name in PAGES

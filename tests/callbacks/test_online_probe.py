@@ -25,7 +25,7 @@ from odc_lightning.evaluation.probe import LinearProbe
 from odc_lightning.module import ODCModule
 from odc_lightning.train import train
 
-N, M, C = 60, 24, 6
+N, M, C = 200, 60, 6
 METRIC = "eval/online_probe_top1"
 SETTINGS: dict[str, Any] = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01}
 Steps = list[tuple[Tensor, Tensor]]  # features (b, D) and labels (b,) of each
@@ -121,14 +121,16 @@ def replay(ranks: list[Steps], num_classes: int, **settings: float) -> dict[str,
     return probe.state_dict()
 
 
-def fit(probe: OnlineProbe | None, data: TinyData | None = None, **settings: Any) -> Any:
+def fit(
+    probe: OnlineProbe | None, data: TinyData | None = None, lr: float = 0.1, **settings: Any
+) -> Any:
     """Train for two epochs beside a recorder; returns the trainer and the recorder."""
     recorder = Recorder()
     probes = [probe] if probe is not None else []
     callbacks: list[pl.Callback] = [SamplesMemory(), KMeansBootstrap(), recorder, *probes]
     torch.manual_seed(0)
     trainer = tiny_trainer(callbacks, **{"max_epochs": 2, **settings})
-    module = tiny_module(C)
+    module = tiny_module(C, lr=lr)
     module.neck.bn0 = nn.Identity()  # so that a batch may be a single sample
     trainer.fit(module, data or LabelledData())
     return trainer, recorder
@@ -146,7 +148,7 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 def test_it_is_the_probe_that_the_recorded_steps_give(settings: dict[str, Any]) -> None:
     probe = OnlineProbe(**SETTINGS)
     _, recorder = fit(probe, **settings)
-    assert len(recorder.steps) == 2 * 4
+    assert len(recorder.steps) == 2 * 13
     assert any((labels < 0).any() for _, labels in recorder.steps)  # sanity check
     assert_equal(probe.probe.state_dict(), replay([recorder.steps], 2, **SETTINGS))
 
@@ -163,7 +165,7 @@ def test_it_is_in_fp32_whatever_the_precision(precision: str) -> None:
 
 def test_the_score_is_the_share_of_labelled_validation_images() -> None:
     probe, data = OnlineProbe(lr=0.1), LabelledData()
-    trainer, _ = fit(probe, data, max_epochs=30)
+    trainer, _ = fit(probe, data, lr=0.01, max_epochs=20)
     assert data.val_dataset is not None
     truth = torch.from_numpy(data.val_dataset.source.labels)
     with torch.no_grad():

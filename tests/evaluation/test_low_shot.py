@@ -12,15 +12,13 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.svm import LinearSVC
 
-from odc_lightning.evaluation import low_shot, svm
+from odc_lightning.evaluation import linear_svm, low_shot
 from odc_lightning.evaluation.average_precision import average_precisions, voc_average_precision
-from odc_lightning.evaluation.low_shot import (
-    ONE_SHOT_COST,
-    SHOTS,
+from odc_lightning.evaluation.low_shot import ONE_SHOT_COST, SHOTS, low_shot_scores
+from odc_lightning.evaluation.low_shot_draws import (
     draw_multi_label,
     draw_single_label,
     largest_shot,
-    low_shot_scores,
     one_versus_rest,
 )
 
@@ -196,15 +194,15 @@ def test_processes_find_the_same(scenes: dict[str, Any]) -> None:
 def test_fits_and_progress_are_counted(
     scenes: dict[str, Any], choose_cost: low_shot.ChooseCost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_svm, made = svm.fit_svm, []
+    fit_svm, made = linear_svm.fit_svm, []
 
-    def fit_and_count(*arguments: Any) -> svm.Fit:
+    def fit_and_count(*arguments: Any) -> linear_svm.Fit:
         made.append(fit_svm(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(svm, "fit_svm", fit_and_count)
+    monkeypatch.setattr(linear_svm, "fit_svm", fit_and_count)
     monkeypatch.setattr(low_shot, "fit_svm", fit_and_count)
-    monkeypatch.setattr(svm, "_MAX_ITERATIONS", 20)
+    monkeypatch.setattr(linear_svm, "_MAX_ITERATIONS", 20)
     calls: list[tuple[int, int]] = []
     found = low_shot_scores(
         **scenes,

@@ -12,18 +12,17 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.svm import LinearSVC
 
-from odc_lightning.evaluation import svm
+from odc_lightning.evaluation import linear_svm, svm
 from odc_lightning.evaluation.average_precision import voc_average_precision
-from odc_lightning.evaluation.svm import (
+from odc_lightning.evaluation.linear_svm import (
     COSTS,
     cross_validate,
     decision_values,
     fit_svm,
     span_coordinates,
-    svm_scores,
-    train_svms,
     unit_length,
 )
+from odc_lightning.evaluation.svm import svm_scores, train_svms
 
 Split = tuple[NDArray[np.float32], NDArray[np.int8]]
 
@@ -175,7 +174,7 @@ def test_decision_values_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) 
     weights, intercepts = np.random.default_rng(0).random((6, 4)), np.arange(4.0)
     expected = normalised(features) @ weights + intercepts
     for rows in (0, 1, 7, 23):  # 0: one sample is larger than a block
-        monkeypatch.setattr(svm, "_BLOCK_ELEMENTS", rows * 6)
+        monkeypatch.setattr(linear_svm, "_BLOCK_ELEMENTS", rows * 6)
         assert decision_values(features, weights, intercepts) == pytest.approx(expected, abs=1e-14)
         single = decision_values(features, weights.astype(np.float32), intercepts)
         assert single.dtype == np.float32
@@ -218,7 +217,7 @@ def test_processes_find_the_same() -> None:
 
 def test_fits_that_do_not_converge_are_counted_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     features, objects = make_split(60, 5, seed=8)
-    monkeypatch.setattr(svm, "_MAX_ITERATIONS", 2)
+    monkeypatch.setattr(linear_svm, "_MAX_ITERATIONS", 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = train_svms(features, objects, costs=[100.0, 10.0])

@@ -59,7 +59,11 @@ class OnlineProbe(pl.Callback):
         """
         if every_n_epochs < 1:
             raise ValueError(f"every_n_epochs must be at least 1, got {every_n_epochs}")
-        self.settings: dict[str, Any] = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        self.settings: dict[str, Any] = {
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+        }
         self.every_n_epochs = every_n_epochs
         self.last: dict[str, float] = {}
         self._hook: RemovableHandle | None = None

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from odc_lightning.evaluation.low_shot import SHOTS, ChooseCost, largest_shot, low_shot_scores
+from odc_lightning.evaluation.linear_svm import COSTS
+from odc_lightning.evaluation.low_shot import SHOTS, ChooseCost, low_shot_scores
+from odc_lightning.evaluation.low_shot_draws import largest_shot
 from odc_lightning.evaluation.scores import Score
-from odc_lightning.evaluation.svm import COSTS
 from odc_lightning.models import POOLED
 from odc_lightning.protocols.progress import progress_bar
 from odc_lightning.protocols.protocol import Protocol

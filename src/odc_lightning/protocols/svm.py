@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from odc_lightning.evaluation.linear_svm import COSTS
 from odc_lightning.evaluation.scores import Score
-from odc_lightning.evaluation.svm import COSTS, svm_scores
+from odc_lightning.evaluation.svm import svm_scores
 from odc_lightning.protocols.progress import progress_bar
 from odc_lightning.protocols.protocol import Protocol
 from odc_lightning.protocols.subject import Subject
