@@ -307,7 +307,7 @@ def test_settings_of_the_run_can_be_changed(compose_evaluation: Compose, run: Pa
 
 
 def test_a_supervised_network_is_the_upper_bound(
-    compose_config: Compose, compose_evaluation: Compose
+    compose_config: Compose, compose_evaluation: Compose, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = compose_config(
         "experiment=supervised_fashion_mnist",
@@ -320,6 +320,7 @@ def test_a_supervised_network_is_the_upper_bound(
     summary = train(config)
     assert summary is not None
     assert summary["label_switch_ratio_last"] is None
+    assert "1,437 images in 10 classes" in capsys.readouterr().out
     assert not (Path(config.run_dir) / "clusters.csv").exists()
     supervised = evaluate(compose_evaluation(f"checkpoint={config.run_dir}", "protocol=knn"))
     untrained = evaluate(compose_evaluation(*UNTRAINED, "protocol=knn"))

@@ -8,6 +8,7 @@ import wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import Compose
+from odc_lightning.evaluate import evaluate
 from odc_lightning.train import train
 
 SHORT = ("experiment=quickstart", "trainer.max_epochs=1", "callbacks.label_scores.knn=false")
@@ -39,6 +40,21 @@ def test_wandb_is_finished_after_an_error(compose_config: Compose, tmp_path: Pat
         train(config)
     assert wandb.run is None
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+
+
+def test_an_evaluation_tells_the_loggers_too(compose_evaluation: Compose, tmp_path: Path) -> None:
+    options = ("checkpoint=untrained", "data=digits", "model=convnet", "protocol=knn")
+    evaluation = evaluate(compose_evaluation(*options, "logger=tensorboard"))
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    logged = {name: events.Scalars(name)[0].value for name in events.Tags()["scalars"]}
+    for score in evaluation.scores:
+        assert logged[f"knn/pooled/top1/{score.setting}"] == pytest.approx(score.value)
+    evaluate(
+        compose_evaluation(*options, "logger=wandb", "logger.wandb.offline=true", run="offline")
+    )
+    assert wandb.run is None
+    assert list((tmp_path / "offline" / "wandb").glob("offline-run-*/*.wandb"))
 
 
 def test_tensorboard_has_the_same_names(compose_config: Compose, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def a_summary(**changes: Any) -> Summary:
         "untrained": {"knn_top1": 0.812, "nmi": 0.4519},
         "num_samples": 1437,
         "num_clusters": 50,
+        "targets": "clusters",
         "images_per_second": 5120.4,
         "wall_seconds": 80.2,
         "versions": {"python": "3.11.7", "faiss": None},

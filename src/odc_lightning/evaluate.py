@@ -49,14 +49,14 @@ def evaluate(config: DictConfig) -> Evaluation:
     for message in IRRELEVANT_WARNINGS:
         warnings.filterwarnings("ignore", message)
     run = find_run(config)
-    config = resolve(with_settings_of(run, config))
+    config = resolve(completed(config, run))
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
     subject = build_subject(config, backbone, run)
     refuse_ranks_in_multirun(subject.make_trainer())
     protocols: list[Protocol] = build_all(config.protocol)
     evaluation = Evaluation(
-        name=config.name or name_of(config, run),
+        name=config.name,
         checkpoint=str(config.checkpoint),
         backbone=backbone.name,
         # The slash keeps a folder of that name from being taken for the published `imagenet`.
@@ -85,9 +85,10 @@ def find_run(config: DictConfig) -> TrainingRun | None:
     return None if checkpoint == UNTRAINED else TrainingRun.of(checkpoint_file(checkpoint))
 
 
-def with_settings_of(run: TrainingRun | None, config: DictConfig) -> DictConfig:
-    """The config with the run's own network and data where the command names none."""
+def completed(config: DictConfig, run: TrainingRun | None) -> DictConfig:
+    """The config with the run's own network, data and name where the command gives none."""
     config = config.copy()
+    config.name = config.name or name_of(config, run)
     for group in ("model", "data"):
         given = config.get(group) or {}
         if "_target_" in given or (group == "model" and "backbone" in given):
@@ -117,7 +118,7 @@ def build_subject(config: DictConfig, backbone: Backbone, run: TrainingRun | Non
     return Subject(
         backbone,
         data,
-        instantiate(config.trainer),
+        instantiate(config.trainer, enable_progress_bar=get_console().is_interactive),
         Path(config.features_dir),
         Path(config.run_dir),
         config.seed,

@@ -45,6 +45,7 @@ def write_report(
         "untrained": _scores(scores.untrained if scores else {}),
         "num_samples": data.num_samples,
         "num_clusters": num_clusters,
+        "targets": "clusters" if owner else "classes",
         "images_per_second": speed.images_per_second if speed else None,
         "wall_seconds": time.monotonic() - started,
         "versions": report.package_versions(),

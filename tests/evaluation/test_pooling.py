@@ -17,8 +17,9 @@ WIDTHS = {
 @pytest.mark.parametrize("kind", WIDTHS)
 def test_widths_of_the_published_networks(kind: type[Backbone]) -> None:
     encoder = FrozenFeatures(kind(), [*WIDTHS[kind], "pooled"])
-    features = encoder(torch.randn(1, 3, 224, 224))
-    widths = {layer: values.shape[1] for layer, values in features.items()}
+    image = torch.randn(3, 224, 224)
+    widths = encoder.widths(image)
+    assert encoder(image.unsqueeze(0))["conv4"].shape == (1, widths["conv4"])
     assert widths.pop("pooled") == encoder.backbone.num_features
     assert widths == WIDTHS[kind]
 

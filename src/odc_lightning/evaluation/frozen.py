@@ -29,6 +29,12 @@ class FrozenFeatures(nn.Module):
         """Stay in eval mode, whatever is asked for."""
         return super().train(False)
 
+    def widths(self, image: Tensor) -> dict[str, int]:
+        """Layer -> width of its features for images of this shape (3, H, W)."""
+        device = next(self.backbone.parameters()).device
+        features = self(image.unsqueeze(0).to(device))
+        return {layer: values.shape[1] for layer, values in features.items()}
+
     @torch.no_grad()
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Images (B, 3, H, W) to layer -> features (B, width)."""

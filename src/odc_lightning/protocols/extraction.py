@@ -39,8 +39,7 @@ def extract_to_files(
         batch_size, num_workers: of each rank.
     """
     encoder = FrozenFeatures(backbone, layers)
-    first = dataset[0]["image"].unsqueeze(0).to(next(backbone.parameters()).device)
-    widths = {layer: features.shape[1] for layer, features in encoder(first).items()}
+    widths = encoder.widths(dataset[0]["image"])
     extraction = _Extraction(encoder, dataset, batch_size, num_workers)
     make_trainer(callbacks=[_Writer(files, widths)]).predict(extraction, return_predictions=False)
 

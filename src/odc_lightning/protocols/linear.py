@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from odc_lightning.callbacks import Progress
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.frozen import FrozenFeatures
@@ -62,10 +62,8 @@ class Linear(Protocol):
         train = subject.images["train"]
         batches = self._rows(subject) if self.augmentation is None else self._views(subject)
         encoder = FrozenFeatures(subject.backbone, layers)
-        first = train.dataset[0]["image"].unsqueeze(0)
-        pl.seed_everything(subject.seed, workers=True, verbose=False)
         probes = LinearProbes(
-            {layer: features.shape[1] for layer, features in encoder(first).items()},
+            encoder.widths(train.dataset[0]["image"]),
             train.num_classes,
             self.optimizer,
             self.scheduler,
@@ -75,9 +73,11 @@ class Linear(Protocol):
         trainer = subject.make_trainer(
             max_epochs=self.max_epochs,
             callbacks=[
-                ModelCheckpoint(folder, "linear", save_top_k=1, enable_version_counter=False)
+                Progress(),
+                ModelCheckpoint(folder, "linear", save_top_k=1, enable_version_counter=False),
             ],
             enable_checkpointing=True,
+            enable_progress_bar=True,  # which is `Progress`: without a terminal, a line an epoch
             limit_val_batches=0,
         )
         trainer.fit(probes, batches, ckpt_path=self.ckpt_path)

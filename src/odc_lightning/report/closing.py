@@ -50,7 +50,7 @@ def _course(summary: Summary) -> list[str]:
         summary["train_loss"],
         summary["images_per_second"],
     )
-    rows = [("data", f"{summary['num_samples']:,} images in {clusters:,} clusters")]
+    rows = [("data", f"{summary['num_samples']:,} images in {clusters:,} {summary['targets']}")]
     if loss is not None:
         rows.append(("loss", f"{loss:.2f} (chance, ln C: {math.log(clusters):.2f})"))
     if first is not None or last is not None:

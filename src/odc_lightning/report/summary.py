@@ -24,7 +24,8 @@ class Summary(TypedDict):
     """What ``summary.json`` holds; None where a value is not known.
 
     ``train_loss`` is the mean over the last epoch, ``label_switch_ratio_first`` and ``_last`` are
-    those over the first and the last one. ``knn_top1`` and ``nmi`` are in [0, 1].
+    those over the first and the last one. ``targets`` is what the network was trained to tell
+    apart, ``clusters`` or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1].
     """
 
     train_loss: float | None
@@ -35,6 +36,7 @@ class Summary(TypedDict):
     untrained: Scores
     num_samples: int
     num_clusters: int
+    targets: str
     images_per_second: float | None
     wall_seconds: float
     versions: dict[str, str | None]
