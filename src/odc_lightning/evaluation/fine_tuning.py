@@ -74,13 +74,14 @@ class FineTuning(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
 
 
-def draw_share(labels: IntArray, share: float, seed: int) -> IntArray:
+def draw_share(labels: IntArray, share: float, seed: int, leave: int = 0) -> IntArray:
     """Draw a share of each class, at least one image of it.
 
     Args:
         labels: (N,) classes.
         share: in (0, 1].
         seed: the same seed gives the same draw.
+        leave: so many images of each class are not drawn, whatever the share.
 
     Returns:
         Sorted indices into ``labels``.
@@ -94,7 +95,7 @@ def draw_share(labels: IntArray, share: float, seed: int) -> IntArray:
     drawn = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        number = max(1, round(share * len(members)))
+        number = min(max(1, round(share * len(members))), len(members) - leave)
         drawn.append(rng.choice(members, number, replace=False))
     return np.sort(np.concatenate(drawn))
 

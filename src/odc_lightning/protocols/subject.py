@@ -11,11 +11,11 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset, SubsetSource
 from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.evaluation.fine_tuning import draw_share
 from odc_lightning.models import POOLED, Backbone
 from odc_lightning.protocols.extraction import extract_to_files
 from odc_lightning.protocols.feature_files import FeatureFiles, Features, facts_of
@@ -179,10 +179,9 @@ def hold_out(source: ImageSource, share: float, seed: int) -> tuple[SubsetSource
             "validation split each needs one to learn from and one to test on; add images, or "
             "set data.val"
         )
-    train, val = train_test_split(
-        np.arange(len(labels)), test_size=share, stratify=labels, random_state=seed
-    )
-    return SubsetSource(source, np.sort(train)), SubsetSource(source, np.sort(val))
+    val = draw_share(labels, share, seed, leave=1)
+    train = np.setdiff1d(np.arange(len(labels)), val)
+    return SubsetSource(source, train), SubsetSource(source, val)
 
 
 def _labels(source: ImageSource) -> IntArray:
