@@ -4,8 +4,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import Compose
+from odc_lightning.callbacks import label_scores
 from odc_lightning.data import ImageSource, digits
 from odc_lightning.train import train
 
@@ -48,3 +50,11 @@ def test_too_few_labels_for_a_score(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch, known: int
 ) -> None:
     assert run_with_labels(compose_config, monkeypatch, known)["knn_top1"] is None
+
+
+def test_features_are_copied_only_where_a_label_is_missing() -> None:
+    features, labels = torch.randn(4, 3), torch.tensor([1, 0, 2, 0])
+    assert label_scores._labelled(features, labels)[0] is features
+    rest, known = label_scores._labelled(features, torch.tensor([1, -1, 2, -1]))
+    assert torch.equal(rest, features[[0, 2]])
+    assert known.tolist() == [1, 2]

@@ -44,7 +44,9 @@ def test_raw_digits_reach_logistic_regression() -> None:
     batches = Batches(
         FeatureRows({"raw": train}, train_labels), FeatureRows({"raw": test}, test_labels), 256
     )
-    found = fit(LinearProbes({"raw": 64}, 10, SGD, STEPS), batches, 100)
+    # 500 steps, where ImageNet has half a million: ten times the paper's learning rate
+    faster = partial(SGD, lr=0.1)
+    found = fit(LinearProbes({"raw": 64}, 10, faster, STEPS), batches, 100)
     assert reached > 0.95
     assert found["linear/raw/top1"] >= reached - 0.01
     assert found["linear/raw/top5"] > found["linear/raw/top1"]

@@ -80,14 +80,16 @@ class LabelScores(pl.Callback):
         return scores
 
     def _knn(self, trainer: pl.Trainer, pl_module: pl.LightningModule, truth: Tensor) -> float:
-        features = pooled_features(trainer, pl_module, "train", "Scores: features")
-        bank, bank_labels = _labelled(features, truth)
+        bank, bank_labels = _labelled(
+            pooled_features(trainer, pl_module, "train", "Scores: features"), truth
+        )
         asked = labels_of(trainer, "val")
         if asked is None:
             k = min(self.k, len(bank) - 1)
             return knn_accuracy(bank, bank_labels, bank, bank_labels, k=k, exclude_self=True)
-        features = pooled_features(trainer, pl_module, "val", "Scores: features")
-        queries, query_labels = _labelled(features, asked)
+        queries, query_labels = _labelled(
+            pooled_features(trainer, pl_module, "val", "Scores: features"), asked
+        )
         k = min(self.k, len(bank))
         return knn_accuracy(bank, bank_labels, queries, query_labels, k=k)
 
