@@ -3,9 +3,10 @@
 Read `evaluate` top to bottom: config, network, data, protocols, scores, tables.
 """
 
-import logging
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -22,8 +23,6 @@ from odc_lightning.data import ImageDataModule
 from odc_lightning.evaluation.scores import Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.protocols import Protocol, Subject
-
-log = logging.getLogger(__name__)
 
 UNTRAINED = "untrained"
 # Said of every evaluation, and nothing that its user could act on.
@@ -150,14 +149,21 @@ def applicable(
 def measure(protocols: list[Protocol], subject: Subject, evaluation: Evaluation) -> None:
     """Run the protocols, after one pass over the images for all of them."""
     first = subject.make_trainer().is_global_zero
-    subject.prepare([layer for protocol in protocols for layer in protocol.layers(subject)])
+    with timed("features", first):
+        subject.prepare([layer for protocol in protocols for layer in protocol.layers(subject)])
     for protocol in protocols:
         if first or protocol.uses_trainer:
-            started = time.monotonic()
-            evaluation.scores += protocol(subject)
-            if first:
-                seconds = report.format_duration(time.monotonic() - started)
-                print(f"{protocol.name:<18}{seconds:>8}", flush=True)
+            with timed(protocol.name, first):
+                evaluation.scores += protocol(subject)
+
+
+@contextmanager
+def timed(what: str, tell: bool) -> Iterator[None]:
+    """Print how long something took."""
+    started = time.monotonic()
+    yield
+    if tell:
+        print(f"{what:<18}{report.format_duration(time.monotonic() - started):>8}", flush=True)
 
 
 def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
