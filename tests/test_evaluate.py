@@ -345,3 +345,21 @@ def test_the_whole_path_reaches_logistic_regression(compose_evaluation: Compose)
     reached = logistic.score((tests - mean) / deviation, digits("val").labels)
     assert reached > 0.9
     assert value(evaluation, "linear", "conv3", "top1") >= reached - 0.015
+
+
+def test_a_protocol_measures_the_same_beside_others(compose_evaluation: Compose) -> None:
+    """What comes before it must leave the network as it was."""
+    options = (
+        *UNTRAINED,
+        "trainer.accelerator=cpu",
+        "protocol.semi_supervised.max_epochs=4",
+        "protocol.semi_supervised.shares=[0.2]",
+        "protocol.semi_supervised.head_lr_multipliers=[10]",
+        "data.num_workers=0",
+    )
+    alone = evaluate(compose_evaluation(*options, "protocol=semi_supervised", run="alone"))
+    linear = ("protocol=[linear,knn,semi_supervised]", "protocol.linear.max_epochs=1")
+    beside = evaluate(compose_evaluation(*options, *linear, run="beside"))
+    assert value(alone, "semi_supervised", "network", "top1", "20%") == value(
+        beside, "semi_supervised", "network", "top1", "20%"
+    )

@@ -51,7 +51,8 @@ def test_a_copy_is_trained_with_two_learning_rates() -> None:
     optimizers: Any = network.configure_optimizers()
     optimizer, scheduler = optimizers["optimizer"], optimizers["lr_scheduler"]
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 10]
-    logits = network.train()(torch.randn(6, 3, 16, 16))
+    assert all(part.training for part in network.modules())  # as Lightning will find them
+    logits = network(torch.randn(6, 3, 16, 16))
     torch.nn.functional.cross_entropy(logits, torch.arange(6) % 3).backward()
     optimizer.step()
     scheduler.step()

@@ -46,7 +46,7 @@ def test_raw_digits_reach_logistic_regression() -> None:
     )
     # 500 steps, where ImageNet has half a million: ten times the paper's learning rate
     faster = partial(SGD, lr=0.1)
-    found = fit(LinearProbes({"raw": 64}, 10, faster, STEPS), batches, 100)
+    found = fit(LinearProbes({"raw": (64, 1)}, 10, faster, STEPS), batches, 100)
     assert reached > 0.95
     assert found["linear/raw/top1"] >= reached - 0.01
     assert found["linear/raw/top5"] > found["linear/raw/top1"]
@@ -61,10 +61,10 @@ def test_probes_do_not_feel_each_other() -> None:
         second = FeatureRows({name: test[:, halves[name]] for name in names}, test_labels)
         return Batches(first, second, 256)
 
-    together = LinearProbes({"left": 32, "right": 32}, 10, SGD, STEPS)
+    together = LinearProbes({"left": (32, 1), "right": (32, 1)}, 10, SGD, STEPS)
     both = fit(together, rows(["left", "right"]), 3)
     for name in halves:
-        alone = LinearProbes({name: 32}, 10, SGD, STEPS)
+        alone = LinearProbes({name: (32, 1)}, 10, SGD, STEPS)
         assert fit(alone, rows([name]), 3).items() <= both.items()
         for key, value in alone.probes[name].state_dict().items():
             assert torch.equal(value, together.probes[name].state_dict()[key])
@@ -84,8 +84,7 @@ def test_fresh_views_through_a_frozen_network() -> None:
     backbone = ConvNet(4)
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
     encoder = FrozenFeatures(backbone, ["conv1", "pooled"])
-    widths = {layer: values.shape[1] for layer, values in encoder(images[:1]).items()}
-    probes = LinearProbes(widths, 2, SGD, STEPS, encoder)
+    probes = LinearProbes(encoder.shapes(images[0]), 2, SGD, STEPS, encoder)
     batches = Batches(Labelled(Views(images), labels), Labelled(Views(images), labels), 16)
     found = fit(probes, batches, 10)
     assert found["linear/conv1/top1"] > 0.9
@@ -125,13 +124,13 @@ def test_an_interrupted_training_is_continued(tmp_path: Any, interrupted: int) -
     batches = Batches(
         FeatureRows({"raw": train}, train_labels), FeatureRows({"raw": test}, test_labels), 256
     )
-    straight = LinearProbes({"raw": 64}, 10, SGD, STEPS)
+    straight = LinearProbes({"raw": (64, 1)}, 10, SGD, STEPS)
     fit(straight, batches, 4)
-    first = LinearProbes({"raw": 64}, 10, SGD, STEPS)
+    first = LinearProbes({"raw": (64, 1)}, 10, SGD, STEPS)
     trainer = tiny_trainer([], max_epochs=interrupted, limit_val_batches=0)
     trainer.fit(first, batches)
     trainer.save_checkpoint(tmp_path / "linear.ckpt")
-    second = LinearProbes({"raw": 64}, 10, SGD, STEPS)
+    second = LinearProbes({"raw": (64, 1)}, 10, SGD, STEPS)
 
     tiny_trainer([], max_epochs=4, limit_val_batches=0).fit(
         second, batches, ckpt_path=tmp_path / "linear.ckpt"

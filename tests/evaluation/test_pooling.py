@@ -18,7 +18,10 @@ WIDTHS = {
 def test_widths_of_the_published_networks(kind: type[Backbone]) -> None:
     encoder = FrozenFeatures(kind(), [*WIDTHS[kind], "pooled"])
     image = torch.randn(3, 224, 224)
-    widths = encoder.widths(image)
+    shapes = encoder.shapes(image)
+    assert shapes["pooled"] == (encoder.backbone.num_features, 1)
+    assert shapes["conv4"][0] in (384, 1024)  # of AlexNet and of ResNet-50
+    widths = {layer: channels * positions for layer, (channels, positions) in shapes.items()}
     assert encoder(image.unsqueeze(0))["conv4"].shape == (1, widths["conv4"])
     assert widths.pop("pooled") == encoder.backbone.num_features
     assert widths == WIDTHS[kind]
@@ -49,6 +52,8 @@ def test_frozen_features_leave_the_network_as_it_is() -> None:
     images = torch.randn(8, 3, 16, 16)
     features = encoder(images)
     assert not any(value.requires_grad for value in features.values())
-    assert torch.equal(features["pooled"], backbone(images))
+    assert backbone.training
+    assert all(weight.requires_grad for weight in backbone.parameters())
     after = backbone.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert torch.equal(features["pooled"], backbone.eval()(images))

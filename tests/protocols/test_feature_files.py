@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from odc_lightning.data import ArraySource, FileSource, ImageSource, IndexedDataset, SubsetSource
-from odc_lightning.models import ConvNet
+from odc_lightning.models import ConvNet, TimmBackbone
 from odc_lightning.protocols import feature_files
 from odc_lightning.protocols.feature_files import FeatureFiles, facts_of
 
@@ -27,7 +27,7 @@ def dataset(source: ImageSource | None = None, transform: Any = None) -> Indexed
 
 
 def facts(network: ConvNet, images: IndexedDataset, precision: str = "32-true") -> dict[str, str]:
-    return facts_of(network, "convnet", images, precision)
+    return facts_of(network, images, precision)
 
 
 def test_the_same_things_have_the_same_facts() -> None:
@@ -108,12 +108,12 @@ def test_a_file_that_was_written_again_shows(tmp_path: Path) -> None:
 
 def test_rows_are_there_once_they_are_whole(tmp_path: Path) -> None:
     files = FeatureFiles(tmp_path, {"network": "a"}, 5)
-    files.create({"conv1": 3, "pooled": 2})
-    rows = files.open("conv1")
+    token = files.create({"conv1": 3, "pooled": 2})
+    rows = files.open("conv1", token)
     rows[:] = np.arange(15).reshape(5, 3)
     rows.flush()
     assert not files.has("conv1")
-    files.finish("conv1")
+    files.finish("conv1", token)
     assert files.has("conv1")
     assert not files.has("pooled")
     again = FeatureFiles(tmp_path, {"network": "a"}, 5)
@@ -132,3 +132,31 @@ def test_a_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     files.create({"pooled": 2})
     with pytest.raises(ValueError, match=r"100 images at conv1 need 0\.0 GB, and .* has 0\.0 GB"):
         files.create({"conv1": 3})
+
+
+def test_two_writers_do_not_harm_each_other(tmp_path: Path) -> None:
+    one, two = (FeatureFiles(tmp_path, {"network": "a"}, 4) for _ in range(2))
+    first, second = one.create({"pooled": 1}), two.create({"pooled": 1})
+    one.open("pooled", first)[:] = 1
+    assert not one.has("pooled")
+    two.open("pooled", second)[:] = 1
+    two.finish("pooled", second)
+    one.finish("pooled", first)
+    assert one.load("pooled").tolist() == [[1], [1], [1], [1]]
+    three = FeatureFiles(tmp_path, {"network": "b"}, 4)
+    three.discard(["pooled"], three.create({"pooled": 1}))
+    assert [path.name for path in three.folder.iterdir()] == ["facts.json"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ValueError, match=r"cannot be written to .*file.*features_dir="):
+        FeatureFiles(tmp_path / "file", {}, 4).create({"pooled": 1})
+
+
+def test_the_same_weights_in_another_computation_show() -> None:
+    pytest.importorskip("timm")
+    mean = TimmBackbone("resnet18", global_pool="avg")
+    most = TimmBackbone("resnet18", global_pool="max")
+    most.load_state_dict(mean.state_dict())
+    assert facts_of(mean, dataset(), "32-true") != facts_of(most, dataset(), "32-true")

@@ -40,7 +40,8 @@ class FineTuning(pl.LightningModule):
         head_lr_multiplier: float,
     ) -> None:
         super().__init__()
-        self.backbone = copy.deepcopy(backbone).requires_grad_(True)
+        # Lightning leaves each part in the mode that it comes in.
+        self.backbone = copy.deepcopy(backbone).requires_grad_(True).train()
         self.classifier = nn.Linear(backbone.num_features, num_classes)
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)

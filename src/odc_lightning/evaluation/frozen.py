@@ -1,5 +1,6 @@
 """The network under evaluation: frozen, and looked at where the protocols look."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -10,30 +11,39 @@ from odc_lightning.models import POOLED, Backbone, stage_features
 
 
 class FrozenFeatures(nn.Module):
-    """A backbone in eval mode for good, without gradients: images to one vector a layer.
+    """A copy of a backbone in eval mode for good, without gradients: images to a vector a layer.
 
-    Batch statistics are thus read and never touched, in training steps of the probes too.
+    Batch statistics are thus read and never touched, in training steps of the probes too. It is a
+    copy, so that neither mode nor precision of the one that others use changes.
 
     Args:
-        backbone: any; its parameters no longer require gradients.
+        backbone: any; stays as it is.
         layers: stages such as ``conv4``, pooled to about 9,000 numbers, and ``pooled``, the
             backbone's own output.
     """
 
     def __init__(self, backbone: Backbone, layers: Sequence[str]) -> None:
         super().__init__()
-        self.backbone = backbone.requires_grad_(False).eval()
+        self.backbone = copy.deepcopy(backbone).requires_grad_(False).eval()
         self.layers = tuple(layers)
 
     def train(self, mode: bool = True) -> "FrozenFeatures":
         """Stay in eval mode, whatever is asked for."""
         return super().train(False)
 
-    def widths(self, image: Tensor) -> dict[str, int]:
-        """Layer -> width of its features for images of this shape (3, H, W)."""
-        device = next(self.backbone.parameters()).device
-        features = self(image.unsqueeze(0).to(device))
-        return {layer: values.shape[1] for layer, values in features.items()}
+    @torch.no_grad()
+    def shapes(self, image: Tensor) -> dict[str, tuple[int, int]]:
+        """Layer -> channels and positions of its features, for images of this shape (3, H, W).
+
+        Their product is the width; ``pooled`` has one position.
+        """
+        batch = image.unsqueeze(0)
+        maps = stage_features(self.backbone, batch, self.layers)
+        channels = {layer: output.shape[1] for layer, output in maps.items()}
+        return {
+            layer: (channels[layer], features.shape[1] // channels[layer])
+            for layer, features in self(batch).items()
+        }
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ class LinearProbes(pl.LightningModule):
     ``"image"`` (B, 3, H, W) for the encoder.
 
     Args:
-        widths: layer -> width of its features.
+        shapes: layer -> channels and positions of its features, whose product is the width.
         num_classes: C.
         optimizer: called with the probes' parameters.
         scheduler: called with the optimiser; stepped each epoch.
@@ -39,7 +39,7 @@ class LinearProbes(pl.LightningModule):
 
     def __init__(
         self,
-        widths: Mapping[str, int],
+        shapes: Mapping[str, tuple[int, int]],
         num_classes: int,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler],
@@ -48,10 +48,13 @@ class LinearProbes(pl.LightningModule):
         super().__init__()
         self.encoder = encoder
         self.probes = nn.ModuleDict(
-            {layer: LinearProbe(width, num_classes) for layer, width in widths.items()}
+            {
+                layer: LinearProbe(channels * positions, num_classes, channels)
+                for layer, (channels, positions) in shapes.items()
+            }
         )
         self.accuracies = nn.ModuleDict(
-            {layer: nn.ModuleDict(top_accuracies(num_classes)) for layer in widths}
+            {layer: nn.ModuleDict(top_accuracies(num_classes)) for layer in shapes}
         )
         self._optimizer = optimizer
         self._scheduler = scheduler
@@ -161,6 +164,12 @@ class Batches(pl.LightningDataModule):
         """Without the incomplete last batch, whose statistics would be poor."""
         rank, ranks = self._rank_and_ranks()
         size = min(self.batch_size, len(self.train)) // ranks
+        if size < 2:
+            raise ValueError(
+                f"{len(self.train)} training images in batches of {self.batch_size} over {ranks} "
+                "processes leave fewer than two to each, and batch normalisation cannot train on "
+                "one; use a larger batch_size, or fewer processes"
+            )
         sampler = EpochSampler(len(self.train), self.seed, rank, ranks, drop_last=True)
         return self._loader(self.train, size, sampler=sampler, drop_last=True)
 
@@ -173,7 +182,7 @@ class Batches(pl.LightningDataModule):
     def _loader(self, dataset: Any, batch_size: int, **kwargs: Any) -> DataLoader[Batch]:
         return DataLoader(
             dataset,
-            max(1, batch_size),
+            batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -21,7 +21,9 @@ def one_versus_rest(labels: ArrayLike, num_classes: int) -> NDArray[np.int8]:
             f"Labels must be (N,) integers from 0 to {num_classes - 1}, got shape {labels.shape} "
             f"of type {labels.dtype}; drop samples without a label."
         )
-    return np.where(labels[:, np.newaxis] == np.arange(num_classes), 1, -1).astype(np.int8)
+    objects = np.full((len(labels), num_classes), -1, np.int8)
+    objects[np.arange(len(labels)), labels] = 1
+    return objects
 
 
 def largest_shot(objects: ArrayLike) -> int:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.dataset import Sample
-from odc_lightning.distributed import shard
+from odc_lightning.distributed import from_rank_zero, shard
 from odc_lightning.evaluation.frozen import FrozenFeatures
 from odc_lightning.models import Backbone
 from odc_lightning.protocols.feature_files import FeatureFiles
@@ -39,7 +39,8 @@ def extract_to_files(
         batch_size, num_workers: of each rank.
     """
     encoder = FrozenFeatures(backbone, layers)
-    widths = encoder.widths(dataset[0]["image"])
+    shapes = encoder.shapes(dataset[0]["image"])
+    widths = {layer: channels * positions for layer, (channels, positions) in shapes.items()}
     extraction = _Extraction(encoder, dataset, batch_size, num_workers)
     make_trainer(callbacks=[_Writer(files, widths)]).predict(extraction, return_predictions=False)
 
@@ -77,12 +78,11 @@ class _Writer(pl.Callback):
         self.files = files
         self.widths = widths
         self.rows: dict[str, np.memmap[Any, np.dtype[np.float32]]] = {}
+        self.token = ""
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            self.files.create(self.widths)
-        trainer.strategy.barrier()
-        self.rows = {layer: self.files.open(layer) for layer in self.widths}
+        self.token = from_rank_zero(lambda: self.files.create(self.widths))
+        self.rows = {layer: self.files.open(layer, self.token) for layer in self.widths}
 
     def on_predict_batch_end(
         self,
@@ -104,5 +104,11 @@ class _Writer(pl.Callback):
         trainer.strategy.barrier()
         if trainer.is_global_zero:
             for layer in self.widths:
-                self.files.finish(layer)
+                self.files.finish(layer, self.token)
         trainer.strategy.barrier()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        if trainer.is_global_zero and self.token:
+            self.files.discard(self.widths, self.token)

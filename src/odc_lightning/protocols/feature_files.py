@@ -1,10 +1,13 @@
 """Features on disk: memory-mapped, and found again only for the very same network and images."""
 
 import hashlib
+import inspect
 import json
+import os
 import re
 import shutil
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from torch import nn
 
 import odc_lightning
 from odc_lightning.data import ImageSource, IndexedDataset
+from odc_lightning.evaluation.pooling import LARGEST_WIDTH, POOLS
+from odc_lightning.models import Backbone
 
 # So many views go into the key, evenly spread: a transform that was changed, or a library that
 # decodes otherwise, shows in any of them.
@@ -48,13 +53,49 @@ class FeatureFiles:
         """The features (N, width), read from disk as they are used; not to be written."""
         return np.load(self._file(layer), mmap_mode="r")
 
-    def create(self, widths: Mapping[str, int]) -> None:
+    def create(self, widths: Mapping[str, int]) -> str:
         """Make room for the layers, under names that `has` does not know yet.
 
+        Returns:
+            A token of this writer. Another process that writes the same features has another, so
+            neither harms the other.
+
         Raises:
-            ValueError: if the disk has too little room.
+            ValueError: if the disk has too little room, or the folder cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        token = uuid.uuid4().hex
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._check_room(widths)
+            (self.folder / "facts.json").write_text(f"{self.facts}\n", encoding="utf-8")
+            for layer, width in widths.items():
+                shape = (self.num_samples, width)
+                path = self._unfinished(layer, token)
+                np.lib.format.open_memmap(path, "w+", np.float32, shape)
+                _reserve(path)
+        except OSError as error:
+            if self.folder.is_dir():
+                self.discard(widths, token)
+            raise ValueError(
+                f"features cannot be written to {self.folder}: {error}; choose another folder "
+                "with features_dir=..."
+            ) from error
+        return token
+
+    def open(self, layer: str, token: str) -> "np.memmap[Any, np.dtype[np.float32]]":
+        """The rows that `create` made room for, to be written and then flushed."""
+        return np.load(self._unfinished(layer, token), mmap_mode="r+")
+
+    def finish(self, layer: str, token: str) -> None:
+        """From now on the layer's features are there."""
+        self._unfinished(layer, token).replace(self._file(layer))
+
+    def discard(self, layers: Iterable[str], token: str) -> None:
+        """Take back what `create` made."""
+        for layer in layers:
+            self._unfinished(layer, token).unlink(missing_ok=True)
+
+    def _check_room(self, widths: Mapping[str, int]) -> None:
         needed = 4 * self.num_samples * sum(widths.values())
         free = shutil.disk_usage(self.folder).free
         if needed > free:
@@ -63,39 +104,32 @@ class FeatureFiles:
                 f"{needed / 1e9:.1f} GB, and {self.folder.parent} has {free / 1e9:.1f} GB free; "
                 "choose fewer layers, or another disk with features_dir=..."
             )
-        (self.folder / "facts.json").write_text(f"{self.facts}\n", encoding="utf-8")
-        for layer, width in widths.items():
-            shape = (self.num_samples, width)
-            np.lib.format.open_memmap(self._unfinished(layer), "w+", np.float32, shape)
-
-    def open(self, layer: str) -> "np.memmap[Any, np.dtype[np.float32]]":
-        """The rows that `create` made room for, to be written and then flushed."""
-        return np.load(self._unfinished(layer), mmap_mode="r+")
-
-    def finish(self, layer: str) -> None:
-        """From now on the layer's features are there."""
-        self._unfinished(layer).replace(self._file(layer))
 
     def _file(self, layer: str) -> Path:
         return self.folder / f"{layer}.npy"
 
-    def _unfinished(self, layer: str) -> Path:
-        return self.folder / f"{layer}.npy.unfinished"
+    def _unfinished(self, layer: str, token: str) -> Path:
+        return self.folder / f"{layer}.npy.{token}"
 
 
-def facts_of(
-    network: nn.Module, name: str, dataset: IndexedDataset, precision: str
-) -> dict[str, str]:
+def _reserve(path: Path) -> None:
+    """Have the disk's blocks now: a mapped file that finds none later kills the process."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def facts_of(network: Backbone, dataset: IndexedDataset, precision: str) -> dict[str, str]:
     """All that features depend on, as text.
 
     Args:
         network: its weights and buffers count, not the file that they came from.
-        name: of the network.
         dataset: its images count, in their order, and its transform.
         precision: of the trainer.
     """
     return {
-        "network": f"{name} {digest_network(network)}",
+        "network": f"{network.name} {digest_weights(network)}",
+        "computation": digest_computation(network),
         "images": f"{len(dataset):,} {digest_images(dataset.source)}",
         # Objects without a description of their own print their address.
         "transform": re.sub(r" at 0x[0-9a-f]+", "", repr(dataset.transform)),
@@ -107,7 +141,17 @@ def facts_of(
     }
 
 
-def digest_network(network: nn.Module) -> str:
+def digest_computation(network: Backbone) -> str:
+    """Of the layers' settings, which hold no weights, of the backbone's own code, and the pools."""
+    try:
+        code = inspect.getsource(type(network))
+    except OSError:  # of a class that is in no file
+        code = ""
+    text = f"{network!r}\n{code}\n{network.stages}\n{POOLS}\n{LARGEST_WIDTH}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_weights(network: nn.Module) -> str:
     """Of the names and values of all weights and buffers."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
@@ -125,7 +169,7 @@ def digest_images(source: ImageSource) -> str:
             digest.update(source.load(index).tobytes())
         else:
             status = path.stat()
-            text = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
+            text = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n"
             digest.update(text.encode(errors="surrogateescape"))
     return digest.hexdigest()
 

@@ -63,7 +63,7 @@ class Linear(Protocol):
         batches = self._rows(subject) if self.augmentation is None else self._views(subject)
         encoder = FrozenFeatures(subject.backbone, layers)
         probes = LinearProbes(
-            encoder.widths(train.dataset[0]["image"]),
+            encoder.shapes(train.dataset[0]["image"]),
             train.num_classes,
             self.optimizer,
             self.scheduler,

@@ -16,6 +16,7 @@ from torch import Tensor
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset, SubsetSource
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.evaluation.fine_tuning import draw_share
+from odc_lightning.evaluation.low_shot_draws import one_versus_rest
 from odc_lightning.models import POOLED, Backbone
 from odc_lightning.protocols.extraction import extract_to_files
 from odc_lightning.protocols.feature_files import FeatureFiles, Features, facts_of
@@ -30,13 +31,15 @@ class LabelledImages:
 
     Attributes:
         dataset: N images.
+        num_classes: C.
         labels: (N,) classes 0 ... C - 1; None if images show several things.
-        objects: (N, C): 1 shown, -1 not shown, 0 difficult (never for images of one class).
+        shown: (N, C) for images that show several things, None for others.
     """
 
     dataset: IndexedDataset
-    labels: IntArray | None
-    objects: NDArray[np.int8]
+    num_classes: int
+    labels: IntArray | None = None
+    shown: NDArray[np.int8] | None = None
 
     @property
     def classes(self) -> IntArray:
@@ -46,14 +49,16 @@ class LabelledImages:
         return self.labels
 
     @property
+    def objects(self) -> NDArray[np.int8]:
+        """(N, C): 1 shown, -1 not shown, 0 difficult (never for images of one class)."""
+        if self.shown is not None:
+            return self.shown
+        return one_versus_rest(self.classes, self.num_classes)
+
+    @property
     def source(self) -> ImageSource:
         """Where the images come from."""
         return self.dataset.source
-
-    @property
-    def num_classes(self) -> int:
-        """C."""
-        return self.objects.shape[1]
 
 
 @dataclass
@@ -138,24 +143,26 @@ class Subject:
     def num_workers(self, source: ImageSource) -> int:
         """Processes that load images."""
         given = self.data.num_workers
-        return choose_num_workers(source) if given is None else given
+        return (
+            choose_num_workers(source, self.make_trainer().num_devices) if given is None else given
+        )
 
     def _files_of(self, split: Split) -> FeatureFiles:
         if split not in self._files:
             dataset = self.images[split].dataset
             precision = str(self.make_trainer().precision)
-            facts = facts_of(self.backbone, self.backbone.name, dataset, precision)
+            facts = facts_of(self.backbone, dataset, precision)
             self._files[split] = FeatureFiles(self.features_dir, facts, len(dataset))
         return self._files[split]
 
     def _shown(self, source: ImageSource) -> LabelledImages:
         assert source.objects is not None
-        return LabelledImages(self._as_evaluated(source), None, source.objects)
+        shown = source.objects
+        return LabelledImages(self._as_evaluated(source), shown.shape[1], shown=shown)
 
     def _labelled(self, source: ImageSource, classes: IntArray) -> LabelledImages:
         labels = np.searchsorted(classes, _labels(source))
-        objects = np.where(np.arange(len(classes)) == labels[:, None], 1, -1).astype(np.int8)
-        return LabelledImages(self._as_evaluated(source), labels, objects)
+        return LabelledImages(self._as_evaluated(source), len(classes), labels)
 
     def _as_evaluated(self, source: ImageSource) -> IndexedDataset:
         return IndexedDataset(source, self.data.eval_transform, self.data.seed)
