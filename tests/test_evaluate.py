@@ -1,6 +1,8 @@
 """Evaluations over the real command's path: real images, real trainings, files that come out."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +223,7 @@ def test_voc2007_from_its_own_layout(compose_evaluation: Compose, tmp_path: Path
     )
     evaluation = evaluate(config)
     assert evaluation.data == "voc07"
+    assert evaluation.published
     maps = {
         score.layer: score.value
         for score in evaluation.scores
@@ -259,7 +262,7 @@ def test_folders_without_a_validation_split_are_divided(
     )
     labelled = "data.train.labels_from_folder=true"
     evaluation = evaluate(compose_evaluation(*options, labelled, "holdout=0.25"))
-    assert evaluation.data == "photos/"
+    assert evaluation.data == "photos/, 25% of the training images held out"
     assert value(evaluation, "knn", "pooled", "top1", "k=5") == 1
     with pytest.raises(ValueError, match="needs labels, and the training images have none"):
         evaluate(compose_evaluation(*options))
@@ -276,6 +279,16 @@ def test_folders_without_a_validation_split_are_divided(
         (["checkpoint=/nowhere.ckpt"], "does not exist"),
         ([*UNTRAINED, "protocol=svm"], "no protocol applies to these data. svm: it is for images"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.k=[0]"], r"protocol.knn.k=\[0\]"),
+        ([*UNTRAINED, "protocol=knn", "protocol.knn.temperature=0"], "temperature=0"),
+        ([*UNTRAINED, "protocol=[]"], "no protocol applies to these data. Choose protocol="),
+        ([*UNTRAINED, "protocol.low_shot.choose_cost=tset"], "choose_cost='tset'; expected one of"),
+        ([*UNTRAINED, "protocol.semi_supervised.shares=[2,3]"], r"shares=\[2, 3\]; expected"),
+        (
+            [*UNTRAINED, "protocol.semi_supervised.lists=[/tmp/no_such_1,/tmp/no_such_2]"],
+            "/tmp/no_such_1 is not a file",
+        ),
+        ([*UNTRAINED, "protocol.linear.ckpt_path=/tmp/no_such"], "no_such is not a file"),
+        ([*UNTRAINED, "protocol.linear.batch_size=1"], "cannot train on one"),
         (
             [*UNTRAINED, "protocol=low_shot", "protocol.low_shot.shots=[500]"],
             "it draws up to 500 images of a class, and for one class there are enough for 139",
@@ -333,7 +346,9 @@ def test_a_supervised_network_is_the_upper_bound(
 
 def test_the_whole_path_reaches_logistic_regression(compose_evaluation: Compose) -> None:
     """The preset for small data, on the stages of a network, beside scikit-learn's."""
-    config = compose_evaluation(*UNTRAINED, "protocol=linear", "protocol.linear.layers=[conv3]")
+    longer = ("protocol.linear.max_epochs=60", "protocol.linear.scheduler.milestones=[40,50]")
+    layer = "protocol.linear.layers=[conv3]"
+    config = compose_evaluation(*UNTRAINED, "protocol=linear", layer, *longer)
     evaluation = evaluate(config)
     (train_file, val_file) = sorted(
         Path(config.features_dir).glob("*/conv3.npy"), key=lambda path: -path.stat().st_size
@@ -363,3 +378,49 @@ def test_a_protocol_measures_the_same_beside_others(compose_evaluation: Compose)
     assert value(alone, "semi_supervised", "network", "top1", "20%") == value(
         beside, "semi_supervised", "network", "top1", "20%"
     )
+
+
+def test_data_of_the_run_can_be_elsewhere(
+    compose_config: Compose, compose_evaluation: Compose, tmp_path: Path
+) -> None:
+    """A data set that was moved: everything that refers to data.root follows it."""
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "old" / name).mkdir(parents=True)
+        for index in range(20):
+            pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "old" / name / f"{index}.png")
+    command = [sys.executable, "-m", "odc_lightning.train", "data=image_folder"]
+    command += [f"data.root={tmp_path / 'old'}", "data.image_size=16", "data.batch_size=8"]
+    command += ["data.num_workers=0", "algorithm.num_clusters=2", "trainer.max_epochs=1"]
+    command += ["algorithm.small_clusters.threshold=1", f"hydra.run.dir={tmp_path / 'trained'}"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "old").rename(tmp_path / "new")
+    evaluation = evaluate(
+        compose_evaluation(
+            f"checkpoint={tmp_path / 'trained'}",
+            "protocol=[knn,clustering]",
+            "protocol.knn.k=[5]",
+            f"+data.root={tmp_path / 'new'}",
+            "+data.train.labels_from_folder=true",
+        )
+    )
+    assert evaluation.data.startswith("new/")
+    assert not evaluation.published
+    layers = {score.layer for score in evaluation.scores if score.protocol == "clustering"}
+    assert layers == {"run", "pooled"}  # the images are still known by their names
+
+
+def test_one_failure_does_not_take_the_others(
+    compose_evaluation: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: KNN, subject: Subject) -> list[Score]:
+        raise ValueError("out of luck")
+
+    monkeypatch.setattr(KNN, "__call__", fail)
+    config = compose_evaluation(*UNTRAINED, "protocol=[knn,clustering]")
+    with pytest.raises(ValueError, match="out of luck"):
+        evaluate(config)
+    left = read_results(Path(config.run_dir) / "results.json")
+    assert {score.protocol for score in left.scores} == {"clustering"}
+    assert left.skipped["knn"] == "failed: out of luck"

@@ -43,8 +43,10 @@ def network(
     data: str = "digits",
     backbone: str = "convnet",
     checkpoint: str | None = None,
+    published: bool = True,
 ) -> Evaluation:
-    return Evaluation(name, checkpoint or f"{name}.ckpt", backbone, data, list(scores))
+    file = checkpoint or f"{name}.ckpt"
+    return Evaluation(name, file, backbone, data, list(scores), published=published)
 
 
 def linear(*values: float, metric: str = "top1") -> list[Score]:
@@ -235,25 +237,27 @@ class TestMarkdown:
         assert markdown.endswith("or in the model zoo of its authors.\n")
 
     @pytest.mark.parametrize(
-        ("data", "backbone", "table"),
+        ("data", "backbone", "published", "table"),
         [
-            ("imagenet", "alexnet", "Table 1"),
-            ("places205", "resnet50", "Table 2"),
-            ("imagenet", "resnet18", None),
-            ("digits", "resnet50", None),
+            ("imagenet", "alexnet", True, "Table 1"),
+            ("places205", "resnet50", True, "Table 2"),
+            ("imagenet", "resnet18", True, None),
+            ("digits", "resnet50", True, None),
+            ("imagenet", "alexnet", False, None),  # other settings, or part of the data
         ],
     )
     def test_published_only_for_the_same_backbone_and_benchmark(
-        self, data: str, backbone: str, table: str | None
+        self, data: str, backbone: str, published: bool, table: str | None
     ) -> None:
         scores = linear(0.1, 0.2, 0.3, 0.4, 0.5)
-        markdown = evaluation_table([network("a", *scores, data=data, backbone=backbone)])
+        a = network("a", *scores, data=data, backbone=backbone, published=published)
+        markdown = evaluation_table([a])
         rows = next(iter(tables(markdown).values()))[2:]
         assert {re.search(r"\((.*)\)", row[0])[1] for row in rows} == ({table} if table else set())  # type: ignore[index]
         expected = {
             s.method: [f"{s.value:.1f}"]
             for s in published_scores(backbone, f"{data}_linear")
-            if s.layer == "conv4"
+            if s.layer == "conv4" and published
         }
         found = {plain(row)[0].split(" (")[0]: plain(row)[4:5] for row in rows}
         assert {name: cell for name, cell in found.items() if cell != ["–"]} == expected
@@ -462,6 +466,7 @@ class TestResults:
             "checkpoint": "a.ckpt",
             "backbone": "convnet",
             "data": "digits",
+            "published": True,
             "scores": [
                 {
                     "protocol": score.protocol,

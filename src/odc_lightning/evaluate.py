@@ -3,6 +3,7 @@
 Read `evaluate` top to bottom: config, network, data, protocols, scores, tables.
 """
 
+import logging
 import time
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from odc_lightning.data import ImageDataModule
 from odc_lightning.evaluation.scores import Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.protocols import Protocol, Subject
+
+log = logging.getLogger(__name__)
 
 UNTRAINED = "untrained"
 # Said of every evaluation, and nothing that its user could act on.
@@ -53,7 +56,7 @@ def evaluate(config: DictConfig) -> Evaluation:
     backbone = build_backbone(config)
     subject = build_subject(config, backbone, run)
     refuse_ranks_in_multirun(subject.make_trainer())
-    protocols: list[Protocol] = build_all(config.protocol)
+    protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(
         name=config.name,
         checkpoint=str(config.checkpoint),
@@ -62,14 +65,19 @@ def evaluate(config: DictConfig) -> Evaluation:
         data=subject.data.name or f"{Path(str(config.data.root)).name}/",
     )
     chosen = applicable(protocols, subject, evaluation)
-    failed = True
+    if subject.held_out:
+        evaluation.data += f", {config.holdout:.0%} of the training images held out"
+    elif config.published and not config.data.subset:
+        evaluation.published = True
+    failures: list[Exception] = []
     try:
-        measure(chosen, subject, evaluation)
+        failures = measure(chosen, subject, evaluation)
         if subject.make_trainer().is_global_zero:
             leave(evaluation, config, time.monotonic() - started)
-        failed = False
     finally:
-        finish_wandb(failed)
+        finish_wandb(bool(failures))
+    if failures:
+        raise failures[0]
     return evaluation
 
 
@@ -98,7 +106,9 @@ def completed(config: DictConfig, run: TrainingRun | None) -> DictConfig:
                 f"{group}=... to the command"
             )
         OmegaConf.set_struct(config, False)
-        config[group] = OmegaConf.merge(run.config[group], given)
+        # What refers to a key that is given anew has to follow it.
+        own = run.unresolved_config if given else run.config
+        config[group] = OmegaConf.merge(own[group], given)
     return config
 
 
@@ -146,15 +156,26 @@ def applicable(
     return sorted(chosen, key=lambda protocol: not protocol.uses_trainer)
 
 
-def measure(protocols: list[Protocol], subject: Subject, evaluation: Evaluation) -> None:
-    """Run the protocols, after one pass over the images for all of them."""
+def measure(protocols: list[Protocol], subject: Subject, evaluation: Evaluation) -> list[Exception]:
+    """Run the protocols, after one pass over the images for all of them.
+
+    Returns:
+        What went wrong; a protocol that fails does not take the others' scores with it.
+    """
+    failures: list[Exception] = []
     first = subject.make_trainer().is_global_zero
     with timed("features", first):
         subject.prepare([layer for protocol in protocols for layer in protocol.layers(subject)])
     for protocol in protocols:
         if first or protocol.uses_trainer:
-            with timed(protocol.name, first):
-                evaluation.scores += protocol(subject)
+            try:
+                with timed(protocol.name, first):
+                    evaluation.scores += protocol(subject)
+            except Exception as error:
+                evaluation.skipped[protocol.name] = f"failed: {error}"
+                log.error("%s failed, the others go on: %s", protocol.name, error)
+                failures.append(error)
+    return failures
 
 
 @contextmanager

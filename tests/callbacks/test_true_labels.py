@@ -42,6 +42,13 @@ def test_each_sample_gets_its_own_label() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
 
+def test_classes_of_a_subset_are_renumbered() -> None:
+    seen = Seen()
+    data = LabelledData(np.array([2, 5, 9])[np.arange(16) % 3])
+    tiny_trainer([seen]).fit(tiny_module(3), datamodule=data)
+    assert sorted(seen.pairs) == [(index, index % 3) for index in range(16)]
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

@@ -74,3 +74,7 @@ def test_another_network_altogether(tmp_path: Path) -> None:
 def test_no_weights() -> None:
     with pytest.raises(ValueError, match=r"holds \['epoch'\] and no weights by name"):
         backbone_weights({"epoch": 3})
+    with pytest.raises(ValueError, match="no weights by name"):
+        backbone_weights({"state_dict": torch.ones(3)})
+    with pytest.raises(ValueError, match="no weights by name"):
+        backbone_weights({0: torch.ones(3)})  # type: ignore[dict-item]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from odc_lightning.checkpoints import TrainingRun
@@ -25,6 +26,13 @@ def test_the_run_of_a_checkpoint(tmp_path: Path) -> None:
     run = TrainingRun.of(checkpoint)
     assert run is not None
     assert run.config.name == "mine"
+    assert run.folder == (tmp_path / "run").resolve()
+
+
+def test_a_checkpoint_beside_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_run(tmp_path / "run").parent)
+    run = TrainingRun.of(Path("last.ckpt"))
+    assert run is not None
     assert run.folder == (tmp_path / "run").resolve()
 
 

@@ -1,6 +1,7 @@
 """Draws of few labels, published lists, and what fine-tuning trains."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import MultiStepLR
 
-from odc_lightning.data import ArraySource
+from odc_lightning.data import FileSource
 from odc_lightning.evaluation.fine_tuning import FineTuning, draw_share, find_listed
 from odc_lightning.models import ConvNet
 
@@ -31,11 +32,18 @@ def test_no_share(share: float) -> None:
 
 
 def test_lists_name_files_in_any_folder() -> None:
-    source = ArraySource(np.zeros((5, 2, 2), np.uint8), "n01")
-    listed = ["n01/3", "1 7", "", "elsewhere/0 2"]
-    assert find_listed(source, listed).tolist() == [0, 1, 3]
-    with pytest.raises(ValueError, match=r"1 of 2 listed images are not in the data, .* 9"):
-        find_listed(source, ["9", "1"])
+    names = ["n01/a.png", "n01/b.png", "n02/a.png", "n02/my cat.png"]
+    source = FileSource(Path(), names)
+    assert find_listed(source, ["n02/a.png 7", "", "b.png"]).tolist() == [1, 2]
+    assert find_listed(source, ["elsewhere/b.png 0", "my cat.png", "n01/a.png"]).tolist() == [
+        0,
+        1,
+        3,
+    ]
+    with pytest.raises(ValueError, match=r"1 of 2 listed images are not in the data.*'c\.png'"):
+        find_listed(source, ["c.png", "b.png"])
+    with pytest.raises(ValueError, match=r"or could be several, for example 'a\.png'"):
+        find_listed(source, ["a.png"])
 
 
 def test_a_copy_is_trained_with_two_learning_rates() -> None:

@@ -137,3 +137,6 @@ def test_an_interrupted_training_is_continued(tmp_path: Any, interrupted: int) -
     )
     for key, value in straight.probes["raw"].state_dict().items():
         assert torch.equal(value, second.probes["raw"].state_dict()[key])
+    other = LinearProbes({"raw": (64, 1)}, 10, SGD, STEPS, network="another")
+    with pytest.raises(ValueError, match="probes on raw of another network"):
+        tiny_trainer([], max_epochs=4).fit(other, batches, ckpt_path=tmp_path / "linear.ckpt")

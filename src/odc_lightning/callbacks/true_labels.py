@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -35,13 +36,16 @@ class TrueLabels(pl.Callback):
                 f"{trainer.datamodule.num_samples:,} "  # type: ignore[attr-defined]
                 "have one; choose labelled data, or algorithm=odc"
             )
-        num_classes, outputs = int(labels.max()) + 1, ODCModule.of(pl_module).num_clusters
+        classes = np.unique(labels)  # a subset by class leaves gaps
+        num_classes, outputs = len(classes), ODCModule.of(pl_module).num_clusters
         if outputs != num_classes:
             raise ValueError(
                 f"the head has {outputs} outputs and the data {num_classes} classes; set "
                 f"algorithm.num_clusters={num_classes}"
             )
-        self.labels = torch.from_numpy(labels).to(trainer.strategy.root_device)
+        self.labels = torch.from_numpy(np.searchsorted(classes, labels)).to(
+            trainer.strategy.root_device
+        )
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

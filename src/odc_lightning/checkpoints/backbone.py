@@ -25,7 +25,10 @@ def backbone_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
         ValueError: if there are no tensors by name.
     """
     state = content.get("state_dict", content)
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    named = state.items() if isinstance(state, Mapping) else ()
+    tensors = {
+        name: value for name, value in named if isinstance(name, str) and isinstance(value, Tensor)
+    }
     if not tensors:
         raise ValueError(
             f"the checkpoint holds {sorted(map(str, content))[:MOST_LISTED]} and no weights by "

@@ -27,9 +27,20 @@ class TrainingRun:
     @staticmethod
     def of(checkpoint: Path) -> "TrainingRun | None":
         """The run that wrote the file; None if ``config.yaml`` is not where a run puts it."""
-        folder = checkpoint.resolve().parent.parent
+        checkpoint = checkpoint.resolve()
+        folder = checkpoint.parent.parent
         found = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
         return TrainingRun(folder, checkpoint) if found else None
+
+    @property
+    def unresolved_config(self) -> DictConfig:
+        """The config before references were resolved, or the resolved one if it is not there."""
+        written = self.folder / ".hydra" / "config.yaml"
+        if not written.is_file():
+            return self.config
+        config = OmegaConf.load(written)
+        assert isinstance(config, DictConfig)  # Hydra writes nothing else
+        return config
 
     @property
     def config(self) -> DictConfig:

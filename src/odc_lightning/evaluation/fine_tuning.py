@@ -1,7 +1,7 @@
 """Fine-tuning on few labels: the backbone and a linear classifier on it, all of it trained."""
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -56,9 +56,7 @@ class FineTuning(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy."""
-        loss = cross_entropy(self(batch["image"]), batch["target"])
-        self.log("semi_supervised/loss", loss)
-        return loss
+        return cross_entropy(self(batch["image"]), batch["target"])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count who is right."""
@@ -101,24 +99,34 @@ def draw_share(labels: IntArray, share: float, seed: int, leave: int = 0) -> Int
     return np.sort(np.concatenate(drawn))
 
 
-def find_listed(source: ImageSource, listed: Collection[str]) -> IntArray:
-    """Indices of the images whose file a published list names, whatever folder they are in.
+def find_listed(source: ImageSource, lines: Sequence[str]) -> IntArray:
+    """Indices of the images that a published list names.
 
     Args:
         source: of all images.
-        listed: file names such as ``n01440764_10183.JPEG``; a path before the name, and a label
-            after it, do not matter.
+        lines: a name each, such as ``n01440764/n01440764_10183.JPEG``, perhaps with a label after
+            it. The name is that of an image; or, if only one image has it, that of its file
+            without the folder.
 
     Raises:
-        ValueError: if one of them is not there.
+        ValueError: if one of them is not there, or could be several.
     """
-    wanted = {line.split()[0].rpartition("/")[2] for line in listed if line.strip()}
-    names = [source.name(index).rpartition("/")[2] for index in range(len(source))]
-    found = [index for index, name in enumerate(names) if name in wanted]
-    missing = wanted - {names[index] for index in found}
-    if missing:
+    by_name: dict[str, list[int]] = {}
+    for index in range(len(source)):
+        name = source.name(index)
+        for known_as in {name, name.rpartition("/")[2]}:
+            by_name.setdefault(known_as, []).append(index)
+    found: set[int] = set()
+    wrong: list[str] = []
+    for line in filter(None, (line.strip() for line in lines)):
+        without_label = line.rpartition(" ")[0]
+        names = (line, without_label, line.rpartition("/")[2], without_label.rpartition("/")[2])
+        indices = next((by_name[name] for name in names if name in by_name), [])
+        found.update(indices[:1])
+        wrong += [line] * (len(indices) != 1)
+    if wrong:
         raise ValueError(
-            f"{len(missing)} of {len(wanted)} listed images are not in the data, for example "
-            f"{min(missing)}; check data.root and the list"
+            f"{len(wrong)} of {len(lines)} listed images are not in the data, or could be several, "
+            f"for example {wrong[0]!r}; check data.root and the list"
         )
-    return np.array(found)
+    return np.array(sorted(found))

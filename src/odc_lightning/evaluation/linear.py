@@ -35,6 +35,7 @@ class LinearProbes(pl.LightningModule):
         optimizer: called with the probes' parameters.
         scheduler: called with the optimiser; stepped each epoch.
         encoder: images to layer -> features, without gradients; not needed for features.
+        network: what the features are of; probes of another one are not continued.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class LinearProbes(pl.LightningModule):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler],
         encoder: nn.Module | None = None,
+        network: str = "",
     ) -> None:
         super().__init__()
+        self.network = network
         self.encoder = encoder
         self.probes = nn.ModuleDict(
             {
@@ -60,13 +63,11 @@ class LinearProbes(pl.LightningModule):
         self._scheduler = scheduler
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The sum of the probes' cross-entropies."""
-        losses = {
-            layer: cross_entropy(logits, batch["target"])
-            for layer, logits in self._logits(batch).items()
-        }
-        self.log_dict({f"linear/{layer}/loss": loss for layer, loss in losses.items()})
-        return torch.stack(list(losses.values())).sum()
+        """The sum of the probes' cross-entropies; their mean is logged."""
+        logits = self._logits(batch).values()
+        losses = torch.stack([cross_entropy(each, batch["target"]) for each in logits])
+        self.log("train/loss", losses.mean())
+        return losses.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count who is right."""
@@ -79,6 +80,19 @@ class LinearProbes(pl.LightningModule):
         """Of the probes alone."""
         optimizer = self._optimizer(self.probes.parameters())
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say whose probes these are."""
+        checkpoint["network"] = self.network
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raise a ValueError for the probes of another network, or other layers."""
+        layers = {name.split(".")[1] for name in checkpoint["state_dict"] if "probes." in name}
+        if checkpoint.get("network") != self.network or layers != set(self.probes):
+            raise ValueError(
+                f"these are probes on {', '.join(sorted(layers))} of another network, or of other "
+                f"layers than {', '.join(self.probes)}; continue with the settings that they had"
+            )
 
     def _logits(self, batch: Batch) -> dict[str, Tensor]:
         features = batch.get("features")

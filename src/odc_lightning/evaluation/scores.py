@@ -39,7 +39,8 @@ class Evaluation:
         backbone: ``alexnet``, ``resnet50``, ...
         data: name of the data set: ``imagenet``, ``places205``, ``voc07``, ``digits``, ...
         scores: in the order in which they were measured.
-        skipped: protocol -> why it does not apply to these data.
+        skipped: protocol -> why it does not apply to these data, or failed.
+        published: whether data and settings are those of the published results of this name.
     """
 
     name: str
@@ -48,7 +49,8 @@ class Evaluation:
     data: str
     scores: list[Score] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    published: bool = False
 
     def benchmark(self, protocol: str) -> str:
-        """The published name of a protocol on these data, such as ``imagenet_linear``."""
-        return f"{self.data}_{protocol}"
+        """What to look for among published results: ``imagenet_linear``, or nothing."""
+        return f"{self.data}_{protocol}" if self.published else ""

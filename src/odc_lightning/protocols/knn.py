@@ -30,6 +30,8 @@ class KNN(Protocol):
     ) -> None:
         if not k or min(k) < 1:
             raise ValueError(f"protocol.knn.k={list(k)}; expected numbers of neighbours")
+        if temperature <= 0:
+            raise ValueError(f"protocol.knn.temperature={temperature}; expected more than 0")
         self.k = k
         self.temperature = temperature
         self.layer = layer

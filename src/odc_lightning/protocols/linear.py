@@ -1,6 +1,7 @@
 """Linear probes on the stages of the frozen network (Sec. 4.1, Tables 1 and 2)."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.optim import Optimizer
@@ -12,6 +13,7 @@ from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.frozen import FrozenFeatures
 from odc_lightning.evaluation.linear import Batches, FeatureRows, Labelled, LinearProbes
 from odc_lightning.evaluation.scores import Score
+from odc_lightning.protocols.feature_files import digest_weights
 from odc_lightning.protocols.protocol import Protocol, needs_one_class_each
 from odc_lightning.protocols.subject import Subject
 
@@ -43,6 +45,11 @@ class Linear(Protocol):
         augmentation: Transform | None = None,
         ckpt_path: str | None = None,
     ) -> None:
+        if ckpt_path is not None and not Path(ckpt_path).is_file():
+            raise ValueError(
+                f"protocol.linear.ckpt_path={ckpt_path} is not a file; expected linear.ckpt of an "
+                "interrupted evaluation"
+            )
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.optimizer = optimizer
@@ -68,6 +75,7 @@ class Linear(Protocol):
             self.optimizer,
             self.scheduler,
             None if self.augmentation is None else encoder,
+            digest_weights(subject.backbone),
         )
         folder = subject.output_dir / "checkpoints"
         trainer = subject.make_trainer(
@@ -80,7 +88,7 @@ class Linear(Protocol):
             enable_progress_bar=True,  # which is `Progress`: without a terminal, a line an epoch
             limit_val_batches=0,
         )
-        trainer.fit(probes, batches, ckpt_path=self.ckpt_path)
+        trainer.fit(probes, batches, ckpt_path=self.ckpt_path, weights_only=True)
         (found,) = subject.make_trainer().validate(probes, batches, verbose=False)
         return [
             Score(self.name, layer, metric, found[f"linear/{layer}/{metric}"])

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,16 @@ class LowShot(Protocol):
         choose_cost: ChooseCost = "cross_validation",
         n_jobs: int = -1,
     ) -> None:
+        if draws < 1 or not layers or not shots:
+            raise ValueError(
+                f"protocol.low_shot: draws={draws}, layers={list(layers)}, shots={list(shots)}; "
+                "expected at least one of each"
+            )
+        if choose_cost not in get_args(ChooseCost):
+            raise ValueError(
+                f"protocol.low_shot.choose_cost={choose_cost!r}; expected one of "
+                f"{get_args(ChooseCost)}"
+            )
         self.chosen = layers
         self.shots = tuple(shots)
         self.draws = draws

@@ -34,4 +34,6 @@ def needs_one_class_each(subject: Subject) -> str | None:
     """A reason not to run a protocol that compares predicted classes."""
     if subject.images["train"].labels is None:
         return "it needs images of one class each, and these show several things"
+    if subject.images["train"].num_classes < 2:
+        return "it needs at least two classes, and all labelled images are of one"
     return None

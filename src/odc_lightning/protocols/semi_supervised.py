@@ -59,6 +59,14 @@ class SemiSupervised(Protocol):
                     f"protocol.semi_supervised.{name}={list(given)} for shares={list(shares)}; "
                     "expected one for each share"
                 )
+        if not shares or not all(0 < share <= 1 for share in shares):
+            raise ValueError(
+                f"protocol.semi_supervised.shares={list(shares)}; expected shares of the labels in "
+                "(0, 1], such as 0.01"
+            )
+        missing = [path for path in lists or () if not Path(path).expanduser().is_file()]
+        if missing:
+            raise ValueError(f"protocol.semi_supervised.lists: {missing[0]} is not a file")
         if draws < 1:
             raise ValueError(f"protocol.semi_supervised.draws={draws}; expected 1 or more")
         self.shares = shares

@@ -73,6 +73,7 @@ class Subject:
         output_dir: for what a protocol leaves behind.
         seed: of everything drawn.
         holdout: share of the training images to test on where there is no validation split.
+        held_out: whether there was none; known once `images` are.
         clusters_of: names of images to the clusters of the training run; None if unknown.
     """
 
@@ -84,6 +85,7 @@ class Subject:
     seed: int = 0
     holdout: float = 0.2
     clusters_of: Callable[[Sequence[str]], IntArray | None] = lambda names: None
+    held_out: bool = False
     _files: dict[Split, FeatureFiles] = field(default_factory=dict)
 
     @property
@@ -103,14 +105,21 @@ class Subject:
         val = data.val_dataset.source if data.val_dataset is not None else None
         if train.objects is not None and val is not None and val.objects is not None:
             return {"train": self._shown(train), "val": self._shown(val)}
+        if train.objects is not None:
+            raise ValueError(
+                "images that show several things need a validation split like them; set data.val"
+            )
         if train.labels is None or not (train.labels >= 0).any():
             raise ValueError(
                 "evaluation needs labels, and the training images have none; choose labelled "
-                "data, for example data=image_folder with +data.train.labels_from_folder=true"
+                "data. For folders of images, with data=image_folder in the command: "
+                "data.train.labels_from_folder=true; for those of the run itself the same with a "
+                "plus before it"
             )
         train = SubsetSource(train, np.flatnonzero(train.labels >= 0))
         if val is None or val.labels is None or not (val.labels >= 0).any():
             train, val = hold_out(train, self.holdout, self.seed)
+            self.held_out = True
         classes = np.unique(_labels(train))
         known = np.flatnonzero(np.isin(_labels(val), classes))
         return {

@@ -10,7 +10,7 @@ from odc_lightning.evaluation.scores import Evaluation, Score
 from odc_lightning.report.json_file import write_json
 from odc_lightning.report.summary import package_versions
 
-KEYS = ("name", "checkpoint", "backbone", "data", "scores", "skipped")
+KEYS = ("name", "checkpoint", "backbone", "data", "scores", "skipped", "published")
 
 
 def write_results(path: Path | str, evaluation: Evaluation, **facts: Any) -> None:

@@ -20,13 +20,16 @@ PROTOCOLS = {
 }
 # Table 4 is about networks that were fine-tuned from others, which compare with none that was not.
 FINE_TUNED = "4"
+# What holds for all published values of a protocol.
+REMARKS = {"low_shot": ("the reference code chooses the cost on the test images",)}
 
 
 def group_evaluations(evaluations: Iterable[Evaluation]) -> list[list[Evaluation]]:
     """Those of one data set and one backbone together; only their scores compare."""
-    groups: dict[tuple[str, str], list[Evaluation]] = {}
+    groups: dict[tuple[str, str, bool], list[Evaluation]] = {}
     for evaluation in evaluations:
-        groups.setdefault((evaluation.data, evaluation.backbone), []).append(evaluation)
+        key = (evaluation.data, evaluation.backbone, evaluation.published)
+        groups.setdefault(key, []).append(evaluation)
     return list(groups.values())
 
 
@@ -102,7 +105,7 @@ def _published(backbone: str, benchmark: str, protocol: str) -> list[Source]:
             method,
             [Score(protocol, s.layer, s.metric, s.value / 100, s.setting) for s in scores],
             table,
-            tuple(dict.fromkeys(s.note for s in scores if s.note)),
+            (*dict.fromkeys(s.note for s in scores if s.note), *REMARKS.get(protocol, ())),
         )
         for (method, table), scores in methods.items()
     ]
