@@ -36,7 +36,6 @@ IRRELEVANT_WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
     "It is recommended to use .*sync_dist=True",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    "Found .* module\\(s\\) in eval mode at the start of training",  # frozen on purpose
     "Experiment logs directory .* exists and is not empty",
 )
 

@@ -1,5 +1,6 @@
 """Linear probes on the stages of the frozen network (Sec. 4.1, Tables 1 and 2)."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -88,7 +89,10 @@ class Linear(Protocol):
             enable_progress_bar=True,  # which is `Progress`: without a terminal, a line an epoch
             limit_val_batches=0,
         )
-        trainer.fit(probes, batches, ckpt_path=self.ckpt_path, weights_only=True)
+        with warnings.catch_warnings():
+            # The encoder is, on purpose; of any other training it would be worth knowing.
+            warnings.filterwarnings("ignore", r"Found .* module\(s\) in eval mode")
+            trainer.fit(probes, batches, ckpt_path=self.ckpt_path, weights_only=True)
         (found,) = subject.make_trainer().validate(probes, batches, verbose=False)
         return [
             Score(self.name, layer, metric, found[f"linear/{layer}/{metric}"])
