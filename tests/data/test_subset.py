@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odc_lightning.data import ArraySource, take_images, take_subset
+from odc_lightning.data import ArraySource, take_images, take_share, take_subset
 from odc_lightning.data.subset import same_classes, subset_of
 
 
@@ -87,3 +87,21 @@ def test_validation_keeps_to_the_same_classes() -> None:
     assert len(val) == 4
     unlabelled = toy_source(None)
     assert same_classes(unlabelled, drawn) is unlabelled
+
+
+SHARED = np.repeat(np.arange(4), [100, 50, 10, 1])
+
+
+def test_a_share_of_each_class_and_at_least_one() -> None:
+    drawn = take_share(SHARED, 0.1, seed=0)
+    assert np.bincount(SHARED[drawn]).tolist() == [10, 5, 1, 1]
+    assert drawn.tolist() == sorted(set(drawn.tolist()))
+    assert take_share(SHARED, 0.1, seed=0).tolist() == drawn.tolist()
+    assert take_share(SHARED, 0.1, seed=1).tolist() != drawn.tolist()
+    assert take_share(SHARED, 1, seed=0).tolist() == list(range(161))
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5])
+def test_no_share(share: float) -> None:
+    with pytest.raises(ValueError, match=f"a share of {share} of the labels"):
+        take_share(SHARED, share, seed=0)

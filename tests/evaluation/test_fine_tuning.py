@@ -4,31 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch.optim.lr_scheduler import MultiStepLR
 
 from odc_lightning.data import FileSource
-from odc_lightning.evaluation.fine_tuning import FineTuning, draw_share, find_listed
+from odc_lightning.evaluation.fine_tuning import FineTuning, find_listed
 from odc_lightning.models import ConvNet
-
-LABELS = np.repeat(np.arange(4), [100, 50, 10, 1])
-
-
-def test_a_share_of_each_class_and_at_least_one() -> None:
-    drawn = draw_share(LABELS, 0.1, seed=0)
-    assert np.bincount(LABELS[drawn]).tolist() == [10, 5, 1, 1]
-    assert drawn.tolist() == sorted(set(drawn.tolist()))
-    assert draw_share(LABELS, 0.1, seed=0).tolist() == drawn.tolist()
-    assert draw_share(LABELS, 0.1, seed=1).tolist() != drawn.tolist()
-    assert draw_share(LABELS, 1, seed=0).tolist() == list(range(161))
-
-
-@pytest.mark.parametrize("share", [0, -0.1, 1.5])
-def test_no_share(share: float) -> None:
-    with pytest.raises(ValueError, match=f"a share of {share} of the labels"):
-        draw_share(LABELS, share, seed=0)
 
 
 def test_lists_name_files_in_any_folder() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from odc_lightning.data.sources import ImageSource, IntArray, SubsetSource
@@ -34,15 +36,39 @@ def take_subset(
     if num_classes is not None:
         _check_count("subset.num_classes", num_classes, len(classes), "labelled classes")
         classes = rng.choice(classes, num_classes, replace=False)
-    drawn = []
-    for label in np.sort(classes):
-        members = np.flatnonzero(labels == label)
-        if images_per_class is not None:
-            what = f"images in class {label}"
-            _check_count("subset.images_per_class", images_per_class, len(members), what)
-            members = rng.choice(members, images_per_class, replace=False)
-        drawn.append(members)
-    return np.sort(np.concatenate(drawn))
+
+    def number(label: int, available: int) -> int:
+        if images_per_class is None:
+            return available
+        what = f"images in class {label}"
+        _check_count("subset.images_per_class", images_per_class, available, what)
+        return images_per_class
+
+    return _draw_of_each(labels, np.sort(classes), number, rng)
+
+
+def take_share(labels: IntArray, share: float, seed: int = 0, leave: int = 0) -> IntArray:
+    """Draw a share of each class, at least one image of it.
+
+    Args:
+        labels: (N,) classes.
+        share: in (0, 1].
+        seed: the same seed gives the same draw.
+        leave: so many images of each class are not drawn, whatever the share.
+
+    Returns:
+        Sorted indices into `labels`.
+
+    Raises:
+        ValueError: for another share.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"a share of {share} of the labels; expected one in (0, 1], such as 0.01")
+
+    def number(label: int, available: int) -> int:
+        return min(max(1, round(share * available)), available - leave)
+
+    return _draw_of_each(labels, np.unique(labels), number, np.random.default_rng(seed))
 
 
 def take_images(num_samples: int, num_images: int, seed: int = 0) -> IntArray:
@@ -87,6 +113,20 @@ def same_classes(source: ImageSource, drawn: ImageSource) -> ImageSource:
     if source.labels is None or drawn.labels is None:
         return source
     return SubsetSource(source, np.flatnonzero(np.isin(source.labels, drawn.labels)))
+
+
+def _draw_of_each(
+    labels: IntArray,
+    classes: IntArray,
+    number: Callable[[int, int], int],
+    rng: np.random.Generator,
+) -> IntArray:
+    """Sorted indices of images drawn from each class, of which `number` says how many to draw."""
+    drawn = []
+    for label in classes:
+        members = np.flatnonzero(labels == label)
+        drawn.append(rng.choice(members, number(label, len(members)), replace=False))
+    return np.sort(np.concatenate(drawn))
 
 
 def _check_count(key: str, asked: int, available: int, what: str) -> None:

@@ -73,32 +73,6 @@ class FineTuning(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
 
 
-def draw_share(labels: IntArray, share: float, seed: int, leave: int = 0) -> IntArray:
-    """Draw a share of each class, at least one image of it.
-
-    Args:
-        labels: (N,) classes.
-        share: in (0, 1].
-        seed: the same seed gives the same draw.
-        leave: so many images of each class are not drawn, whatever the share.
-
-    Returns:
-        Sorted indices into ``labels``.
-
-    Raises:
-        ValueError: for another share.
-    """
-    if not 0 < share <= 1:
-        raise ValueError(f"a share of {share} of the labels; expected one in (0, 1], such as 0.01")
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        number = min(max(1, round(share * len(members))), len(members) - leave)
-        drawn.append(rng.choice(members, number, replace=False))
-    return np.sort(np.concatenate(drawn))
-
-
 def find_listed(source: ImageSource, lines: Sequence[str]) -> IntArray:
     """Indices of the images that a published list names.
 

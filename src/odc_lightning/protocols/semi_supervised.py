@@ -8,12 +8,11 @@ import pytorch_lightning as pl
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from odc_lightning.data import IndexedDataset, SubsetSource
+from odc_lightning.data import IndexedDataset, SubsetSource, take_share
 from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.fine_tuning import (
     FineTuning,
     IntArray,
-    draw_share,
     find_listed,
 )
 from odc_lightning.evaluation.linear import Batches, Labelled
@@ -104,7 +103,7 @@ class SemiSupervised(Protocol):
             lines = Path(self.lists[number]).expanduser().read_text("utf-8").splitlines()
             return [find_listed(train.source, lines)]
         return [
-            draw_share(train.classes, self.shares[number], subject.seed + draw)
+            take_share(train.classes, self.shares[number], subject.seed + draw)
             for draw in range(self.draws)
         ]
 

@@ -13,9 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset, SubsetSource
+from odc_lightning.data import (
+    ImageDataModule,
+    ImageSource,
+    IndexedDataset,
+    SubsetSource,
+    take_share,
+)
 from odc_lightning.data.datamodule import choose_num_workers
-from odc_lightning.evaluation.fine_tuning import draw_share
 from odc_lightning.evaluation.low_shot_draws import one_versus_rest
 from odc_lightning.models import POOLED, Backbone
 from odc_lightning.protocols.extraction import extract_to_files
@@ -195,7 +200,7 @@ def hold_out(source: ImageSource, share: float, seed: int) -> tuple[SubsetSource
             "validation split each needs one to learn from and one to test on; add images, or "
             "set data.val"
         )
-    val = draw_share(labels, share, seed, leave=1)
+    val = take_share(labels, share, seed, leave=1)
     train = np.setdiff1d(np.arange(len(labels)), val)
     return SubsetSource(source, train), SubsetSource(source, val)
 
