@@ -1,4 +1,3 @@
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +6,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from odc_lightning import evaluate, train
+from odc_lightning.command import ignore_warnings
 from odc_lightning.config import CONFIG_DIR
 
 Compose = Callable[..., DictConfig]
@@ -14,8 +14,7 @@ Compose = Callable[..., DictConfig]
 
 @pytest.fixture(autouse=True)
 def _without_irrelevant_warnings() -> None:
-    for message in (*train.IRRELEVANT_WARNINGS, *evaluate.IRRELEVANT_WARNINGS):
-        warnings.filterwarnings("ignore", message)
+    ignore_warnings((*train.IRRELEVANT_WARNINGS, *evaluate.IRRELEVANT_WARNINGS))
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +13,19 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
+
+# Said of every run, and nothing that its user could act on.
+ALWAYS_IRRELEVANT = (
+    "Experiment logs directory .* exists and is not empty",  # it holds Hydra's files already
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
+)
+
+
+def ignore_warnings(messages: Iterable[str]) -> None:
+    """Pass over warnings that begin with one of these patterns."""
+    for message in messages:
+        warnings.filterwarnings("ignore", message)
 
 
 def resolve(config: DictConfig) -> DictConfig:

@@ -5,7 +5,6 @@ Read `evaluate` top to bottom: config, network, data, protocols, scores, tables.
 
 import logging
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,14 @@ from rich import get_console
 
 from odc_lightning import report
 from odc_lightning.checkpoints import TrainingRun, checkpoint_file, load_backbone
-from odc_lightning.command import finish_wandb, refuse_ranks_in_multirun, resolve, run_command
+from odc_lightning.command import (
+    ALWAYS_IRRELEVANT,
+    finish_wandb,
+    ignore_warnings,
+    refuse_ranks_in_multirun,
+    resolve,
+    run_command,
+)
 from odc_lightning.config import CONFIG_DIR, build_all
 from odc_lightning.data import ImageDataModule
 from odc_lightning.evaluation.scores import Evaluation, Score
@@ -30,13 +36,11 @@ log = logging.getLogger(__name__)
 UNTRAINED = "untrained"
 # Said of every evaluation, and nothing that its user could act on.
 IRRELEVANT_WARNINGS = (
+    *ALWAYS_IRRELEVANT,
     "The '.*' does not have many workers",
     "The number of training batches .* is smaller than the logging interval",
     "You defined a `validation_step` but have no `val_dataloader`",
     "Checkpoint directory .* exists and is not empty",
-    "It is recommended to use .*sync_dist=True",
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    "Experiment logs directory .* exists and is not empty",
 )
 
 
@@ -47,14 +51,14 @@ def evaluate(config: DictConfig) -> Evaluation:
         All scores; on ranks beyond the first those alone in which all ranks take part.
     """
     started = time.monotonic()
-    for message in IRRELEVANT_WARNINGS:
-        warnings.filterwarnings("ignore", message)
+    ignore_warnings(IRRELEVANT_WARNINGS)
     run = find_run(config)
     config = resolve(completed(config, run))
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
     subject = build_subject(config, backbone, run)
-    refuse_ranks_in_multirun(subject.make_trainer())
+    trainer = subject.make_trainer()
+    refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(
         name=config.name,
@@ -70,8 +74,8 @@ def evaluate(config: DictConfig) -> Evaluation:
         evaluation.published = True
     failures: list[Exception] = []
     try:
-        failures = measure(chosen, subject, evaluation)
-        if subject.make_trainer().is_global_zero:
+        failures = measure(chosen, subject, evaluation, trainer.is_global_zero)
+        if trainer.is_global_zero:
             leave(evaluation, config, time.monotonic() - started)
     finally:
         finish_wandb(bool(failures))
@@ -101,8 +105,8 @@ def completed(config: DictConfig, run: TrainingRun | None) -> DictConfig:
             continue
         if run is None:
             raise ValueError(
-                f"no {group} yet: the checkpoint has no config.yaml of its run beside it, so add "
-                f"{group}=... to the command"
+                f"no {group} yet: there is no training run beside the checkpoint to take it from, "
+                f"so add {group}=... to the command"
             )
         OmegaConf.set_struct(config, False)
         # What refers to a key that is given anew has to follow it.
@@ -155,14 +159,21 @@ def applicable(
     return sorted(chosen, key=lambda protocol: not protocol.uses_trainer)
 
 
-def measure(protocols: list[Protocol], subject: Subject, evaluation: Evaluation) -> list[Exception]:
+def measure(
+    protocols: list[Protocol], subject: Subject, evaluation: Evaluation, first: bool
+) -> list[Exception]:
     """Run the protocols, after one pass over the images for all of them.
+
+    Args:
+        protocols: those for all ranks first.
+        subject: to measure.
+        evaluation: gets the scores.
+        first: whether this is rank 0, which alone goes on with the others.
 
     Returns:
         What went wrong; a protocol that fails does not take the others' scores with it.
     """
     failures: list[Exception] = []
-    first = subject.make_trainer().is_global_zero
     with timed("features", first):
         subject.prepare([layer for protocol in protocols for layer in protocol.layers(subject)])
     for protocol in protocols:

@@ -4,7 +4,6 @@ Read `train` top to bottom: seed, data, network, trainer with callbacks and logg
 """
 
 import time
-import warnings
 from pathlib import Path
 
 import hydra
@@ -12,7 +11,14 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from odc_lightning.command import finish_wandb, refuse_ranks_in_multirun, resolve, run_command
+from odc_lightning.command import (
+    ALWAYS_IRRELEVANT,
+    finish_wandb,
+    ignore_warnings,
+    refuse_ranks_in_multirun,
+    resolve,
+    run_command,
+)
 from odc_lightning.config import CONFIG_DIR, build_module, build_trainer
 from odc_lightning.data import ImageDataModule
 from odc_lightning.report import Summary, closing_lines
@@ -20,9 +26,7 @@ from odc_lightning.run_report import write_report
 
 # Said of every run, and nothing that its user could act on.
 IRRELEVANT_WARNINGS = (
-    "Experiment logs directory .* exists and is not empty",  # it holds Hydra's files already
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
+    *ALWAYS_IRRELEVANT,
     "The dirpath has changed from",  # a continued run has a folder of its own
 )
 
@@ -34,8 +38,7 @@ def train(config: DictConfig) -> Summary | None:
         The summary, on rank 0 alone.
     """
     started = time.monotonic()
-    for message in IRRELEVANT_WARNINGS:
-        warnings.filterwarnings("ignore", message)
+    ignore_warnings(IRRELEVANT_WARNINGS)
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
     pl.seed_everything(config.seed, workers=True)

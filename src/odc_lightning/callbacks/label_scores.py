@@ -54,8 +54,7 @@ class LabelScores(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score when it is time."""
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs:
+        if is_due(trainer, self.every_n_epochs):
             self.last = self._score(trainer, pl_module)
             pl_module.log_dict(self.last)
 
@@ -92,6 +91,12 @@ class LabelScores(pl.Callback):
         )
         k = min(self.k, len(bank))
         return knn_accuracy(bank, bank_labels, queries, query_labels, k=k)
+
+
+def is_due(trainer: pl.Trainer, every_n_epochs: int) -> bool:
+    """Whether the epoch that ends is an n-th one, or the last."""
+    epoch = trainer.current_epoch + 1
+    return epoch % every_n_epochs == 0 or epoch == trainer.max_epochs
 
 
 def labels_of(trainer: pl.Trainer, split: Split) -> Tensor | None:

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 from torch.utils.hooks import RemovableHandle
 
-from odc_lightning.callbacks.label_scores import labels_of, pooled_features
+from odc_lightning.callbacks.label_scores import is_due, labels_of, pooled_features
 from odc_lightning.distributed import broadcast, sum_over_ranks
 from odc_lightning.evaluation.probe import LinearProbe
 from odc_lightning.extraction import evaluating
@@ -121,8 +121,7 @@ class OnlineProbe(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score when it is time."""
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs:
+        if is_due(trainer, self.every_n_epochs):
             self.last = {"eval/online_probe_top1": self._score(trainer, pl_module)}
             pl_module.log_dict(self.last)
 

@@ -37,18 +37,18 @@ class FrozenFeatures(nn.Module):
 
         Their product is the width; ``pooled`` has one position.
         """
-        batch = image.unsqueeze(0)
-        maps = stage_features(self.backbone, batch, self.layers)
-        channels = {layer: output.shape[1] for layer, output in maps.items()}
+        maps = stage_features(self.backbone, image.unsqueeze(0), self.layers)
         return {
-            layer: (channels[layer], features.shape[1] // channels[layer])
-            for layer, features in self(batch).items()
+            layer: (maps[layer].shape[1], features.shape[1] // maps[layer].shape[1])
+            for layer, features in self._pooled(maps).items()
         }
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Images (B, 3, H, W) to layer -> features (B, width)."""
-        maps = stage_features(self.backbone, images, self.layers)
+        return self._pooled(stage_features(self.backbone, images, self.layers))
+
+    def _pooled(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
         name = self.backbone.name
         return {
             layer: output if layer == POOLED else pool_maps(output, name, layer)

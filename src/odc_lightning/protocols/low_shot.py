@@ -1,6 +1,5 @@
 """Few labels a class: linear SVMs on frozen features (Sec. 4.1, Table 3 and Figure 3)."""
 
-import logging
 from collections.abc import Sequence
 from typing import get_args
 
@@ -15,9 +14,7 @@ from odc_lightning.models import POOLED
 from odc_lightning.protocols.progress import progress_bar
 from odc_lightning.protocols.protocol import Protocol
 from odc_lightning.protocols.subject import Subject
-from odc_lightning.protocols.svm import best_of
-
-log = logging.getLogger(__name__)
+from odc_lightning.protocols.svm import best_of, warn_unconverged
 
 
 class LowShot(Protocol):
@@ -91,13 +88,7 @@ class LowShot(Protocol):
                     n_jobs=self.n_jobs,
                     on_progress=advance,
                 )
-            if found.unconverged:
-                log.warning(
-                    "%s: %d of %d SVMs did not converge in the reference's 2,000 iterations",
-                    layer,
-                    found.unconverged,
-                    found.fits,
-                )
+            warn_unconverged(layer, found.unconverged, found.fits)
             metrics = {"top1": found.top1, "map": found.map, "map_sklearn": found.map_sklearn}
             for metric, values in metrics.items():
                 if values is not None:

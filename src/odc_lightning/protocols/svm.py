@@ -62,16 +62,21 @@ class SVM(Protocol):
                     n_jobs=self.n_jobs,
                     on_progress=advance,
                 )
-            if found.svms.unconverged:
-                log.warning(
-                    "%s: %d of %d SVMs did not converge in the reference's 2,000 iterations",
-                    layer,
-                    found.svms.unconverged,
-                    found.svms.fits,
-                )
+            warn_unconverged(layer, found.svms.unconverged, found.svms.fits)
             scores.append(Score(self.name, layer, "map", float(np.mean(found.ap))))
             scores.append(Score(self.name, layer, "map_sklearn", float(np.mean(found.ap_sklearn))))
         return scores + [best_of(scores, metric) for metric in ("map", "map_sklearn")]
+
+
+def warn_unconverged(layer: str, unconverged: int, fits: int) -> None:
+    """Say how many SVMs of a layer stopped early, if any did."""
+    if unconverged:
+        log.warning(
+            "%s: %d of %d SVMs did not converge in the reference's 2,000 iterations",
+            layer,
+            unconverged,
+            fits,
+        )
 
 
 def best_of(scores: Sequence[Score], metric: str) -> Score:
