@@ -54,6 +54,7 @@ class TinyBackbone(Backbone):
 
     name = "tiny"
     num_features = 12
+    map_channels = 3
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,6 +63,9 @@ class TinyBackbone(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.linear(images.flatten(1))
+
+    def maps(self, images: Tensor) -> Tensor:
+        return self(images).view(-1, 3, 2, 2)
 
 
 def tiny_module(

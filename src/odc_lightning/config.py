@@ -17,9 +17,13 @@ CONFIG_DIR = str(next(p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if 
 
 
 def build_module(config: DictConfig) -> ODCModule:
-    """The network of ``config.model`` with the optimiser beside it."""
+    """The network of ``config.model`` with the optimiser beside it, and trained weights if any."""
+    parts = instantiate(config.model)
     return ODCModule(
-        **instantiate(config.model),
+        parts.backbone,
+        parts.neck,
+        parts.head,
+        dense=parts.get("dense", False),
         num_clusters=config.algorithm.num_clusters,
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),

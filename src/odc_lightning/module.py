@@ -6,47 +6,50 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from odc_lightning.models import Backbone
+from odc_lightning.models import Backbone, Head
 
 
 class ODCModule(pl.LightningModule):
     """Backbone, neck and head (Sec. 3.1, Fig. 2).
 
-    A training batch is ``{"image": (B, 3, H, W), "index": (B,)}``. Callbacks add ``"target"``
-    (B,) int64, the pseudo-labels, and may add ``"weight"`` (B,), the weight of each sample's loss,
-    of mean one over the batch of all ranks.
+    A training batch is ``{"image": (B, 3, H, W), "index": (B,)}``, or with V views an image
+    (B, V, 3, H, W). Callbacks add ``"target"``, the pseudo-labels: (B,) int64 or what else the head
+    learns, an entry a row of features. They may add ``"weight"`` (B,), the weight of each row's
+    loss, of mean one over the batch of all ranks.
     """
 
     def __init__(
         self,
         backbone: Backbone,
         neck: Callable[..., nn.Module],
-        head: Callable[..., nn.Module],
+        head: Callable[..., Head],
         num_clusters: int,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
         head_optimizer: Mapping[str, Any] | None = None,
+        dense: bool = False,
     ) -> None:
         """Build the network.
 
         Args:
             backbone: images to (B, ``backbone.num_features``).
             neck: called with ``in_features``; gives a module with ``out_features`` (D).
-            head: called with ``in_features`` and ``num_clusters``.
+            head: called with ``in_features`` and ``num_clusters``; gives a `Head`.
             num_clusters: C.
             optimizer: called with parameter groups.
             scheduler: called with the optimiser; stepped each epoch.
             head_optimizer: settings of the head's parameter group that differ, such as
                 ``{"momentum": 0}``.
+            dense: neck and head read the backbone's last feature map, not its pooled features.
         """
         super().__init__()
         self.backbone = backbone
-        self.neck = neck(in_features=backbone.num_features)
-        self.head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
+        self.neck = neck(in_features=backbone.map_channels if dense else backbone.num_features)
+        self.head: Head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
+        self.dense = dense
         self.num_clusters = num_clusters
         self.dim: int = self.neck.out_features  # type: ignore[assignment]
         self._optimizer = optimizer
@@ -65,31 +68,36 @@ class ODCModule(pl.LightningModule):
         return self.backbone(images)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Compact features (B, D) of backbone and neck, which are clustered."""
-        return self.neck(self.backbone(images))
+        """Compact features (B, D) of backbone and neck, which are clustered.
+
+        Of V views an image (B, V, 3, H, W) it gives (B V, D): row ``b V + v`` is view v of image b.
+        With ``dense`` they are maps (B, D, h, w).
+        """
+        views = images.flatten(0, 1) if images.ndim == 5 else images
+        return self.neck(self.backbone.maps(views) if self.dense else self.backbone(views))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """Eq. 1, cross-entropy with the pseudo-labels; the features go out for the memory."""
+        """Eq. 1, the head's loss with the pseudo-labels; the features go out for the memory."""
         if "target" not in batch:
             raise ValueError(
                 "the batch has no pseudo-labels under 'target': add the callback SamplesMemory "
-                "(config key algorithm.samples_memory)"
+                "(config key algorithm.samples_memory), or that of another algorithm"
             )
         features = self.embed(batch["image"])
-        losses = cross_entropy(self.head(features), batch["target"], reduction="none")
+        losses = self.head.losses(features, batch["target"])
         if "weight" in batch:
             losses = losses * batch["weight"]
         loss = losses.mean()
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(losses))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["image"]))
         return {"loss": loss, "features": features.detach()}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimiser; the head has its own parameter group."""
         body = [*self.backbone.parameters(), *self.neck.parameters()]
-        groups = [
-            {"params": body},
-            {"params": list(self.head.parameters()), **self._head_optimizer},
-        ]
+        head = [parameter for parameter in self.head.parameters() if parameter.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": body}]
+        if head:  # prototypes that follow the centroids are not learned
+            groups.append({"params": head, **self._head_optimizer})
         optimizer = self._optimizer(groups)
         if self._scheduler is None:
             return optimizer

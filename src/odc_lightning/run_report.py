@@ -6,7 +6,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from odc_lightning import report
-from odc_lightning.callbacks import HealthMonitor, LabelScores, SamplesMemory, Throughput, find
+from odc_lightning.callbacks import HealthMonitor, LabelScores, PseudoLabels, Throughput, find
 from odc_lightning.data import ImageDataModule
 from odc_lightning.module import ODCModule
 from odc_lightning.report import Scores, Summary
@@ -24,22 +24,23 @@ def write_report(
         started: ``time.monotonic()`` of the run's start.
     """
     num_clusters = ODCModule.of(trainer.lightning_module).num_clusters
-    owner = find(trainer, SamplesMemory)  # there is none in supervised training
+    owner = PseudoLabels.find(trainer)  # there is none in supervised training
     if owner is not None:
         names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
-        labels, distances = owner.memory.labels, owner.memory.distances()
+        labels, distances = owner.labels, owner.distances()
         report.write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists():
         report.draw_curves(metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples)
     monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
     epochs = monitor.epochs if monitor else []
+    switches = bool(epochs) and owner is not None and owner.switch_ratio is not None
     speed = find(trainer, Throughput)
     last = _scores(scores.last if scores else {})
     summary: Summary = {
         "train_loss": epochs[-1].loss if epochs else None,
-        "label_switch_ratio_first": epochs[0].switch_ratio if epochs else None,
-        "label_switch_ratio_last": epochs[-1].switch_ratio if epochs else None,
+        "label_switch_ratio_first": epochs[0].switch_ratio if switches else None,
+        "label_switch_ratio_last": epochs[-1].switch_ratio if switches else None,
         "knn_top1": last["knn_top1"],
         "nmi": last["nmi"],
         "untrained": _scores(scores.untrained if scores else {}),

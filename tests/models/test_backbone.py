@@ -40,6 +40,10 @@ class Tokens(Backbone):
             raise RuntimeError("broken image")
         return features
 
+    def maps(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.conv(images)
+        return maps
+
 
 def number_of_hooks(network: nn.Module) -> int:
     return sum(len(layer._forward_hooks) for layer in network.modules())

@@ -5,19 +5,22 @@ from typing import Any
 import pytorch_lightning as pl
 
 from odc_lightning.callbacks.find import find
-from odc_lightning.callbacks.samples_memory import SamplesMemory
+from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.callbacks.small_clusters import SmallClusters
 from odc_lightning.evaluation import cluster_entropy
 
 
 class ClusterSizeMonitor(pl.Callback):
-    """Log sizes, entropy, empty clusters and splits after each step."""
+    """Log sizes, entropy, empty clusters and splits after each step, where there are clusters."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         """Runs after the writers, so it sees what the next step starts from."""
-        counts = SamplesMemory.of(trainer).memory.counts
+        owner = PseudoLabels.find(trainer)
+        if owner is None:
+            return
+        counts = owner.counts
         pl_module.log("odc/cluster_size_min", counts.min().float(), prog_bar=True)
         pl_module.log("odc/cluster_size_max", counts.max().float(), prog_bar=True)
         pl_module.log("odc/cluster_entropy", cluster_entropy(counts))

@@ -1,6 +1,7 @@
 """Watches a run for the ways in which deep clustering goes wrong, and says so once."""
 
 import logging
+import math
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor
 
 from odc_lightning import health
-from odc_lightning.callbacks.samples_memory import SamplesMemory
+from odc_lightning.callbacks.pseudo_labels import PseudoLabels
+from odc_lightning.module import ODCModule
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +20,7 @@ class EpochMeans(NamedTuple):
 
     Attributes:
         loss: `train/loss`, of rank 0.
-        switch_ratio: `odc/label_switch_ratio`.
+        switch_ratio: `odc/label_switch_ratio`; NaN where a step changes no labels.
         cosine: mean pairwise cosine similarity of a batch's features, of rank 0.
     """
 
@@ -53,13 +55,16 @@ class HealthMonitor(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Add the batch to the epoch's sums."""
-        features = outputs["features"]
+        features = outputs["features"].flatten(1)
         if len(features) < 2:
             return  # a last batch of one sample has no pairs
         # Lightning has divided the loss by the number of accumulated batches.
         loss = outputs["loss"].detach().float() * trainer.accumulate_grad_batches
-        switch_ratio = SamplesMemory.of(trainer).switch_ratio.to(loss.device, non_blocking=True)
-        values = torch.stack([loss, switch_ratio, health.mean_cosine(features)])
+        owner = PseudoLabels.find(trainer)
+        ratio = None if owner is None else owner.switch_ratio
+        switch_ratio = torch.tensor(math.nan) if ratio is None else ratio
+        cosine = health.mean_cosine(features)
+        values = torch.stack([loss, switch_ratio.to(loss.device, non_blocking=True), cosine])
         self._sums = values if self._sums is None else self._sums + values
         self._num_steps += 1
 
@@ -70,20 +75,23 @@ class HealthMonitor(pl.Callback):
         means = EpochMeans(*(self._sums / self._num_steps).tolist())
         self._sums, self._num_steps = None, 0
         self.epochs.append(means)
-        memory = SamplesMemory.of(trainer).memory
-        largest, num_empty = torch.stack([memory.counts.max(), (memory.counts == 0).sum()]).tolist()
-        num_samples, num_clusters = len(memory.labels), memory.num_clusters
+        num_classes = ODCModule.of(pl_module).num_clusters
         epochs, steps = trainer.current_epoch + 1, trainer.global_step
         found = {
             "diverged": health.not_finite(means.loss),
-            "loss": health.loss_at_chance(means.loss, num_clusters, epochs, steps),
-            "dominant": health.dominant_cluster(largest, num_samples, num_clusters),
+            "loss": health.loss_at_chance(means.loss, num_classes, epochs, steps),
             "switching": health.switching_not_falling(
                 self.epochs[0].switch_ratio, means.switch_ratio, epochs, steps
             ),
             "collapse": health.features_collapsed(means.cosine),
-            "empty": health.empty_clusters(num_empty, num_clusters),
         }
+        owner = PseudoLabels.find(trainer)
+        if owner is not None:
+            sizes = owner.counts
+            largest, num_empty = torch.stack([sizes.max(), (sizes == 0).sum()]).tolist()
+            num_samples, num_clusters = len(owner.labels), len(sizes)
+            found["dominant"] = health.dominant_cluster(largest, num_samples, num_clusters)
+            found["empty"] = health.empty_clusters(num_empty, num_clusters)
         for kind, warning in found.items():
             if warning is not None and kind not in self._given:
                 self._given.append(kind)

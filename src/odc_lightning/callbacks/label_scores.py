@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from odc_lightning.callbacks.samples_memory import SamplesMemory
+from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.evaluation import knn_accuracy, normalized_mutual_information
 from odc_lightning.extraction import Split, extract_features
 from odc_lightning.module import ODCModule
@@ -16,7 +16,7 @@ from odc_lightning.module import ODCModule
 class LabelScores(pl.Callback):
     """Log ``eval/nmi`` and ``eval/knn_top1`` before training and every n epochs.
 
-    The NMI is that of the pseudo-labels in the samples memory with the true labels. The kNN
+    The NMI is that of the pseudo-labels, if there are any, with the true labels. The kNN
     classifies the validation split by the training split, with the backbone's pooled features;
     without a labelled validation split it classifies each training sample by the others.
 
@@ -71,8 +71,11 @@ class LabelScores(pl.Callback):
         if truth is None:
             return {}
         known = truth >= 0
-        assigned = SamplesMemory.of(trainer).memory.labels.cpu()
-        scores = {"eval/nmi": normalized_mutual_information(truth[known], assigned[known])}
+        scores = {}
+        owner = PseudoLabels.find(trainer)
+        if owner is not None:
+            assigned = owner.labels.cpu()
+            scores["eval/nmi"] = normalized_mutual_information(truth[known], assigned[known])
         # Of two labelled images each has one neighbour; with fewer there is nothing to vote.
         if self.knn and int(known.sum()) >= 2:
             scores["eval/knn_top1"] = self._knn(trainer, pl_module, truth)

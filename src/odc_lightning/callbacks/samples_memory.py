@@ -9,13 +9,14 @@ from torch import Tensor
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.order import check_order
+from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.clustering import Assignment, check_num_clusters
 from odc_lightning.distributed import all_gather_batch
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.module import ODCModule
 
 
-class SamplesMemory(pl.Callback):
+class SamplesMemory(PseudoLabels):
     """Owns the `ClusterMemory` of a run; other callbacks get it by `SamplesMemory.of`.
 
     A training batch gets its pseudo-labels as ``batch["target"]``; after the step its features,
@@ -41,7 +42,7 @@ class SamplesMemory(pl.Callback):
         }
         self.memory: ClusterMemory
         self.initialized = False
-        self.switch_ratio = torch.zeros(())
+        self.switch_ratio: Tensor = torch.zeros(())
         self.step_completed = False
         self._global_step = 0
 
@@ -55,6 +56,20 @@ class SamplesMemory(pl.Callback):
                 "need: add it (config key algorithm.samples_memory)"
             )
         return owner
+
+    @property
+    def labels(self) -> Tensor:
+        """Pseudo-labels (N,) int64."""
+        return self.memory.labels
+
+    @property
+    def counts(self) -> Tensor:
+        """Sizes (C,) int64 of the clusters."""
+        return self.memory.counts
+
+    def distances(self) -> Tensor:
+        """L2 distance (N,) of each sample to the centroid of its cluster."""
+        return self.memory.distances()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Allocate the memory where the module will be."""

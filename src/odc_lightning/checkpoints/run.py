@@ -59,9 +59,11 @@ class TrainingRun:
             None if the run kept no clusters or no names, or did not see one of the images.
         """
         callbacks = read_checkpoint(self.checkpoint).get("callbacks", {})
-        states = [state for key, state in callbacks.items() if key.startswith("SamplesMemory")]
+        states = [
+            state for state in callbacks.values() if isinstance(state, dict) and "labels" in state
+        ]
         table = self.folder / "index.csv"
-        if not states or "labels" not in states[0] or not table.is_file():
+        if not states or not table.is_file():
             return None
         with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = {row["path"]: int(row["index"]) for row in csv.DictReader(file)}

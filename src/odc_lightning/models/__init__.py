@@ -3,9 +3,10 @@
 from odc_lightning.models.alexnet import AlexNet
 from odc_lightning.models.backbone import POOLED, Backbone, stage_features
 from odc_lightning.models.convnet import ConvNet
-from odc_lightning.models.heads import LinearHead
-from odc_lightning.models.necks import NonLinearNeck
+from odc_lightning.models.heads import Head, LinearHead
+from odc_lightning.models.necks import NoNeck, NonLinearNeck
 from odc_lightning.models.resnet import ResNet
+from odc_lightning.models.sobel import Sobel
 from odc_lightning.models.timm_backbone import TimmBackbone
 
 __all__ = [
@@ -13,9 +14,12 @@ __all__ = [
     "AlexNet",
     "Backbone",
     "ConvNet",
+    "Head",
     "LinearHead",
+    "NoNeck",
     "NonLinearNeck",
     "ResNet",
+    "Sobel",
     "TimmBackbone",
     "stage_features",
 ]

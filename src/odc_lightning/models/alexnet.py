@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from odc_lightning.models.backbone import Backbone
+from odc_lightning.models.backbone import Backbone, filtered
 
 # out channels, kernel, stride, padding, whether a max pool follows
 _CONVOLUTIONS = (
@@ -22,12 +22,17 @@ class AlexNet(Backbone):
     Layer order and widths follow the public DeepCluster code, so that its checkpoints fit under
     the same names (``features.0`` ... ``features.15``, ``classifier.1``, ``classifier.4``). The
     features are the 4,096 outputs of fc7; the stages end at the ReLU, ahead of any pooling.
+
+    Args:
+        sobel: put a Sobel filter in front, as DeepCluster does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sobel: bool = False) -> None:
         super().__init__()
         self.name = "alexnet"
         self.num_features = 4096
+        self.map_channels = 256
+        self.sobel, in_channels = filtered(sobel)
         self.stages = {
             "conv1": "features.2",
             "conv2": "features.6",
@@ -35,7 +40,7 @@ class AlexNet(Backbone):
             "conv4": "features.13",
             "conv5": "features.16",
         }
-        self.features = _convolutional_part()
+        self.features = _convolutional_part(in_channels)
         self.classifier = nn.Sequential(
             nn.Dropout(0.5),
             nn.Linear(256 * 6 * 6, 4096),
@@ -59,14 +64,17 @@ class AlexNet(Backbone):
                 f"{_SMALLEST_SIDE} to {_LARGEST_SIDE}; crop to 224, or choose model=convnet "
                 "or model=resnet18 for other sizes."
             )
-        maps: Tensor = self.features(images)
-        features: Tensor = self.classifier(maps.flatten(1))
+        features: Tensor = self.classifier(self.maps(images).flatten(1))
         return features
 
+    def maps(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W) into the pooled maps of conv5 (B, 256, h, w)."""
+        maps: Tensor = self.features(self.sobel(images))
+        return maps
 
-def _convolutional_part() -> nn.Sequential:
+
+def _convolutional_part(in_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    in_channels = 3
     for out_channels, kernel, stride, padding, pooled in _CONVOLUTIONS:
         layers += [
             nn.Conv2d(in_channels, out_channels, kernel, stride, padding),

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from odc_lightning.models.sobel import Sobel
+
 
 class Backbone(nn.Module, ABC):
     """A network without neck and head: images in, one feature vector an image out.
@@ -15,17 +17,32 @@ class Backbone(nn.Module, ABC):
     Attributes:
         name: what the published results call it: ``alexnet``, ``resnet50``, ...
         num_features: width of the feature vectors.
+        map_channels: channels of the last feature map, see `maps`.
         stages: stage name (``conv1``, ``conv2``, ...) -> dotted path of the sub-module whose
             output is that stage's feature map. These maps are what the linear probes read.
     """
 
     name: str
     num_features: int
+    map_channels: int
     stages: dict[str, str]
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Turn images (B, 3, H, W) into features (B, num_features)."""
+
+    @abstractmethod
+    def maps(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W) into the last feature map (B, map_channels, h, w)."""
+
+
+def filtered(sobel: bool) -> tuple[nn.Module, int]:
+    """What stands in front of a network's first convolution, and the channels that it gets.
+
+    Args:
+        sobel: a `Sobel` filter; otherwise the image itself.
+    """
+    return (Sobel(), Sobel.out_channels) if sobel else (nn.Identity(), 3)
 
 
 # The layer after the last stage: the backbone's own output.

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from odc_lightning.models.backbone import Backbone
+from odc_lightning.models.backbone import Backbone, filtered
 
 
 class ConvNet(Backbone):
@@ -16,25 +16,30 @@ class ConvNet(Backbone):
     Args:
         width: channels of the first block; every block has twice as many as the one before it,
             so there are ``8 * width`` features.
+        sobel: put a Sobel filter in front, as DeepCluster does.
     """
 
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, width: int = 24, sobel: bool = False) -> None:
         super().__init__()
         self.name = "convnet"
-        self.num_features = 8 * width
+        self.num_features = self.map_channels = 8 * width
+        self.sobel, in_channels = filtered(sobel)
         self.stages = {name: name for name in ("conv1", "conv2", "conv3", "conv4")}
-        self.conv1 = _block(3, width)
+        self.conv1 = _block(in_channels, width)
         self.conv2 = _block(width, 2 * width)
         self.conv3 = _block(2 * width, 4 * width)
         self.conv4 = _block(4 * width, 8 * width)
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn images (B, 3, H, W) into average-pooled features (B, num_features)."""
-        maps = F.max_pool2d(self.conv1(images), 2)
+        return self.maps(images).mean(dim=(2, 3))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W) into maps (B, num_features, H // 8, W // 8)."""
+        maps = F.max_pool2d(self.conv1(self.sobel(images)), 2)
         maps = F.max_pool2d(self.conv2(maps), 2)
         maps = F.max_pool2d(self.conv3(maps), 2)
-        maps = self.conv4(maps)
-        return maps.mean(dim=(2, 3))
+        return self.conv4(maps)
 
 
 def _block(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -1,9 +1,25 @@
-"""The head: the linear classifier over clusters."""
+"""Heads: from features to scores, and the loss of each sample."""
 
-from torch import nn
+from abc import ABC, abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 
-class LinearHead(nn.Linear):
+class Head(nn.Module, ABC):
+    """What stands last in a network and knows how wrong it is."""
+
+    @abstractmethod
+    def losses(self, features: Tensor, target: Tensor) -> Tensor:
+        """The loss (rows,) of each row of features.
+
+        Args:
+            features: of the neck, one row or map a view.
+            target: what a callback wrote into ``batch["target"]``, one entry a row.
+        """
+
+
+class LinearHead(nn.Linear, Head):
     """Linear classifier from features (B, in_features) to cluster scores (B, num_clusters).
 
     ``reset_parameters()`` draws it anew: weights from N(0, 0.01), biases zero, as in the authors'
@@ -21,3 +37,7 @@ class LinearHead(nn.Linear):
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=0.01)
         nn.init.zeros_(self.bias)
+
+    def losses(self, features: Tensor, target: Tensor) -> Tensor:
+        """Eq. 1, cross-entropy (rows,) of features (rows, D) with labels (rows,) int64."""
+        return F.cross_entropy(self(features), target, reduction="none")

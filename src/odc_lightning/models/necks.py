@@ -1,7 +1,15 @@
-"""The neck: what brings the backbone's features down to the width that is clustered."""
+"""Necks: what brings the backbone's features down to the width that is clustered."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class NoNeck(nn.Identity):
+    """The backbone's features as they are, as DeepCluster has it."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.in_features = self.out_features = in_features
 
 
 class NonLinearNeck(nn.Module):

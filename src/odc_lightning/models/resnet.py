@@ -3,7 +3,7 @@
 import torchvision
 from torch import Tensor, nn
 
-from odc_lightning.models.backbone import Backbone
+from odc_lightning.models.backbone import Backbone, filtered
 
 _RESNETS = {
     "resnet18": torchvision.models.resnet18,
@@ -22,21 +22,27 @@ class ResNet(Backbone):
         name: ``resnet18`` (512 features) or ``resnet50`` (2,048 features).
         small_images: put a 3 x 3 convolution of stride 1 in place of the stem's 7 x 7 of stride 2
             and leave out the max pool, as is usual for images of about 32 pixels.
+        sobel: put a Sobel filter in front, as DeepCluster does.
 
     Raises:
         ValueError: no such ResNet.
     """
 
-    def __init__(self, name: str = "resnet50", small_images: bool = False) -> None:
+    def __init__(
+        self, name: str = "resnet50", small_images: bool = False, sobel: bool = False
+    ) -> None:
         super().__init__()
         if name not in _RESNETS:
             raise ValueError(f"Unknown ResNet {name!r}; choose from {', '.join(_RESNETS)}.")
         network = _RESNETS[name](weights=None)
+        first, in_channels = filtered(sobel)
         if small_images:
-            network.conv1 = _small_stem()
+            network.conv1 = _stem(in_channels, kernel=3, stride=1)
             network.maxpool = nn.Identity()
+        elif sobel:
+            network.conv1 = _stem(in_channels, kernel=7, stride=2)
         self.name = name
-        self.num_features = network.fc.in_features
+        self.num_features = self.map_channels = network.fc.in_features
         self.stages = {
             "conv1": "relu",
             "conv2": "layer1",
@@ -44,6 +50,7 @@ class ResNet(Backbone):
             "conv4": "layer3",
             "conv5": "layer4",
         }
+        self.sobel = first
         # Taking over the children, rather than the whole network, keeps the parameters' names.
         for child_name, child in network.named_children():
             if child_name != "fc":
@@ -51,13 +58,20 @@ class ResNet(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn images (B, 3, H, W) into average-pooled features (B, num_features)."""
+        pooled: Tensor = self.get_submodule("avgpool")(self.maps(images))
+        return pooled.flatten(1)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W) into the maps of ``layer4`` (B, num_features, h, w)."""
         maps = images
-        for layer in self.children():  # torchvision lists them in the order they apply
-            maps = layer(maps)
-        return maps.flatten(1)
+        for name, layer in self.named_children():  # torchvision lists them as they apply
+            if name != "avgpool":
+                maps = layer(maps)
+        return maps
 
 
-def _small_stem() -> nn.Conv2d:
-    stem = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+def _stem(in_channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    """torchvision's first convolution, for another input or another size of image."""
+    stem = nn.Conv2d(in_channels, 64, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     return stem

@@ -36,6 +36,7 @@ class TimmBackbone(Backbone):
         self.network = timm.create_model(name, pretrained=pretrained, num_classes=0, **kwargs)
         # Some networks (MobileNetV3, VGG) widen their features once more ahead of the classifier.
         self.num_features = getattr(self.network, "head_hidden_size", self.network.num_features)
+        self.map_channels = self.network.num_features
         levels = getattr(self.network, "feature_info", [])
         self.stages = {
             f"conv{position}": f"network.{level['module']}"
@@ -46,3 +47,17 @@ class TimmBackbone(Backbone):
         """Turn images (B, 3, H, W) into pooled features (B, num_features)."""
         features: Tensor = self.network(images)
         return features
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W) into the last feature map (B, map_channels, h, w).
+
+        Raises:
+            ValueError: the network has none, as vision transformers.
+        """
+        maps: Tensor = self.network.forward_features(images)
+        if maps.ndim != 4 or maps.shape[1] != self.map_channels:
+            raise ValueError(
+                f"{self.name} gives features of shape {tuple(maps.shape)}, expected maps "
+                f"(B, {self.map_channels}, h, w); choose a convolutional network"
+            )
+        return maps
