@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from odc_lightning import distributed
-from odc_lightning.callbacks import SamplesMemory
+from odc_lightning.callbacks import PseudoLabels, SamplesMemory
 from odc_lightning.callbacks.loss_reweighting import normalized
 from odc_lightning.module import ODCModule
 
@@ -80,10 +80,15 @@ class DumpMemory(pl.Callback):
         self.indices.append(batch["index"])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        owner = PseudoLabels.find(trainer)
+        assert owner is not None
+        memory = owner.memory.state_dict() if isinstance(owner, SamplesMemory) else {}
         state = {
-            **SamplesMemory.of(trainer).memory.state_dict(),
+            **memory,
+            "labels": owner.labels,
+            "distances": owner.distances(),
             "indices": torch.cat(self.indices),
-            "head": ODCModule.of(pl_module).head.weight,
+            "head": ODCModule.of(pl_module).head.state_dict(),
             "pid": torch.tensor(os.getpid()),
         }
         torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")

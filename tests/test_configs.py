@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
@@ -13,6 +14,8 @@ from odc_lightning.callbacks import (
     CentroidRefresh,
     KMeansBootstrap,
     LossReweighting,
+    OfflineClustering,
+    PseudoLabels,
     SamplesMemory,
     SmallClusters,
 )
@@ -38,6 +41,23 @@ NEEDED = {
 }
 
 
+# Which callbacks an algorithm is made of.
+CALLBACKS = {
+    "odc": ORDER,
+    "odc_openselfsup": ORDER,
+    "deepcluster": ("OfflineClustering",),
+    "supervised": ("TrueLabels",),
+}
+WITHOUT_CLUSTERS = (("TrueLabels",),)
+
+
+def algorithm_of(experiment: str) -> str:
+    """The option of the group `algorithm` that an experiment takes."""
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        composed = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
+    return str(composed.hydra.runtime.choices.algorithm)
+
+
 def options(group: str) -> list[str]:
     return sorted(p.stem for p in Path(CONFIG_DIR, group).glob("*.yaml") if p.stem != "base")
 
@@ -51,8 +71,9 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     optimizers = module.configure_optimizers()
     assert isinstance(optimizers, dict)
     body, head = optimizers["optimizer"].param_groups
-    supervised = experiment.startswith("supervised")
-    assert (body["momentum"], head["momentum"]) == (0.9, 0.9 if supervised else 0.0)
+    expected = CALLBACKS[algorithm_of(experiment)]
+    clusters = expected not in WITHOUT_CLUSTERS
+    assert (body["momentum"], head["momentum"]) == (0.9, 0.0 if clusters else 0.9)
     assert body["lr"] == head["lr"] == config.optimizer.lr
     trainer = build_trainer(
         compose_config(
@@ -63,9 +84,9 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
         )
     )
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
-    expected = ["TrueLabels"] if supervised else list(ORDER)
-    assert kinds[: len(expected)] == expected
-    assert ("SamplesMemory" in kinds) != supervised
+    assert tuple(kinds[: len(expected)]) == expected
+    owners = [c for c in trainer.callbacks if isinstance(c, PseudoLabels)]  # type: ignore[attr-defined]
+    assert len(owners) == clusters
 
 
 @pytest.mark.parametrize(
@@ -128,6 +149,37 @@ def test_every_choice_of_the_authors_code(compose_config: Compose) -> None:
     assert (refresh.every_n_steps, refresh.clusters) == (10, "all")
     assert isinstance(small, SmallClusters)
     assert (small.threshold, small.repeat, small.moved_half) == (19, False, "first")
+
+
+def test_the_papers_deepcluster_run(compose_config: Compose) -> None:
+    """Sec. 4.1: as ODC, with a Sobel filter and a learning rate of 0.1."""
+    config = compose_config("experiment=dc_resnet50", "data.root=/nowhere")
+    assert (config.optimizer.lr, config.optimizer.weight_decay) == (0.1, 1e-5)
+    assert (config.algorithm.num_clusters, config.data.batch_size) == (10_000, 512)
+    assert config.model.backbone.sobel is True
+    odc = compose_config("experiment=odc_resnet50", "data.root=/nowhere")
+    assert config.data.train_transform == odc.data.train_transform
+    clustering = build_callbacks(config)[0]
+    assert isinstance(clustering, OfflineClustering)
+    assert (clustering.pca_dim, clustering.iterations, clustering.reweight) == (256, 20, False)
+    weighed = compose_config(
+        "experiment=dc_resnet50", "data.root=/nowhere", "algorithm.reweight=true"
+    )
+    reweighting = build_callbacks(weighed)[0]
+    assert isinstance(reweighting, OfflineClustering)
+    assert reweighting.reweight is True
+
+
+def test_deepclusters_own_alexnet(compose_config: Compose) -> None:
+    """As the public code: fc7 ahead of its ReLU is clustered, colours stay as they are."""
+    config = compose_config("experiment=dc_alexnet", "data.root=/nowhere")
+    assert (config.optimizer.lr, config.data.batch_size) == (0.05, 256)
+    backbone = instantiate(config.model.backbone)
+    layers = dict(backbone.named_modules())
+    clustered = layers[config.algorithm.offline_clustering.layer]
+    assert isinstance(clustered, nn.Linear)
+    assert clustered is list(backbone.classifier)[-2]
+    assert isinstance(list(backbone.classifier)[-1], nn.ReLU)
 
 
 def test_a_callback_can_be_taken_away(compose_config: Compose) -> None:

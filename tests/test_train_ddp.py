@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,14 +10,10 @@ import torch
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.ddp
-@pytest.mark.parametrize(
-    "options", [(), ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2")]
-)
-def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[str, ...]) -> None:
-    """The real command with two gloo processes, on real images."""
+def train_on_two_ranks(tmp_path: Path, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The real command with two gloo processes, on real images; what each rank ended with."""
     command = [
-        *(sys.executable, "-m", "odc_lightning.train", "experiment=quickstart"),
+        *(sys.executable, "-m", "odc_lightning.train"),
         *("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=3"),
         *("data.num_workers=0", f"hydra.run.dir={tmp_path}/run"),
         # N is odd and the last batch is kept: the sampler pads with a duplicate.
@@ -29,12 +26,40 @@ def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[st
     assert done.returncode == 0, done.stdout + done.stderr
     zero, one = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert zero.pop("pid") != one.pop("pid")
-    seen, other = zero.pop("indices"), one.pop("indices")
-    assert not torch.equal(seen, other)
-    assert set(seen.tolist()) | set(other.tolist()) == set(range(1437))
-    assert zero.keys() == one.keys()
-    for name in zero:
-        assert torch.equal(zero[name], one[name]), name
-    assert int(zero["counts"].sum()) == 1437
     assert done.stdout.count("wall time") == 1  # rank 0 alone reports
     assert (tmp_path / "run" / "summary.json").exists()
+    return zero, one
+
+
+def assert_equal_replicas(zero: dict[str, Any], one: dict[str, Any]) -> None:
+    """Everything but what each rank has seen is the same to the bit."""
+    assert zero.keys() == one.keys()
+    for state, other in ((zero, one), (zero["head"], one["head"])):
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and name != "indices":
+                assert torch.equal(value, other[name]), name
+    assert not torch.equal(zero["indices"], one["indices"])
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize(
+    "options", [(), ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2")]
+)
+def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[str, ...]) -> None:
+    zero, one = train_on_two_ranks(tmp_path, "experiment=quickstart", *options)
+    assert_equal_replicas(zero, one)
+    assert set(zero["indices"].tolist()) | set(one["indices"].tolist()) == set(range(1437))
+    assert int(zero["counts"].sum()) == 1437
+
+
+@pytest.mark.ddp
+def test_two_processes_of_deepcluster_agree(tmp_path: Path) -> None:
+    zero, one = train_on_two_ranks(tmp_path, "experiment=dc_quickstart")
+    assert_equal_replicas(zero, one)
+    counts = zero["labels"].bincount(minlength=50)
+    assert counts.min() > 0
+    # The last epoch's labels were sampled uniformly, over both ranks together.
+    steps = len(zero["indices"]) // 3
+    drawn = torch.cat([zero["indices"][-steps:], one["indices"][-steps:]])
+    sizes = zero["labels"][drawn].bincount(minlength=50)
+    assert sizes.max() <= 1437 // 50 + 1

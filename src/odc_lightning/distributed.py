@@ -1,6 +1,6 @@
 """A handful of collectives, no-ops in a single process. Only callbacks use them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -29,6 +29,13 @@ def sum_over_ranks(value: Tensor) -> Tensor:
     total = value.clone()
     dist.all_reduce(total)
     return total
+
+
+def sum_tensors(values: Iterable[Tensor], device: torch.device) -> list[Tensor]:
+    """The sums over all ranks of some tensors in RAM, which ranks exchange by their ``device``."""
+    if world()[1] == 1:
+        return list(values)
+    return [sum_over_ranks(value.to(device)).cpu() for value in values]
 
 
 def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:

@@ -10,7 +10,7 @@ from rich import get_console
 from rich.progress import track
 from torch import Tensor, nn
 
-from odc_lightning.distributed import shard, share_rows, world
+from odc_lightning.distributed import broadcast, shard, share_rows, world
 
 Split = Literal["train", "val"]
 
@@ -57,23 +57,36 @@ def extract_features(
     Returns:
         ``out``.
     """
-    rank, ranks = world()
-    loader = trainer.datamodule.extraction_dataloader(split, rank, ranks)  # type: ignore[attr-defined]
-    written = shard(len(out), rank, ranks).start
+    rows = shard(len(out), *world())
+    written = rows.start
+    for features in feature_batches(trainer, module, embed, split, description):
+        out[written : written + len(features)] = features
+        written += len(features)
+    if written != rows.stop:
+        raise ValueError(f"the dataloader of {split!r} ended at row {written}, not {rows.stop}")
+    share_rows(out)
+    return out
+
+
+def feature_batches(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    embed: Callable[[Tensor], Tensor],
+    split: Split,
+    description: str,
+) -> Iterator[Tensor]:
+    """Features (B, D) fp32 of this rank's contiguous shard, batch by batch, on the module's device.
+
+    Args:
+        trainer, module, embed, split, description: see `extract_features`.
+    """
+    for buffer in module.buffers():
+        broadcast(buffer)  # each rank has batch statistics of its own, until DDP's next forward
+    loader = trainer.datamodule.extraction_dataloader(split, *world())  # type: ignore[attr-defined]
     batches = track(
-        loader,
-        description=description,
-        disable=not shows_bars(trainer),
-        transient=True,
+        loader, description=description, disable=not shows_bars(trainer), transient=True
     )
     with evaluating(module), trainer.precision_plugin.forward_context():
         for batch in batches:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-            features = embed(batch["image"])
-            out[written : written + len(features)] = features.float()
-            written += len(features)
-    expected = shard(len(out), rank, ranks).stop
-    if written != expected:
-        raise ValueError(f"the dataloader of {split!r} ended at row {written}, not {expected}")
-    share_rows(out)
-    return out
+            yield embed(batch["image"]).float()

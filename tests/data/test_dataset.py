@@ -44,7 +44,7 @@ def one_epoch(dataset: IndexedDataset, epoch: int, num_workers: int) -> dict[int
 
 
 def test_sample_has_an_image_and_an_index_only() -> None:
-    sample = toy_dataset()[(3, 7)]
+    sample = toy_dataset()[(3, 7, 0)]
     assert set(sample) == {"image", "index"}
     assert sample["image"].dtype == torch.float32
     assert sample["image"].shape == (3, 16, 16)
@@ -54,7 +54,7 @@ def test_sample_has_an_image_and_an_index_only() -> None:
 
 def test_plain_index_means_epoch_zero() -> None:
     dataset = toy_dataset()
-    assert torch.equal(dataset[4]["image"], dataset[(0, 4)]["image"])
+    assert torch.equal(dataset[4]["image"], dataset[(0, 4, 0)]["image"])
 
 
 def test_number_of_workers_changes_nothing() -> None:
@@ -64,7 +64,7 @@ def test_number_of_workers_changes_nothing() -> None:
     for index, image in alone.items():
         assert torch.equal(image, one[index])
         assert torch.equal(image, two[index])
-        assert torch.equal(image, dataset[(3, index)]["image"])
+        assert torch.equal(image, dataset[(3, index, 0)]["image"])
 
 
 @pytest.mark.parametrize("other", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
@@ -73,9 +73,17 @@ def test_seed_epoch_and_index_all_matter(other: tuple[int, int, int]) -> None:
 
     def view(seed: int, epoch: int, index: int) -> Tensor:
         dataset = IndexedDataset(ArraySource(pixels, "toy"), shipped("imagenet"), seed)
-        return dataset[(epoch, index)]["image"]
+        return dataset[(epoch, index, 0)]["image"]
 
     assert not torch.equal(view(0, 0, 0), view(*other))
+
+
+def test_an_image_that_occurs_again_is_augmented_anew() -> None:
+    dataset = toy_dataset()
+    views = [dataset[(0, 5, copy)]["image"] for copy in (0, 1, 2)]
+    assert not torch.equal(views[0], views[1])
+    assert not torch.equal(views[1], views[2])
+    assert sample_seed(1, 2, 3, 0) == sample_seed(1, 2, 3)
 
 
 def test_seeds_do_not_meet_on_a_grid() -> None:
@@ -93,24 +101,24 @@ def global_states() -> tuple[list[int], str, object]:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_transforms_draw_from_torch_alone_and_put_it_back(name: str) -> None:
     dataset = toy_dataset(name)
-    first = dataset[(2, 3)]["image"]
+    first = dataset[(2, 3, 0)]["image"]
     for seed in (1, 2):  # whatever the global generators are at, the view is the same
         pl.seed_everything(seed, verbose=False)
         before = global_states()
-        assert torch.equal(dataset[(2, 3)]["image"], first)
+        assert torch.equal(dataset[(2, 3, 0)]["image"], first)
         assert global_states() == before
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if not name.endswith("_eval")])
 def test_training_views_differ_between_epochs(name: str) -> None:
     dataset = toy_dataset(name)
-    assert not torch.equal(dataset[(0, 1)]["image"], dataset[(1, 1)]["image"])
+    assert not torch.equal(dataset[(0, 1, 0)]["image"], dataset[(1, 1, 0)]["image"])
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name.endswith("_eval")])
 def test_evaluation_views_are_fixed(name: str) -> None:
     dataset = toy_dataset(name)
-    assert torch.equal(dataset[(0, 1)]["image"], dataset[(1, 1)]["image"])
+    assert torch.equal(dataset[(0, 1, 0)]["image"], dataset[(1, 1, 0)]["image"])
 
 
 def test_generator_is_put_back_after_an_error() -> None:

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odc_lightning.data import EpochSampler
+from odc_lightning.data.sampler import occurrences, uniform_order
 
 
 def batches(sampler: EpochSampler, batch_size: int) -> list[list[int]]:
     """What a data loader would make of the sampler's keys."""
-    indices = [index for _, index in sampler]
+    indices = [index for _, index, _ in sampler]
     cut = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
     return [batch for batch in cut if len(batch) == batch_size or not sampler.drop_last]
 
@@ -45,7 +46,7 @@ def test_union_over_ranks_is_the_global_batch(
     assert all(len(rank) == len(list(rank)) for rank in ranks)
     shared = [batches(rank, per_rank) for rank in ranks]
     alone = batches(of_rank(0, 1), per_rank * world_size)
-    order = [index for _, index in of_rank(0, 1)]
+    order = [index for _, index, _ in of_rank(0, 1)]
     assert len(shared[0]) == len(alone)
     for g, whole in enumerate(alone):
         union = [index for batch_list in shared for index in batch_list[g]]
@@ -62,17 +63,17 @@ def test_each_epoch_is_another_permutation() -> None:
         sampler.set_epoch(epoch)
         keys = list(sampler)
         assert {key[0] for key in keys} == {epoch}
-        orders.append([index for _, index in keys])
+        orders.append([index for _, index, _ in keys])
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 3
     again = EpochSampler(50, seed=1)
     again.set_epoch(2)
-    assert [index for _, index in again] == orders[2]
-    assert [index for _, index in EpochSampler(50, seed=2)] != orders[0]
+    assert [index for _, index, _ in again] == orders[2]
+    assert [index for _, index, _ in EpochSampler(50, seed=2)] != orders[0]
 
 
 def test_replacement_draws_as_many_with_repeats() -> None:
-    indices = [index for _, index in EpochSampler(1000, seed=0, replacement=True)]
+    indices = [index for _, index, _ in EpochSampler(1000, seed=0, replacement=True)]
     assert len(indices) == 1000
     assert 580 < len(set(indices)) < 690  # 1 - 1/e of them, about 632
     assert max(np.bincount(indices)) > 2
@@ -97,3 +98,66 @@ def test_start_at_concerns_one_epoch() -> None:
 def test_impossible_rank(rank: int) -> None:
     with pytest.raises(ValueError, match=f"rank={rank}"):
         EpochSampler(10, seed=0, rank=rank, world_size=2)
+
+
+def test_uniform_sampling_by_hand() -> None:
+    """Eight samples in three clusters: three draws of each, of which eight are kept."""
+    labels = np.array([4, 4, 4, 4, 4, 0, 7, 7])  # numbers in between are empty clusters
+    for epoch in range(20):
+        order = uniform_order(labels, seed=3, epoch=epoch)
+        drawn = np.bincount(labels[order], minlength=8)
+        assert sorted(drawn[[0, 4, 7]]) == [2, 3, 3]
+        assert drawn.sum() == 8
+        of_large = order[labels[order] == 4]  # has more than three: each at most once
+        assert len(set(of_large)) == len(of_large)
+        assert set(order[labels[order] == 0]) == {5}
+
+
+@given(
+    labels=st.lists(st.integers(0, 9), min_size=1, max_size=300),
+    epoch=st.integers(0, 5),
+)
+def test_all_clusters_occur_equally_often(labels: list[int], epoch: int) -> None:
+    given_labels = np.array(labels)
+    order = uniform_order(given_labels, seed=1, epoch=epoch)
+    assert len(order) == len(labels)
+    clusters = np.unique(given_labels)
+    share = len(labels) // len(clusters) + 1
+    drawn = np.bincount(given_labels[order], minlength=10)[clusters]
+    assert drawn.max() <= share
+    assert share * len(clusters) - drawn.sum() == share * len(clusters) - len(labels)
+    again = uniform_order(given_labels, seed=1, epoch=epoch)
+    np.testing.assert_array_equal(order, again)
+
+
+def test_every_sample_has_the_same_chance_within_its_cluster() -> None:
+    labels = np.repeat([0, 1], [400, 20])
+    counts = np.zeros(420)
+    for epoch in range(300):
+        counts += np.bincount(uniform_order(labels, 0, epoch), minlength=420)
+    # 210 draws of each cluster an epoch (211, of which one in all is cut).
+    np.testing.assert_allclose(counts[:400].mean(), 300 * 210 / 400, rtol=0.01)
+    np.testing.assert_allclose(counts[400:], 300 * 210 / 20, rtol=0.1)
+    assert counts[:400].min() > 100
+
+
+@given(order=st.lists(st.integers(0, 20), max_size=100))
+def test_occurrences_are_counted_one_by_one(order: list[int]) -> None:
+    expected = [order[:i].count(index) for i, index in enumerate(order)]
+    assert occurrences(np.array(order, dtype=np.int64)).tolist() == expected
+
+
+@given(world_size=st.integers(1, 4), labels=st.lists(st.integers(0, 3), min_size=8, max_size=60))
+def test_ranks_share_out_a_uniform_epoch(world_size: int, labels: list[int]) -> None:
+    def of_rank(rank: int, world: int) -> list[tuple[int, int, int]]:
+        sampler = EpochSampler(len(labels), 7, rank, world, drop_last=True)
+        sampler.labels = np.array(labels)
+        sampler.set_epoch(2)
+        return list(sampler)
+
+    alone = of_rank(0, 1)
+    shared = [of_rank(rank, world_size) for rank in range(world_size)]
+    interleaved = [key for keys in zip(*shared, strict=True) for key in keys]
+    assert interleaved == alone[: len(interleaved)]
+    assert len(alone) - len(interleaved) < world_size
+    assert len(set(alone)) == len(alone)  # the copy tells repeats apart

@@ -1,12 +1,14 @@
 """Every file of conf/model composes and builds what the LightningModule asks for."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, MissingMandatoryValue
+from torch import nn
 
 from odc_lightning.models import AlexNet, Backbone, ConvNet, ResNet, TimmBackbone
 
@@ -40,19 +42,38 @@ def test_backbone_neck_and_head_fit_together(
         pytest.importorskip("timm")
     config = model_config(*overrides)
     backbone = instantiate(config.backbone)
-    neck = instantiate(config.neck)(in_features=backbone.num_features)
-    head = instantiate(config.head)(in_features=neck.out_features, num_clusters=7)
     assert isinstance(backbone, backbone_type)
     assert backbone.num_features == num_features
-    assert head(neck(torch.randn(2, num_features))).shape == (2, 7)
+    for name in ("nonlinear", "none"):
+        neck = part("neck", name)(in_features=backbone.num_features)
+        head = part("head", "linear")(in_features=neck.out_features, num_clusters=7)
+        assert head(neck(torch.randn(2, num_features))).shape == (2, 7)
 
 
-def test_every_model_file_is_tested_and_shares_the_papers_neck() -> None:
+def part(group: str, name: str) -> Any:
+    """The partial of a neck or a head."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return instantiate(compose(overrides=[f"+{group}={name}"])[group])
+
+
+def test_every_model_file_is_tested() -> None:
     names = {path.stem for path in (CONF / "model").glob("*.yaml")} - {"base"}
     assert names == {"alexnet", "resnet18", "resnet50", "timm", "convnet"}
-    for name in names:
-        neck = model_config(f"+model={name}").neck
-        assert (neck.hidden_features, neck.out_features, neck.dropout) == (512, 256, 0.5)
+
+
+@pytest.mark.parametrize("model", ["alexnet", "resnet18", "resnet50", "convnet"])
+def test_a_sobel_filter_goes_in_front(model: str) -> None:
+    backbone = instantiate(model_config(f"+model={model}", "model.backbone.sobel=true").backbone)
+    first = next(layer for layer in backbone.modules() if isinstance(layer, nn.Conv2d))
+    assert first.in_channels == 2
+    side = 224 if model == "alexnet" else 64
+    coloured = torch.rand(2, 3, side, side)
+    gray = coloured.mean(dim=1, keepdim=True).expand_as(coloured)
+    backbone.eval()
+    torch.testing.assert_close(backbone(coloured), backbone(gray), atol=1e-4, rtol=1e-4)
+    assert not [name for name in backbone.state_dict() if "sobel" in name]
+    maps = backbone.maps(coloured)
+    assert maps.shape[:2] == (2, backbone.map_channels)
 
 
 def test_timm_asks_for_the_networks_name() -> None:

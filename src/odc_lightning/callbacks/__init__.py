@@ -9,6 +9,7 @@ from odc_lightning.callbacks.kmeans_bootstrap import KMeansBootstrap
 from odc_lightning.callbacks.label_scores import LabelScores
 from odc_lightning.callbacks.label_switch_monitor import LabelSwitchMonitor
 from odc_lightning.callbacks.loss_reweighting import LossReweighting
+from odc_lightning.callbacks.offline_clustering import OfflineClustering
 from odc_lightning.callbacks.online_probe import OnlineProbe
 from odc_lightning.callbacks.order import check_order, in_order
 from odc_lightning.callbacks.progress import Progress
@@ -27,6 +28,7 @@ __all__ = [
     "LabelScores",
     "LabelSwitchMonitor",
     "LossReweighting",
+    "OfflineClustering",
     "OnlineProbe",
     "Progress",
     "PseudoLabels",

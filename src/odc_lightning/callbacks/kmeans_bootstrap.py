@@ -1,16 +1,13 @@
 """The bootstrap: global K-Means on the features of the untrained network (Sec. 3.1)."""
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
-from rich.progress import Progress
-from torch import Tensor
 from torch.nn.functional import normalize
 
+from odc_lightning.callbacks.global_clustering import cluster_globally
 from odc_lightning.callbacks.samples_memory import SamplesMemory
-from odc_lightning.clustering import Backend, kmeans, plan_relabelling
-from odc_lightning.distributed import broadcast, from_rank_zero
-from odc_lightning.extraction import extract_features, shows_bars
+from odc_lightning.clustering import Backend
+from odc_lightning.distributed import broadcast
+from odc_lightning.extraction import extract_features
 from odc_lightning.module import ODCModule
 
 
@@ -41,32 +38,15 @@ class KMeansBootstrap(pl.Callback):
             memory.features,
             "Bootstrap: features",
         )
-        show = shows_bars(trainer)
-        labels = from_rank_zero(lambda: self._cluster(memory.features, memory.num_clusters, show))
+        labels = cluster_globally(
+            trainer,
+            memory.features,
+            memory.num_clusters,
+            self.iterations,
+            self.seed,
+            self.backend,
+            "Bootstrap: K-Means",
+        )
         memory.initialize(labels.to(memory.labels.device))
         broadcast(memory.centroids)
         owner.initialized = True
-
-    def _cluster(self, features: Tensor, num_clusters: int, show: bool) -> Tensor:
-        """Labels (N,) with no empty cluster, on the CPU."""
-        with Progress(disable=not show, transient=True) as progress:
-            task = progress.add_task("Bootstrap: K-Means", total=self.iterations)
-            labels, centroids, _ = kmeans(
-                features,
-                num_clusters,
-                iterations=self.iterations,
-                seed=self.seed,
-                backend=self.backend,
-                on_iteration=lambda: progress.advance(task),
-            )
-        repair = plan_relabelling(
-            features,
-            labels,
-            torch.bincount(labels, minlength=num_clusters),
-            centroids,
-            threshold=0,
-            rng=np.random.default_rng(self.seed),
-        )
-        labels = labels.cpu()
-        labels[repair.indices] = repair.labels
-        return labels

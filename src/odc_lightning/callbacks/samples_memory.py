@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from odc_lightning.callbacks.find import find
+from odc_lightning.callbacks.global_clustering import num_samples_to_cluster
 from odc_lightning.callbacks.order import check_order
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
-from odc_lightning.clustering import Assignment, check_num_clusters
+from odc_lightning.clustering import Assignment
 from odc_lightning.distributed import all_gather_batch
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.module import ODCModule
@@ -77,15 +78,8 @@ class SamplesMemory(PseudoLabels):
             return
         check_order(trainer.callbacks)  # type: ignore[attr-defined]
         module = ODCModule.of(pl_module)
-        num_samples = getattr(trainer.datamodule, "num_samples", None)  # type: ignore[attr-defined]
-        if num_samples is None:
-            raise ValueError(
-                "the number of samples is not known: pass Trainer.fit a datamodule that has "
-                "num_samples once it is set up, such as odc_lightning.data.ImageDataModule"
-            )
-        check_num_clusters(num_samples, module.num_clusters, threshold=0)
         self.memory = ClusterMemory(
-            num_samples,
+            num_samples_to_cluster(trainer, module.num_clusters),
             module.num_clusters,
             module.dim,
             device=trainer.strategy.root_device,

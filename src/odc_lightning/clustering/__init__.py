@@ -1,7 +1,15 @@
 """Pure functions of the clustering; no Lightning and no processes here."""
 
-from odc_lightning.clustering.assign import Assignment, assign, nearest, squared_distances
+from odc_lightning.clustering.assign import (
+    Assignment,
+    assign,
+    cluster_means,
+    nearest,
+    squared_distances,
+)
+from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
+from odc_lightning.clustering.pca import Moments, Whitening, moments, whitening
 from odc_lightning.clustering.small_clusters import (
     MovedHalf,
     Relabelling,
@@ -15,14 +23,20 @@ __all__ = [
     "Assignment",
     "Backend",
     "KMeansResult",
+    "Moments",
     "MovedHalf",
     "Relabelling",
+    "Whitening",
     "assign",
     "check_num_clusters",
+    "cluster_means",
     "kmeans",
     "loss_weights",
+    "moments",
     "nearest",
+    "nonempty_kmeans",
     "plan_relabelling",
     "squared_distances",
     "two_means",
+    "whitening",
 ]

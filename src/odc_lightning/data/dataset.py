@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from odc_lightning.data.sources import ImageSource
 
 Transform = Callable[[Image.Image], Tensor]
-Key = int | tuple[int, int]  # an index, or (epoch, index)
+Key = int | tuple[int, int, int]  # an index, or (epoch, index, copy)
 
 
 class Sample(TypedDict):
@@ -25,13 +25,14 @@ class Sample(TypedDict):
     index: int
 
 
-def sample_seed(seed: int, epoch: int, index: int) -> int:
-    """A 64-bit seed in which every bit depends on all three numbers.
+def sample_seed(seed: int, epoch: int, index: int, copy: int = 0) -> int:
+    """A 64-bit seed in which every bit depends on all of these numbers.
 
     Neighbouring seeds, as `seed + epoch + index` would give, repeat from epoch to epoch. torch's
     CPU generator uses the lower 32 bits; that two samples share them now and then does no harm.
     """
-    mixed = np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)
+    numbers = (seed, epoch, index, copy) if copy else (seed, epoch, index)
+    mixed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return int(mixed[0])
 
 
@@ -46,7 +47,8 @@ def seeded(seed: int) -> Iterator[None]:
 class IndexedDataset(Dataset[Sample]):
     """The images of `source` after `transform`, each with its index.
 
-    The key is `(epoch, index)`, as `EpochSampler` gives it, or just an index, which means epoch 0.
+    The key is `(epoch, index, copy)`, as `EpochSampler` gives it, or just an index, which means
+    epoch 0; an image that occurs again in an epoch is another copy, and augmented anew.
     So workers that live on from epoch to epoch need no message, and neither the number of workers
     or ranks nor a restart changes a sample. `transform` may draw from torch's generator only, as
     torchvision's v2 transforms do.
@@ -64,7 +66,7 @@ class IndexedDataset(Dataset[Sample]):
         return len(self.source)
 
     def __getitem__(self, key: Key) -> Sample:
-        epoch, index = key if isinstance(key, tuple) else (0, key)
+        epoch, index, copy = key if isinstance(key, tuple) else (0, key, 0)
         image = self.source.load(index)
-        with seeded(sample_seed(self.seed, epoch, index)):
+        with seeded(sample_seed(self.seed, epoch, index, copy)):
             return {"image": self.transform(image), "index": index}

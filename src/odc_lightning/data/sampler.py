@@ -18,6 +18,34 @@ def epoch_order(num_samples: int, seed: int, epoch: int, replacement: bool = Fal
     return rng.permutation(num_samples)
 
 
+def uniform_order(labels: IntArray, seed: int, epoch: int) -> IntArray:
+    """The (N,) indices of an epoch in which all clusters occur equally often (DeepCluster).
+
+    Of each cluster N / C + 1 samples are drawn, with replacement where it has no more than that;
+    they are shuffled and the first N are kept. Empty clusters do not count.
+
+    Args:
+        labels: (N,) the cluster of each sample.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    num_samples = len(labels)
+    by_cluster = np.argsort(labels, kind="stable")
+    members = np.split(by_cluster, np.flatnonzero(np.diff(labels[by_cluster])) + 1)
+    share = num_samples // len(members) + 1
+    drawn = [rng.choice(each, share, replace=len(each) <= share) for each in members]
+    return rng.permutation(np.concatenate(drawn))[:num_samples]
+
+
+def occurrences(order: IntArray) -> IntArray:
+    """How many times (N,) each entry has occurred before in `order`."""
+    by_index = np.argsort(order, kind="stable")
+    starts = np.flatnonzero(np.diff(order[by_index], prepend=-1))
+    lengths = np.diff(starts, append=len(order))
+    counts = np.empty(len(order), dtype=np.int64)
+    counts[by_index] = np.arange(len(order)) - np.repeat(starts, lengths)
+    return counts
+
+
 def rank_share(order: IntArray, rank: int, world_size: int, drop_last: bool) -> IntArray:
     """Every `world_size`-th entry, the same number for each rank.
 
@@ -29,10 +57,15 @@ def rank_share(order: IntArray, rank: int, world_size: int, drop_last: bool) -> 
     return np.resize(order, rounded // world_size * world_size)[rank::world_size]
 
 
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Yields `(epoch, index)`, which is all that `IndexedDataset` needs to know.
+class EpochSampler(Sampler[tuple[int, int, int]]):
+    """Yields `(epoch, index, copy)`, which is all that `IndexedDataset` needs to know.
 
-    Lightning calls `set_epoch` before each epoch, after a restart too.
+    `copy` counts how often the index has occurred before in the epoch, over all ranks: 0 where
+    each occurs once. Lightning calls `set_epoch` before each epoch, after a restart too.
+
+    Attributes:
+        labels: (N,) clusters to sample uniformly over; None: samples occur as they are. Whoever
+            sets it does so before the first batch of an epoch.
 
     Args:
         num_samples: N.
@@ -59,6 +92,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.replacement = replacement
         self.drop_last = drop_last
         self.epoch = 0
+        self.labels: IntArray | None = None
         self._start = (0, 0)  # an epoch, and how many of its keys were used before a restart
 
     def set_epoch(self, epoch: int) -> None:
@@ -74,12 +108,16 @@ class EpochSampler(Sampler[tuple[int, int]]):
         epoch, num_used = self._start
         return num_used if epoch == self.epoch else 0
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = epoch_order(self.num_samples, self.seed, self.epoch, self.replacement)
-        share = rank_share(order, self.rank, self.world_size, self.drop_last)
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        if self.labels is None:
+            order = epoch_order(self.num_samples, self.seed, self.epoch, self.replacement)
+        else:
+            order = uniform_order(self.labels, self.seed, self.epoch)
+        keys = np.stack([order, occurrences(order)], axis=1)
+        rows = rank_share(np.arange(len(order)), self.rank, self.world_size, self.drop_last)
         epoch = self.epoch  # for `set_epoch` may come while workers still fetch
-        for index in share[self.first :].tolist():
-            yield epoch, index
+        for index, copy in keys[rows][self.first :].tolist():
+            yield epoch, index, copy
 
     def __len__(self) -> int:
         """Keys of this rank in a whole epoch."""

@@ -1,7 +1,7 @@
 """Backbones, and the neck and head that ODC puts on top of them."""
 
 from odc_lightning.models.alexnet import AlexNet
-from odc_lightning.models.backbone import POOLED, Backbone, stage_features
+from odc_lightning.models.backbone import POOLED, Backbone, layer_features, stage_features
 from odc_lightning.models.convnet import ConvNet
 from odc_lightning.models.heads import Head, LinearHead
 from odc_lightning.models.necks import NoNeck, NonLinearNeck
@@ -21,5 +21,6 @@ __all__ = [
     "ResNet",
     "Sobel",
     "TimmBackbone",
+    "layer_features",
     "stage_features",
 ]

@@ -89,5 +89,32 @@ def stage_features(backbone: Backbone, images: Tensor, names: Sequence[str]) -> 
     return {name: outputs[name] for name in names}
 
 
+def layer_features(backbone: Backbone, images: Tensor, path: str) -> Tensor:
+    """What one layer gives in an ordinary forward pass, flattened (B, width).
+
+    Args:
+        backbone: the network to look into.
+        images: (B, 3, H, W).
+        path: dotted path of the sub-module, such as ``classifier.4``.
+
+    Raises:
+        ValueError: the backbone has no such layer.
+    """
+    layers = dict(backbone.named_modules())
+    if path not in layers:
+        raise ValueError(
+            f"{backbone.name} has no layer {path!r}; expected one of "
+            f"{', '.join(name for name in layers if name)}"
+        )
+    kept: list[Tensor] = []
+    # A copy, since a ReLU that follows may work in place.
+    hook = layers[path].register_forward_hook(lambda _, __, out: kept.append(out.clone()))
+    try:
+        backbone(images)
+    finally:
+        hook.remove()
+    return kept[-1].flatten(1)
+
+
 def _keep(outputs: dict[str, Tensor], name: str, _module: nn.Module, _: Any, out: Tensor) -> None:
     outputs[name] = out

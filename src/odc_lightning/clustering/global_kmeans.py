@@ -1,0 +1,49 @@
+"""A global clustering without empty clusters, from which training can start."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from odc_lightning.clustering.kmeans import Backend, kmeans
+from odc_lightning.clustering.small_clusters import plan_relabelling
+
+
+def nonempty_kmeans(
+    features: Tensor,
+    num_clusters: int,
+    iterations: int,
+    seed: int,
+    backend: Backend,
+    on_iteration: Callable[[], None],
+) -> Tensor:
+    """K-Means, whose empty clusters are filled by splitting the largest.
+
+    Args:
+        features: (N, D).
+        num_clusters: C, at most N.
+        iterations, seed, backend, on_iteration: see `kmeans`.
+
+    Returns:
+        Labels (N,) int64 on the CPU; every cluster has a member.
+    """
+    labels, centroids, _ = kmeans(
+        features,
+        num_clusters,
+        iterations=iterations,
+        seed=seed,
+        backend=backend,
+        on_iteration=on_iteration,
+    )
+    repair = plan_relabelling(
+        features,
+        labels,
+        torch.bincount(labels, minlength=num_clusters),
+        centroids,
+        threshold=0,
+        rng=np.random.default_rng(seed),
+    )
+    labels = labels.cpu()
+    labels[repair.indices] = repair.labels
+    return labels

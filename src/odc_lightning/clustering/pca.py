@@ -1,0 +1,92 @@
+"""PCA with whitening from sums over the features, DeepCluster's step before K-Means (Sec. 3.2)."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Directions whose variance is below this share of the largest are rounding, not data.
+NEGLIGIBLE = 1e-7
+
+
+class Moments(NamedTuple):
+    """Sums over rows, in fp64. Those of two parts add up to those of the whole.
+
+    Attributes:
+        rows: () how many there are.
+        total: (F,) their sum.
+        products: (F, F) the sum of their outer products.
+    """
+
+    rows: Tensor
+    total: Tensor
+    products: Tensor
+
+
+class Whitening(NamedTuple):
+    """A projection to uncorrelated coordinates of variance one.
+
+    Attributes:
+        mean: (F,) fp32, taken away first.
+        matrix: (F, D) fp32.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Project (M, F) to (M, D) fp32, on the device of the rows."""
+        return (rows.float() - self.mean.to(rows.device)) @ self.matrix.to(rows.device)
+
+
+def moments(blocks: Iterable[Tensor], width: int) -> Moments:
+    """Sums over all rows of some blocks.
+
+    Args:
+        blocks: each (M, F) on the CPU; only one is held in double precision at a time.
+        width: F, for there may be no block.
+    """
+    count = 0
+    total = torch.zeros(width, dtype=torch.float64)
+    products = torch.zeros(width, width, dtype=torch.float64)
+    for block in blocks:
+        rows = block.double()
+        count += len(rows)
+        total += rows.sum(dim=0)
+        products.addmm_(rows.T, rows)
+    return Moments(torch.tensor(count, dtype=torch.float64), total, products)
+
+
+def whitening(sums: Moments, dim: int) -> Whitening:
+    """The whitening of the rows that the sums are of, as scikit-learn's ``PCA(whiten=True)``.
+
+    Args:
+        sums: over at least two rows.
+        dim: D, the most directions to keep. Those without variance are left out, so there may be
+            fewer.
+
+    Raises:
+        ValueError: if fewer than two rows were summed, a feature is not finite, or all rows are
+            equal.
+    """
+    if sums.rows < 2:
+        raise ValueError(f"PCA needs at least two samples, got {int(sums.rows)}")
+    if not torch.isfinite(sums.products).all():
+        raise ValueError(
+            "PCA needs finite features, and some are NaN or infinite: the network has diverged; "
+            "lower the learning rate (optimizer.lr)"
+        )
+    mean = sums.total / sums.rows
+    covariance = (sums.products - torch.outer(mean, sums.total)) / (sums.rows - 1)
+    variances, directions = torch.linalg.eigh(covariance)  # in ascending order
+    variances, directions = variances.flip(0)[:dim], directions.flip(1)[:, :dim]
+    scale = sums.products.diagonal().mean() / sums.rows  # of what rounding is a share of
+    kept = variances > NEGLIGIBLE * torch.maximum(variances[0], NEGLIGIBLE * scale)
+    if not bool(kept.any()):
+        raise ValueError(
+            "PCA found no variance: the features of all images are the same. Look at the images, "
+            "or lower the learning rate (optimizer.lr)."
+        )
+    matrix = directions[:, kept] * variances[kept].rsqrt()
+    return Whitening(mean.float(), matrix.float())

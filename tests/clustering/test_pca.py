@@ -1,0 +1,62 @@
+"""PCA with whitening against scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from odc_lightning.clustering import moments, whitening
+
+
+def digits() -> torch.Tensor:
+    """Real data of (1797, 64), three columns of which are constant."""
+    return torch.from_numpy(load_digits().data).float() + 100.0
+
+
+def fitted(rows: torch.Tensor, dim: int) -> torch.Tensor:
+    return whitening(moments(rows.split(200), rows.shape[1]), dim)(rows)
+
+
+@pytest.mark.parametrize("dim", [1, 16, 40])
+def test_it_is_scikit_learns_up_to_signs(dim: int) -> None:
+    rows = digits()
+    ours = fitted(rows, dim).numpy()
+    reference = PCA(dim, whiten=True, svd_solver="full").fit_transform(rows.double().numpy())
+    signs = np.sign((ours * reference).sum(axis=0))
+    np.testing.assert_allclose(ours * signs, reference, atol=2e-3)
+
+
+def test_what_comes_out_is_white() -> None:
+    white = fitted(digits(), 32)
+    torch.testing.assert_close(white.mean(dim=0), torch.zeros(32), atol=1e-3, rtol=0)
+    torch.testing.assert_close(torch.cov(white.T), torch.eye(32), atol=1e-3, rtol=0)
+
+
+def test_directions_without_variance_are_left_out() -> None:
+    assert fitted(digits(), 64).shape[1] == np.linalg.matrix_rank(digits().numpy() - 100.0)
+    assert fitted(digits(), 1000).shape[1] == 61
+
+
+def test_sums_of_parts_add_up() -> None:
+    rows = digits()
+    parts = [moments([part], 64) for part in (rows[:700], rows[700:])]
+    parts.append(moments([], 64))  # a rank without samples
+    whole = moments(rows.split(333), 64)
+    for name in whole._fields:
+        total = sum(getattr(part, name) for part in parts)
+        torch.testing.assert_close(total, getattr(whole, name))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (torch.ones(1, 4), "at least two samples, got 1"),
+        (torch.full((9, 4), 7.3), "the features of all images are the same"),
+        (torch.zeros(9, 4), "the features of all images are the same"),
+        (torch.full((9, 4), torch.nan), r"finite features.*optimizer\.lr"),
+    ],
+)
+def test_rows_that_cannot_be_whitened(rows: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fitted(rows, 2)
