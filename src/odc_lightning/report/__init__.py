@@ -4,6 +4,7 @@ from odc_lightning.report.closing import closing_lines, format_duration
 from odc_lightning.report.curves import draw_curves
 from odc_lightning.report.evaluation_files import read_results, write_results
 from odc_lightning.report.evaluation_table import evaluation_table, print_evaluation
+from odc_lightning.report.loss_figure import draw_losses
 from odc_lightning.report.low_shot_figure import draw_low_shot
 from odc_lightning.report.metrics import Series, read_metrics
 from odc_lightning.report.published import PublishedScore, published_scores
@@ -17,6 +18,7 @@ __all__ = [
     "Summary",
     "closing_lines",
     "draw_curves",
+    "draw_losses",
     "draw_low_shot",
     "evaluation_table",
     "format_duration",

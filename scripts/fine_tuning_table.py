@@ -1,0 +1,69 @@
+"""Print Table 4 of finished evaluations: ``python scripts/fine_tuning_table.py EVALUATIONS``.
+
+EVALUATIONS holds a ``results.json`` in METHOD/START/SEED/ for every network: method ``original``,
+``dc`` or ``odc``, start ``colorization``, ``jigsaw``, ``rotation`` or ``dc``.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+from odc_lightning.evaluation.scores import Score
+from odc_lightning.report import read_results
+
+METHODS = {"original": "original", "dc": "DC", "odc": "ODC"}
+STARTS = {"colorization": "Col.", "jigsaw": "Jig.", "rotation": "Rot.", "dc": "DC"}
+
+
+def collect(folder: Path) -> dict[tuple[str, str], list[list[Score]]]:
+    """The scores of each (method, start), a list a seed."""
+    found: dict[tuple[str, str], list[list[Score]]] = {}
+    for file in sorted(folder.glob("*/*/*/results.json")):
+        *_, method, start, _, _ = file.parts
+        found.setdefault((method, start), []).append(read_results(file).scores)
+    return found
+
+
+def table(found: dict[tuple[str, str], list[list[Score]]], which: tuple[str, str, str]) -> str:
+    """One measure as a Markdown table, in percent, with the standard deviation over seeds."""
+    rows = [["", *STARTS.values()], ["---", *["---:"] * len(STARTS)]]
+    for method, title in METHODS.items():
+        cells = [cell(found.get((method, start), []), which) for start in STARTS]
+        rows.append([title, *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def cell(seeds: list[list[Score]], which: tuple[str, str, str]) -> str:
+    """Mean and spread of one measure, or a dash."""
+    values = [
+        100 * score.value
+        for scores in seeds
+        for score in scores
+        if (score.protocol, score.metric, score.setting) == which
+    ]
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{spread}"
+
+
+def measures(found: dict[tuple[str, str], list[list[Score]]]) -> list[tuple[str, str, str]]:
+    """Every measure that was taken, in the order in which it was."""
+    taken = (
+        (score.protocol, score.metric, score.setting)
+        for seeds in found.values()
+        for scores in seeds
+        for score in scores
+    )
+    return list(dict.fromkeys(taken))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("evaluations", type=Path, metavar="EVALUATIONS")
+    arguments = parser.parse_args()
+    scores = collect(arguments.evaluations)
+    if not scores:
+        parser.error(f"{arguments.evaluations} has no METHOD/START/SEED/results.json")
+    for measure in measures(scores):
+        print(f"{' '.join(filter(None, measure))} (%):\n\n{table(scores, measure)}\n")

@@ -1,0 +1,42 @@
+"""Draw losses on one axis: ``python scripts/loss_curves.py ODC=RUN DC=RUN out.png``."""
+
+import argparse
+import json
+from pathlib import Path
+
+from odc_lightning.report import draw_losses
+
+
+def main() -> None:
+    """Group the runs by name and draw them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "runs", nargs="+", metavar="NAME=RUN_DIR", help="a run; those of one name are its seeds"
+    )
+    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    arguments = parser.parse_args()
+    methods: dict[str, list[Path]] = {}
+    for run in arguments.runs:
+        name, equals, folder = run.partition("=")
+        if not equals:
+            parser.error(f"expected NAME=RUN_DIR, got {run!r}")
+        methods.setdefault(name, []).append(Path(folder))
+    try:
+        draw_losses(methods, arguments.figure, common_clusters(methods))
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def common_clusters(methods: dict[str, list[Path]]) -> int | None:
+    """C, if all finished runs have the same."""
+    files = [run / "summary.json" for runs in methods.values() for run in runs]
+    known = {
+        json.loads(file.read_text(encoding="utf-8"))["num_clusters"]
+        for file in files
+        if file.is_file()
+    }
+    return known.pop() if len(known) == 1 else None
+
+
+if __name__ == "__main__":
+    main()
