@@ -8,6 +8,7 @@ from odc_lightning.clustering.small_clusters import (
     check_num_clusters,
     plan_relabelling,
 )
+from odc_lightning.clustering.spherical_kmeans import SphericalKMeansResult, spherical_kmeans
 from odc_lightning.clustering.two_means import two_means
 from odc_lightning.clustering.weights import loss_weights
 
@@ -17,12 +18,14 @@ __all__ = [
     "KMeansResult",
     "MovedHalf",
     "Relabelling",
+    "SphericalKMeansResult",
     "assign",
     "check_num_clusters",
     "kmeans",
     "loss_weights",
     "nearest",
     "plan_relabelling",
+    "spherical_kmeans",
     "squared_distances",
     "two_means",
 ]
