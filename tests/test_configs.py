@@ -50,10 +50,12 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     assert module.num_clusters == config.algorithm.num_clusters
     optimizers = module.configure_optimizers()
     assert isinstance(optimizers, dict)
-    body, head = optimizers["optimizer"].param_groups
+    body, *heads = optimizers["optimizer"].param_groups
     supervised = experiment.startswith("supervised")
-    assert (body["momentum"], head["momentum"]) == (0.9, 0.9 if supervised else 0.0)
-    assert body["lr"] == head["lr"] == config.optimizer.lr
+    prototypes = experiment.startswith("dcv2")
+    momenta = [] if prototypes else [0.9 if supervised else 0.0]  # prototypes are not learned
+    assert (body["momentum"], [head["momentum"] for head in heads]) == (0.9, momenta)
+    assert {group["lr"] for group in (body, *heads)} == {config.optimizer.lr}
     trainer = build_trainer(
         compose_config(
             f"experiment={experiment}",
@@ -63,9 +65,12 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
         )
     )
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
-    expected = ["TrueLabels"] if supervised else list(ORDER)
+    expected = list(ORDER)
+    if supervised or prototypes:
+        expected = ["TrueLabels" if supervised else "PrototypeClustering"]
     assert kinds[: len(expected)] == expected
-    assert ("SamplesMemory" in kinds) != supervised
+    assert ("SamplesMemory" in kinds) == (expected == list(ORDER))
+    assert config.data.num_views == (2 if prototypes else 1)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +133,22 @@ def test_every_choice_of_the_authors_code(compose_config: Compose) -> None:
     assert (refresh.every_n_steps, refresh.clusters) == (10, "all")
     assert isinstance(small, SmallClusters)
     assert (small.threshold, small.repeat, small.moved_half) == (19, False, "first")
+
+
+def test_deepcluster_v2_as_published(compose_config: Compose) -> None:
+    """`deepclusterv2_400ep_2x224_pretrain.sh` in SwAV's repository."""
+    config = compose_config("experiment=dcv2_resnet50", "data.root=/nowhere")
+    assert config.algorithm.num_clusters == 3000
+    assert config.algorithm.prototype_clustering.iterations == 10
+    assert (config.model.head.num_heads, config.model.head.temperature) == (3, 0.1)
+    assert (config.model.neck.hidden_features, config.model.neck.out_features) == (2048, 128)
+    assert (config.data.batch_size, config.data.image_size) == (4096, 224)
+    assert (config.trainer.max_epochs, config.optimizer.weight_decay) == (400, 1e-6)
+    assert config.scheduler.T_max == 400
+    assert config.scheduler.eta_min == pytest.approx(config.optimizer.lr / 1000)
+    transforms = [t._target_.rpartition(".")[2] for t in config.data.train_transform.transforms]
+    expected = ["RandomResizedCrop", "RandomHorizontalFlip", "RandomApply", "RandomGrayscale"]
+    assert transforms[:5] == [*expected, "RandomApply"]
 
 
 def test_a_callback_can_be_taken_away(compose_config: Compose) -> None:
