@@ -1,5 +1,6 @@
 """DeepCluster-v2's callback in a real Trainer against loops, step by step."""
 
+import logging
 import math
 from typing import Any
 
@@ -12,7 +13,13 @@ from torch.nn.functional import normalize
 from torch.utils.data import DataLoader, Dataset
 
 from helpers import TinyBackbone, TinyData, TinyImages, tiny_module, tiny_trainer
-from odc_lightning.callbacks import PrototypeClustering, PseudoLabels
+from odc_lightning.callbacks import (
+    ClusterSizeMonitor,
+    HealthMonitor,
+    LabelSwitchMonitor,
+    PrototypeClustering,
+    PseudoLabels,
+)
 from odc_lightning.extraction import evaluating
 from odc_lightning.models import ProjectionNeck, PrototypeHead
 from odc_lightning.module import ODCModule
@@ -228,3 +235,17 @@ def test_a_checkpoint_of_another_run_is_refused() -> None:
     state["assignments"] = state["assignments"][:, :2]
     with pytest.raises(ValueError, match=r"'assignments' is \(60, 2\), expected \(60, 3\)"):
         owner.load_state_dict(state)
+
+
+def test_an_empty_cluster_is_no_alarm_for_the_next_epoch_starts_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Emptied(PrototypeClustering):
+        @property
+        def counts(self) -> Tensor:
+            return torch.tensor([0, *[N // (C - 1)] * (C - 1)])
+
+    with caplog.at_level(logging.WARNING, logger="odc_lightning"):
+        callbacks = [Emptied(), LabelSwitchMonitor(), ClusterSizeMonitor(), HealthMonitor()]
+        tiny_trainer(callbacks, max_epochs=2).fit(dcv2_module(), TwoViews(N, B))
+    assert not caplog.records
