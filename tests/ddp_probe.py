@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from odc_lightning import distributed
-from odc_lightning.callbacks import PseudoLabels, SamplesMemory
+from odc_lightning.callbacks import PrototypeClustering, PseudoLabels, SamplesMemory
 from odc_lightning.callbacks.loss_reweighting import normalized
 from odc_lightning.module import ODCModule
 
@@ -91,4 +91,17 @@ class DumpMemory(pl.Callback):
             "head": ODCModule.of(pl_module).head.state_dict(),
             "pid": torch.tensor(os.getpid()),
         }
+        torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")
+
+
+class DumpPrototypes(pl.Callback):
+    """Write this rank's DeepCluster-v2 clustering at the end of training."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        owner = PseudoLabels.find(trainer)
+        assert isinstance(owner, PrototypeClustering)
+        state = {**owner.state_dict(), "prototypes": pl_module.state_dict()["head.prototypes"]}
         torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")

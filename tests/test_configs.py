@@ -46,6 +46,7 @@ CALLBACKS = {
     "odc": ORDER,
     "odc_openselfsup": ORDER,
     "deepcluster": ("OfflineClustering",),
+    "deepcluster_v2": ("PrototypeClustering",),
     "supervised": ("TrueLabels",),
 }
 WITHOUT_CLUSTERS = (("TrueLabels",),)
@@ -64,29 +65,31 @@ def options(group: str) -> list[str]:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes_and_builds(compose_config: Compose, experiment: str) -> None:
-    config = compose_config(f"experiment={experiment}", "data.root=/nowhere")
+    settings = [f"experiment={experiment}", "data.root=/nowhere"]
+    if experiment.startswith("finetune"):
+        settings.append("model.pretrained=null")
+    config = compose_config(*settings)
     with torch.device("meta"):  # the shapes alone: AlexNet and 10,000 clusters take no memory
         module = build_module(config)
     assert module.num_clusters == config.algorithm.num_clusters
     optimizers = module.configure_optimizers()
     assert isinstance(optimizers, dict)
-    body, head = optimizers["optimizer"].param_groups
+    body, *heads = optimizers["optimizer"].param_groups
     expected = CALLBACKS[algorithm_of(experiment)]
     clusters = expected not in WITHOUT_CLUSTERS
-    assert (body["momentum"], head["momentum"]) == (0.9, 0.0 if clusters else 0.9)
-    assert body["lr"] == head["lr"] == config.optimizer.lr
+    momenta = [0.0 if clusters else 0.9]
+    if expected == ("PrototypeClustering",):
+        momenta = []  # prototypes are not learned
+    assert (body["momentum"], [head["momentum"] for head in heads]) == (0.9, momenta)
+    assert {group["lr"] for group in (body, *heads)} == {config.optimizer.lr}
     trainer = build_trainer(
-        compose_config(
-            f"experiment={experiment}",
-            "data.root=/nowhere",
-            "trainer.accelerator=cpu",
-            "trainer.devices=1",
-        )
+        compose_config(*settings, "trainer.accelerator=cpu", "trainer.devices=1")
     )
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
     assert tuple(kinds[: len(expected)]) == expected
     owners = [c for c in trainer.callbacks if isinstance(c, PseudoLabels)]  # type: ignore[attr-defined]
     assert len(owners) == clusters
+    assert config.data.num_views == (2 if expected == ("PrototypeClustering",) else 1)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +183,22 @@ def test_deepclusters_own_alexnet(compose_config: Compose) -> None:
     assert isinstance(clustered, nn.Linear)
     assert clustered is list(backbone.classifier)[-2]
     assert isinstance(list(backbone.classifier)[-1], nn.ReLU)
+
+
+def test_deepcluster_v2_as_published(compose_config: Compose) -> None:
+    """`deepclusterv2_400ep_2x224_pretrain.sh` in SwAV's repository."""
+    config = compose_config("experiment=dcv2_resnet50", "data.root=/nowhere")
+    assert config.algorithm.num_clusters == 3000
+    assert config.algorithm.prototype_clustering.iterations == 10
+    assert (config.model.head.num_heads, config.model.head.temperature) == (3, 0.1)
+    assert (config.model.neck.hidden_features, config.model.neck.out_features) == (2048, 128)
+    assert (config.data.batch_size, config.data.image_size) == (4096, 224)
+    assert (config.trainer.max_epochs, config.optimizer.weight_decay) == (400, 1e-6)
+    assert config.scheduler.T_max == 400
+    assert config.scheduler.eta_min == pytest.approx(config.optimizer.lr / 1000)
+    transforms = [t._target_.rpartition(".")[2] for t in config.data.train_transform.transforms]
+    expected = ["RandomResizedCrop", "RandomHorizontalFlip", "RandomApply", "RandomGrayscale"]
+    assert transforms[:5] == [*expected, "RandomApply"]
 
 
 def test_a_callback_can_be_taken_away(compose_config: Compose) -> None:

@@ -48,6 +48,15 @@ def test_the_features_are_the_training_forwards_own_and_detached(
     assert out["features"].shape == (B, module.dim)
 
 
+def test_each_view_has_its_row_and_needs_its_label(batch: dict[str, torch.Tensor]) -> None:
+    module = quiet(tiny_module(C, dropout=0.0).eval())
+    images = torch.randn(B, 2, 3, 2, 2)
+    out = module.training_step({"image": images, "target": torch.arange(2 * B) % C}, 0)
+    torch.testing.assert_close(out["features"][5], module.embed(images[2, 1][None])[0])
+    with pytest.raises(ValueError, match=r"16 rows.*8 pseudo-labels.*data\.num_views"):
+        module.training_step({**batch, "image": images}, 0)
+
+
 def test_every_parameter_is_in_one_group_and_the_head_has_its_own() -> None:
     module = tiny_module(C)
     optimizer = module.configure_optimizers()

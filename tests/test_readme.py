@@ -426,7 +426,7 @@ def every_config(compose: Compose) -> list[DictConfig]:
     """One config for every option of the groups that have options of different keys."""
     options = [
         f"{group}={path.stem}"
-        for group in ("data", "model", "scheduler", "logger")
+        for group in ("data", "model", "algorithm", "scheduler", "logger")
         for path in sorted(Path(CONFIG_DIR, group).glob("*.yaml"))
         if path.stem != "base"
     ]
@@ -471,11 +471,16 @@ def test_the_readme_table_has_the_callbacks_in_their_order() -> None:
 
 
 def test_defaults_in_the_method_are_those_of_the_configs(compose_config: Compose) -> None:
-    config = compose_config()
-    stated = re.findall(r"`([\w.]+)`: `?(\[?[\w.,-]+\]?)`?", page("docs/method.md"))
+    odc, _, deepcluster_v2 = page("docs/method.md").partition("\n## DeepCluster-v2\n")
+    check_defaults(odc, compose_config(), at_least=15)
+    check_defaults(deepcluster_v2, compose_config("algorithm=deepcluster_v2"), at_least=7)
+
+
+def check_defaults(text: str, config: DictConfig, at_least: int) -> None:
+    stated = re.findall(r"`([\w.]+)`: `?(\[?[\w.,-]+\]?)`?", text)
     values = {key: value.replace(",", "") for key, value in stated if config_key(key)}
-    assert len(values) >= 15
-    values.pop("data.batch_size")  # of the experiments on ImageNet
+    assert len(values) >= at_least
+    values.pop("data.batch_size", None)  # of the experiments on ImageNet
     for key, value in values.items():
         found = OmegaConf.select(config, key)
         said = OmegaConf.create(f"value: {value.rstrip('.')}").value

@@ -157,7 +157,7 @@ class ClusterMemory:
             0-dim fp32: the label-switch ratio, the share of these samples whose label changed
             (Fig. 5).
         """
-        last = _last_occurrences(indices)
+        last = last_occurrences(indices)
         indices, features, labels = indices[last], features[last], labels[last]
         old_features, old_labels = self.features[indices], self.labels[indices]
         self.sums.index_add_(0, old_labels, old_features.to(self.sums.dtype), alpha=-1)
@@ -259,7 +259,7 @@ class ClusterMemory:
             self.sums.index_add_(0, names, rows.to(self.sums.dtype))
 
 
-def _last_occurrences(indices: Tensor) -> Tensor:
+def last_occurrences(indices: Tensor) -> Tensor:
     """Positions (U,) of the last occurrence of each distinct value of ``indices`` (B,)."""
     distinct, inverse = indices.unique(return_inverse=True)
     positions = torch.arange(len(indices), device=indices.device)

@@ -84,6 +84,11 @@ class ODCModule(pl.LightningModule):
                 "(config key algorithm.samples_memory), or that of another algorithm"
             )
         features = self.embed(batch["image"])
+        if len(features) != len(batch["target"]):
+            raise ValueError(
+                f"{len(features)} rows of features (images of shape {tuple(batch['image'].shape)}) "
+                f"and {len(batch['target'])} pseudo-labels; leave data.num_views to the algorithm"
+            )
         losses = self.head.losses(features, batch["target"])
         if "weight" in batch:
             losses = losses * batch["weight"]

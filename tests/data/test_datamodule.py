@@ -74,6 +74,17 @@ def test_after_setup() -> None:
     assert ready().val_dataset is None
 
 
+def test_several_views_of_each_image_in_training_alone() -> None:
+    data = ready(num_views=2, val=partial(toy, 12))
+    assert next(iter(data.train_dataloader()))["image"].shape == (8, 2, 3, 8, 8)
+    assert next(iter(data.extraction_dataloader("train")))["image"].shape == (8, 3, 8, 8)
+    assert next(iter(data.extraction_dataloader("val")))["image"].shape == (8, 3, 8, 8)
+    with pytest.raises(ValueError, match=r"data\.num_views=0; expected 1 or more"):
+        make(num_views=0)
+    with pytest.raises(ValueError, match=r"train_transform gives torch\.uint8 \(3, 8, 8\)"):
+        ready(num_views=2, train_transform=v2.Compose([v2.Resize((8, 8)), v2.PILToTensor()]))
+
+
 def test_sources_are_built_and_scanned_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,9 +27,9 @@ def shipped(name: str) -> Transform:
     return transform
 
 
-def toy_dataset(transform: str = "imagenet", seed: int = 0) -> IndexedDataset:
+def toy_dataset(transform: str = "imagenet", seed: int = 0, num_views: int = 1) -> IndexedDataset:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 20, 30, 3), dtype=np.uint8)
-    return IndexedDataset(ArraySource(pixels, "toy"), shipped(transform), seed)
+    return IndexedDataset(ArraySource(pixels, "toy"), shipped(transform), seed, num_views)
 
 
 def one_epoch(dataset: IndexedDataset, epoch: int, num_workers: int) -> dict[int, Tensor]:
@@ -84,6 +84,18 @@ def test_an_image_that_occurs_again_is_augmented_anew() -> None:
     assert not torch.equal(views[0], views[1])
     assert not torch.equal(views[1], views[2])
     assert sample_seed(1, 2, 3, 0) == sample_seed(1, 2, 3)
+
+
+def test_views_are_different_draws_and_the_first_is_that_of_one_alone() -> None:
+    one, two = toy_dataset(), toy_dataset(num_views=2)
+    image = two[(3, 7, 0)]["image"]
+    assert image.shape == (2, 3, 16, 16)
+    assert torch.equal(image[0], one[(3, 7, 0)]["image"])
+    assert not torch.equal(image[0], image[1])
+    assert torch.equal(image, two[(3, 7, 0)]["image"])
+    assert not torch.equal(image, two[(4, 7, 0)]["image"])
+    alone, workers = one_epoch(two, 3, 0), one_epoch(two, 3, 2)
+    assert all(torch.equal(alone[index], workers[index]) for index in range(24))
 
 
 def test_seeds_do_not_meet_on_a_grid() -> None:

@@ -1,9 +1,12 @@
-"""The head: shapes, initialisation, and drawing it anew."""
+"""The heads: shapes, initialisation, drawing one anew, losses by hand."""
+
+import math
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
-from odc_lightning.models import LinearHead
+from odc_lightning.models import LinearHead, PrototypeHead
 
 
 def test_scores_and_initialisation() -> None:
@@ -26,3 +29,38 @@ def test_reset_draws_new_weights_of_the_same_distribution() -> None:
     assert not torch.equal(head.weight, before)
     assert head.weight.std().item() == pytest.approx(0.01, rel=0.1)
     assert head.bias.count_nonzero() == 0
+
+
+def test_the_prototypes_loss_by_hand() -> None:
+    head = PrototypeHead(4, num_clusters=5, num_heads=2, temperature=0.2)
+    head.prototypes.copy_(normalize(torch.randn(2, 5, 4), dim=2))
+    features, target = torch.randn(3, 4), torch.tensor([[0, 4], [1, 1], [3, 2]])
+    assert head(features).shape == (3, 2, 5)
+    losses = head.losses(features, target)
+    for i in range(3):
+        expected = 0.0
+        for h in range(2):
+            cosines = [float(features[i] @ p / features[i].norm()) for p in head.prototypes[h]]
+            total = sum(math.exp(cosine / 0.2) for cosine in cosines)
+            expected -= math.log(math.exp(cosines[int(target[i, h])] / 0.2) / total) / 2
+        assert float(losses[i]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_prototypes_are_not_learned_and_are_saved() -> None:
+    head = PrototypeHead(4, num_clusters=5)
+    assert not list(head.parameters())
+    assert set(head.state_dict()) == {"prototypes"}
+    features = torch.randn(3, 4, requires_grad=True)
+    losses = head.losses(features, torch.zeros(3, 3, dtype=torch.int64))
+    torch.testing.assert_close(losses, torch.full((3,), math.log(5)))  # none are written yet
+    head.prototypes.copy_(torch.randn(3, 5, 4))
+    head.losses(features, torch.zeros(3, 3, dtype=torch.int64)).sum().backward()
+    assert features.grad is not None
+    assert not head.prototypes.requires_grad
+
+
+def test_heads_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"model\.head\.num_heads=0"):
+        PrototypeHead(4, 5, num_heads=0)
+    with pytest.raises(ValueError, match=r"model\.head\.temperature=0"):
+        PrototypeHead(4, 5, temperature=0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from odc_lightning.models import NonLinearNeck
+from odc_lightning.models import NonLinearNeck, ProjectionNeck
 
 
 def test_evaluation_is_fc_bn_relu_fc_relu() -> None:
@@ -55,3 +55,15 @@ def test_widths_names_and_initialisation() -> None:
         assert isinstance(linear, nn.Linear)
         assert linear.weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.03)
         assert linear.bias.count_nonzero() == 0
+
+
+def test_the_projection_is_fc_bn_relu_fc_to_unit_length() -> None:
+    neck = ProjectionNeck(6, hidden_features=5, out_features=4)
+    assert (neck.in_features, neck.out_features) == (6, 4)
+    x = torch.randn(32, 6)
+    linear = x @ neck.fc0.weight.T + neck.fc0.bias
+    normal = (linear - linear.mean(0)) / torch.sqrt(linear.var(0, unbiased=False) + 1e-5)
+    projected = normal.clamp(min=0) @ neck.fc1.weight.T + neck.fc1.bias
+    torch.testing.assert_close(neck(x), projected / projected.norm(dim=1, keepdim=True))
+    assert ProjectionNeck(2048).fc0.weight.shape == (2048, 2048)
+    assert ProjectionNeck(2048).out_features == 128

@@ -13,6 +13,7 @@ from odc_lightning.callbacks.offline_clustering import OfflineClustering
 from odc_lightning.callbacks.online_probe import OnlineProbe
 from odc_lightning.callbacks.order import check_order, in_order
 from odc_lightning.callbacks.progress import Progress
+from odc_lightning.callbacks.prototype_clustering import PrototypeClustering
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
@@ -31,6 +32,7 @@ __all__ = [
     "OfflineClustering",
     "OnlineProbe",
     "Progress",
+    "PrototypeClustering",
     "PseudoLabels",
     "SamplesMemory",
     "SmallClusters",

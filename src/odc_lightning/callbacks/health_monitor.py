@@ -91,7 +91,8 @@ class HealthMonitor(pl.Callback):
             largest, num_empty = torch.stack([sizes.max(), (sizes == 0).sum()]).tolist()
             num_samples, num_clusters = len(owner.labels), len(sizes)
             found["dominant"] = health.dominant_cluster(largest, num_samples, num_clusters)
-            found["empty"] = health.empty_clusters(num_empty, num_clusters)
+            if owner.switch_ratio is not None:  # clusters made anew each epoch start from samples
+                found["empty"] = health.empty_clusters(num_empty, num_clusters)
         for kind, warning in found.items():
             if warning is not None and kind not in self._given:
                 self._given.append(kind)

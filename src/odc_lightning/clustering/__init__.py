@@ -16,6 +16,7 @@ from odc_lightning.clustering.small_clusters import (
     check_num_clusters,
     plan_relabelling,
 )
+from odc_lightning.clustering.spherical_kmeans import SphericalKMeansResult, spherical_kmeans
 from odc_lightning.clustering.two_means import two_means
 from odc_lightning.clustering.weights import loss_weights
 
@@ -26,6 +27,7 @@ __all__ = [
     "Moments",
     "MovedHalf",
     "Relabelling",
+    "SphericalKMeansResult",
     "Whitening",
     "assign",
     "check_num_clusters",
@@ -36,6 +38,7 @@ __all__ = [
     "nearest",
     "nonempty_kmeans",
     "plan_relabelling",
+    "spherical_kmeans",
     "squared_distances",
     "two_means",
     "whitening",

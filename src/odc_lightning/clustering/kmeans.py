@@ -46,6 +46,21 @@ def kmeans(
     Raises:
         ValueError: if N < C, a feature is not finite, or faiss is asked for and missing.
     """
+    check_features(features, num_clusters)
+    if backend == "auto":
+        backend = "faiss" if features.device.type == "cpu" and _faiss_imports() else "torch"
+    run = {"faiss": _faiss_kmeans, "torch": _torch_kmeans}.get(backend)
+    if run is None:
+        raise ValueError(f"K-Means backend must be 'auto', 'faiss' or 'torch', got {backend!r}")
+    return run(features, num_clusters, iterations, seed, on_iteration)
+
+
+def check_features(features: Tensor, num_clusters: int) -> None:
+    """Whether features (N, D) can be put into C clusters.
+
+    Raises:
+        ValueError: if N < C or a feature is not finite.
+    """
     num_samples = len(features)
     if not 1 <= num_clusters <= num_samples:
         raise ValueError(
@@ -59,12 +74,6 @@ def kmeans(
             f"infinite ones, the first at index {int(rows[0])}; look at these images, or lower "
             "the learning rate if the network has diverged"
         )
-    if backend == "auto":
-        backend = "faiss" if features.device.type == "cpu" and _faiss_imports() else "torch"
-    run = {"faiss": _faiss_kmeans, "torch": _torch_kmeans}.get(backend)
-    if run is None:
-        raise ValueError(f"K-Means backend must be 'auto', 'faiss' or 'torch', got {backend!r}")
-    return run(features, num_clusters, iterations, seed, on_iteration)
 
 
 def _faiss_imports() -> bool:

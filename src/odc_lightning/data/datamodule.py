@@ -29,6 +29,8 @@ class ImageDataModule(pl.LightningDataModule):
     Args:
         train, val: build the sources when called; `val` may be None.
         train_transform, eval_transform: from a PIL image to a float32 tensor (3, S, S).
+        num_views: V, how many views of an image `train_transform` draws for training. With two
+            and more a batch of images is (B, V, 3, S, S).
         image_size: S; a transform that gives another size is refused.
         batch_size: over all ranks.
         num_workers: processes that load images; None chooses by the machine.
@@ -61,6 +63,7 @@ class ImageDataModule(pl.LightningDataModule):
         on_error: Literal["raise", "skip"] = "raise",
         drop_last: bool = True,
         sampling_with_replacement: bool = False,
+        num_views: int = 1,
         seed: int = 0,
         root: str | None = None,
         name: str | None = None,
@@ -68,6 +71,8 @@ class ImageDataModule(pl.LightningDataModule):
         super().__init__()
         if on_error not in ("raise", "skip"):
             raise ValueError(f"data.on_error={on_error!r}; expected raise or skip")
+        if num_views < 1:
+            raise ValueError(f"data.num_views={num_views}; expected 1 or more")
         if seed < 0:
             raise ValueError(f"data.seed={seed}; expected 0 or more")
         self.build_train = train
@@ -82,6 +87,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.on_error = on_error
         self.drop_last = drop_last
         self.sampling_with_replacement = sampling_with_replacement
+        self.num_views = num_views
         self.seed = seed
         self.root = root
         self.name = name
@@ -111,7 +117,8 @@ class ImageDataModule(pl.LightningDataModule):
             self._make_datasets()
         if for_training:
             check_batches(self.num_samples, self.batch_size, self._world_size, self.drop_last)
-            check_view(self.train_dataset[0]["image"], "train_transform", self.image_size)
+            one_view = IndexedDataset(self.train_dataset.source, self.train_transform, self.seed)
+            check_view(one_view[0]["image"], "train_transform", self.image_size)
         as_evaluated = self._as_evaluated(self.train_dataset.source)
         check_view(as_evaluated[0]["image"], "eval_transform", self.image_size)
         self._is_set_up, self._may_train = True, for_training
@@ -189,7 +196,7 @@ class ImageDataModule(pl.LightningDataModule):
         val = None if val is None else self._readable(val)
         if len(train) == 0:
             raise ValueError("data.train has no images that can be read; expected at least one")
-        self.train_dataset = IndexedDataset(train, self.train_transform, self.seed)
+        self.train_dataset = IndexedDataset(train, self.train_transform, self.seed, self.num_views)
         self.val_dataset = None if val is None else self._as_evaluated(val)
 
     def _as_evaluated(self, source: ImageSource) -> IndexedDataset:

@@ -55,12 +55,17 @@ class IndexedDataset(Dataset[Sample]):
 
     Args:
         transform: from a PIL image to a float32 tensor (3, H, W).
+        num_views: V, how often `transform` draws a view of the image. Two and more are stacked,
+            (V, 3, H, W); the first is what one alone would be.
     """
 
-    def __init__(self, source: ImageSource, transform: Transform, seed: int = 0) -> None:
+    def __init__(
+        self, source: ImageSource, transform: Transform, seed: int = 0, num_views: int = 1
+    ) -> None:
         self.source = source
         self.transform = transform
         self.seed = seed
+        self.num_views = num_views
 
     def __len__(self) -> int:
         return len(self.source)
@@ -69,4 +74,5 @@ class IndexedDataset(Dataset[Sample]):
         epoch, index, copy = key if isinstance(key, tuple) else (0, key, 0)
         image = self.source.load(index)
         with seeded(sample_seed(self.seed, epoch, index, copy)):
-            return {"image": self.transform(image), "index": index}
+            views = [self.transform(image) for _ in range(self.num_views)]
+        return {"image": views[0] if self.num_views == 1 else torch.stack(views), "index": index}

@@ -3,8 +3,8 @@
 from odc_lightning.models.alexnet import AlexNet
 from odc_lightning.models.backbone import POOLED, Backbone, layer_features, stage_features
 from odc_lightning.models.convnet import ConvNet
-from odc_lightning.models.heads import Head, LinearHead
-from odc_lightning.models.necks import NoNeck, NonLinearNeck
+from odc_lightning.models.heads import Head, LinearHead, PrototypeHead
+from odc_lightning.models.necks import NoNeck, NonLinearNeck, ProjectionNeck
 from odc_lightning.models.resnet import ResNet
 from odc_lightning.models.sobel import Sobel
 from odc_lightning.models.timm_backbone import TimmBackbone
@@ -18,6 +18,8 @@ __all__ = [
     "LinearHead",
     "NoNeck",
     "NonLinearNeck",
+    "ProjectionNeck",
+    "PrototypeHead",
     "ResNet",
     "Sobel",
     "TimmBackbone",

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -41,3 +42,43 @@ class LinearHead(nn.Linear, Head):
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
         """Eq. 1, cross-entropy (rows,) of features (rows, D) with labels (rows,) int64."""
         return F.cross_entropy(self(features), target, reduction="none")
+
+
+class PrototypeHead(Head):
+    """Several classifiers whose weights are given, not learned: the prototypes of DeepCluster-v2.
+
+    The scores of a head are the cosines of features and prototypes over the temperature. A callback
+    writes ``prototypes``, a buffer (H, C, D) of unit rows; before that they are zero, and the loss
+    is ln C.
+
+    Args:
+        in_features: width D of the clustered features.
+        num_clusters: number of prototypes C of each head.
+        num_heads: H.
+        temperature: what the cosines are divided by.
+    """
+
+    prototypes: Tensor
+
+    def __init__(
+        self, in_features: int, num_clusters: int, num_heads: int = 3, temperature: float = 0.1
+    ) -> None:
+        super().__init__()
+        if num_heads < 1:
+            raise ValueError(f"model.head.num_heads={num_heads}; expected 1 or more")
+        if temperature <= 0:
+            raise ValueError(f"model.head.temperature={temperature}; expected more than 0")
+        self.num_clusters = num_clusters
+        self.num_heads = num_heads
+        self.temperature = temperature
+        self.register_buffer("prototypes", torch.zeros(num_heads, num_clusters, in_features))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn features (rows, D) into scores (rows, H, C)."""
+        scores = F.linear(F.normalize(features, dim=1), self.prototypes.flatten(0, 1))
+        return scores.view(-1, self.num_heads, self.num_clusters) / self.temperature
+
+    def losses(self, features: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy (rows,), the mean over the heads, with labels (rows, H) int64."""
+        scores = self(features).flatten(0, 1)
+        return F.cross_entropy(scores, target.flatten(), reduction="none").view_as(target).mean(1)

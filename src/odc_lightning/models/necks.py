@@ -48,3 +48,27 @@ class NonLinearNeck(nn.Module):
         """Turn features (B, in_features) into non-negative features (B, out_features)."""
         hidden = self.dropout(F.relu(self.bn0(self.fc0(features))))
         return F.relu(self.fc1(hidden))
+
+
+class ProjectionNeck(nn.Module):
+    """fc-bn-relu-fc to features of unit length, as DeepCluster-v2 and SwAV have it.
+
+    Args:
+        in_features: width of the backbone's features.
+        hidden_features: width between the two linear layers.
+        out_features: width D of the features that are clustered.
+    """
+
+    def __init__(
+        self, in_features: int, hidden_features: int = 2048, out_features: int = 128
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.fc0 = nn.Linear(in_features, hidden_features)
+        self.bn0 = nn.BatchNorm1d(hidden_features)
+        self.fc1 = nn.Linear(hidden_features, out_features)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn features (B, in_features) into features (B, out_features) of unit length."""
+        return F.normalize(self.fc1(F.relu(self.bn0(self.fc0(features)))), dim=1)
