@@ -10,7 +10,7 @@ SETUP := $(VENV)/.installed
 SETUP_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart compare lint type format test test-ddp bench clean
+.PHONY: help setup quickstart compare loss-curves fine-tuning lint type format test test-ddp bench clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,55 @@ compare: $(COMPARED)/odc/summary.json $(COMPARED)/supervised/summary.json ## Tra
 $(COMPARED)/%/summary.json: | $(SETUP)
 	$(RUN) odc_lightning.train experiment=$*_fashion_mnist hydra.run.dir=$(COMPARED)/$*
 
+# 10,000 images of Fashion-MNIST, in batches that give enough steps.
+SMALL := 'data.subset={num_images: 10000}' data.batch_size=128 callbacks.label_scores.knn=false
+SEEDS := 0,1,2
+# A folder for each run of a sweep, named by its settings.
+BY_NAME := 'hydra.sweep.subdir=$${name}/$${seed}'
+
+LOSSES := outputs/loss_curves
+
+loss-curves: $(LOSSES)/done ## Train ODC and DC on Fashion-MNIST and draw their losses on one axis (Figure 1b)
+	$(VENV)/bin/python scripts/loss_curves.py $(foreach seed,0 1 2,\
+		ODC=$(LOSSES)/odc_fashion_mnist/$(seed) DC=$(LOSSES)/dc_fashion_mnist/$(seed)) $(LOSSES)/loss_curves.png
+
+$(LOSSES)/done: | $(SETUP)
+	$(RUN) odc_lightning.train -m experiment=odc_fashion_mnist,dc_fashion_mnist seed=$(SEEDS) \
+		$(SMALL) trainer.max_epochs=20 hydra.sweep.dir=$(LOSSES) $(BY_NAME)
+	touch $@
+
+# Starting points, the same fine-tuned by DC and by ODC, and all of them evaluated.
+TUNED := outputs/fine_tuning
+STARTS := rotation_fashion_mnist,jigsaw_fashion_mnist,colorization_photos,dc_fashion_mnist
+BY_START := 'hydra.sweep.subdir=$${start}/$${seed}'
+
+fine-tuning: $(TUNED)/evaluated ## Fine-tune four starting points by DC and by ODC (Table 4)
+	$(VENV)/bin/python scripts/fine_tuning_table.py $(TUNED)/evaluation > $(TUNED)/results.md
+	@cat $(TUNED)/results.md
+
+$(TUNED)/original/done: | $(SETUP)
+	$(RUN) odc_lightning.train -m experiment=rotation_fashion_mnist,jigsaw_fashion_mnist,dc_fashion_mnist \
+		seed=$(SEEDS) $(SMALL) hydra.sweep.dir=$(TUNED)/original $(BY_NAME)
+	$(RUN) odc_lightning.train -m experiment=colorization_photos seed=$(SEEDS) \
+		hydra.sweep.dir=$(TUNED)/original $(BY_NAME)
+	touch $@
+
+$(TUNED)/%/done: $(TUNED)/original/done
+	$(RUN) odc_lightning.train -m experiment=finetune_$*_fashion_mnist +start=$(STARTS) seed=$(SEEDS) \
+		'model.pretrained=$(TUNED)/original/$${start}/$${seed}' $(SMALL) trainer.max_epochs=6 \
+		hydra.sweep.dir=$(TUNED)/$* $(BY_START)
+	touch $@
+
+$(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
+	$(RUN) odc_lightning.evaluate -m +method=original,dc,odc +start=$(STARTS) seed=$(SEEDS) \
+		'checkpoint=$(TUNED)/$${method}/$${start}/$${seed}' \
+		data=fashion_mnist 'data.subset={num_images: 10000}' protocol=[knn,linear,clustering] \
+		protocol.linear.layers=[pooled] hydra.sweep.dir=$(TUNED)/evaluation \
+		'hydra.sweep.subdir=$${method}/$${start}/$${seed}'
+	touch $@
+
+.SECONDARY: $(TUNED)/dc/done $(TUNED)/odc/done
+
 lint: $(SETUP_DEV) ## Check style and formatting (ruff)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -51,8 +100,9 @@ test: $(SETUP_DEV) ## Run all tests
 test-ddp: $(SETUP_DEV) ## Run only the tests that start several processes
 	$(RUN) pytest -m ddp
 
-bench: $(SETUP_DEV) ## Measure, side by side, what the memory's step costs
+bench: $(SETUP_DEV) ## Measure, side by side, what the memory's step and DC's features cost
 	$(RUN) benchmarks.memory_step
+	$(RUN) benchmarks.extraction_memory
 
 clean: ## Remove the environment, caches and builds; runs in outputs/ stay
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """Print Table 4 of finished evaluations: ``python scripts/fine_tuning_table.py EVALUATIONS``.
 
 EVALUATIONS holds a ``results.json`` in METHOD/START/SEED/ for every network: method ``original``,
-``dc`` or ``odc``, start ``colorization``, ``jigsaw``, ``rotation`` or ``dc``.
+``dc`` or ``odc``, start the experiment that the network comes from.
 """
 
 import argparse
@@ -12,7 +12,12 @@ from odc_lightning.evaluation.scores import Score
 from odc_lightning.report import read_results
 
 METHODS = {"original": "original", "dc": "DC", "odc": "ODC"}
-STARTS = {"colorization": "Col.", "jigsaw": "Jig.", "rotation": "Rot.", "dc": "DC"}
+STARTS = {
+    "colorization_photos": "Col.",
+    "jigsaw_fashion_mnist": "Jig.",
+    "rotation_fashion_mnist": "Rot.",
+    "dc_fashion_mnist": "DC",
+}
 
 
 def collect(folder: Path) -> dict[tuple[str, str], list[list[Score]]]:

@@ -66,7 +66,7 @@ def test_the_figure_shows_every_method(tmp_path: Path) -> None:
 def test_the_table_has_means_and_spreads_over_seeds(tmp_path: Path) -> None:
     for method, values in (("original", (0.5, 0.6)), ("odc", (0.7, 0.7))):
         for seed, value in enumerate(values):
-            folder = tmp_path / method / "rotation" / str(seed)
+            folder = tmp_path / method / "rotation_fashion_mnist" / str(seed)
             folder.mkdir(parents=True)
             scores = [
                 Score("knn", "pooled", "top1", value, "k=20"),

@@ -16,7 +16,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 import odc_lightning
-from benchmarks import memory_step
+from benchmarks import extraction_memory, memory_step
 from conftest import Compose
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import CONFIG_DIR
@@ -241,6 +241,8 @@ def check_command(words: list[str]) -> None:
             assert (ROOT / path).is_file(), path
         case ["python", "-m", "benchmarks.memory_step", *arguments]:
             memory_step.parse(arguments)
+        case ["python", "-m", "benchmarks.extraction_memory", *arguments]:
+            extraction_memory.parse(arguments)
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)
@@ -471,8 +473,10 @@ def test_the_readme_table_has_the_callbacks_in_their_order() -> None:
 
 
 def test_defaults_in_the_method_are_those_of_the_configs(compose_config: Compose) -> None:
-    odc, _, deepcluster_v2 = page("docs/method.md").partition("\n## DeepCluster-v2\n")
+    text, _, deepcluster_v2 = page("docs/method.md").partition("\n## DeepCluster-v2\n")
+    odc, _, deepcluster = text.partition("\n## DeepCluster\n")
     check_defaults(odc, compose_config(), at_least=15)
+    check_defaults(deepcluster, compose_config("algorithm=deepcluster"), at_least=6)
     check_defaults(deepcluster_v2, compose_config("algorithm=deepcluster_v2"), at_least=7)
 
 

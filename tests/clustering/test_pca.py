@@ -5,8 +5,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from torch.nn.functional import normalize
 
-from odc_lightning.clustering import moments, whitening
+from odc_lightning.clustering import moments, pca, project_rows, whitening
 
 
 def digits() -> torch.Tensor:
@@ -15,7 +16,7 @@ def digits() -> torch.Tensor:
 
 
 def fitted(rows: torch.Tensor, dim: int) -> torch.Tensor:
-    return whitening(moments(rows.split(200), rows.shape[1]), dim)(rows)
+    return whitening(moments(rows, torch.arange(len(rows))), dim)(rows)
 
 
 @pytest.mark.parametrize("dim", [1, 16, 40])
@@ -40,12 +41,25 @@ def test_directions_without_variance_are_left_out() -> None:
 
 def test_sums_of_parts_add_up() -> None:
     rows = digits()
-    parts = [moments([part], 64) for part in (rows[:700], rows[700:])]
-    parts.append(moments([], 64))  # a rank without samples
-    whole = moments(rows.split(333), 64)
+    chosen = torch.randperm(1797)[:1000]
+    parts = [moments(rows, part) for part in (chosen[:700], chosen[700:])]
+    parts.append(moments(rows, chosen[:0]))  # a rank without samples
+    whole = moments(rows, chosen)
+    torch.testing.assert_close(whole.total, rows[chosen].double().sum(dim=0))
     for name in whole._fields:
         total = sum(getattr(part, name) for part in parts)
         torch.testing.assert_close(total, getattr(whole, name))
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = digits()
+    project = whitening(moments(rows, torch.arange(1797)), 20)
+    monkeypatch.setattr(pca, "BLOCK_ROWS", 100)
+    again = whitening(moments(rows, torch.arange(1797)), 20)
+    torch.testing.assert_close(again.matrix.abs(), project.matrix.abs(), atol=1e-4, rtol=1e-4)
+    out = torch.empty(1797, 20)
+    project_rows(project, rows, out)
+    torch.testing.assert_close(out, normalize(project(rows), dim=1))
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,17 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.global_clustering import cluster_globally, num_samples_to_cluster
 from odc_lightning.callbacks.loss_reweighting import normalized
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.clustering import (
     Backend,
+    Moments,
     cluster_means,
     loss_weights,
     moments,
+    project_rows,
     squared_distances,
     whitening,
 )
@@ -35,9 +36,6 @@ from odc_lightning.extraction import feature_batches
 from odc_lightning.models import LinearHead, layer_features
 from odc_lightning.module import ODCModule
 from odc_lightning.scratch import scratch_rows
-
-# Rows that are read from disk, summed and projected at once.
-BLOCK_ROWS = 2**13
 
 
 class OfflineClustering(PseudoLabels):
@@ -209,13 +207,10 @@ class OfflineClustering(PseudoLabels):
             num_drawn = min(self.pca_samples, num_samples)
             drawn = torch.from_numpy(np.sort(rng.choice(num_samples, num_drawn, replace=False)))
             own = drawn[(drawn >= rows.start) & (drawn < rows.stop)] - rows.start
-            sums = moments((raw[part] for part in own.split(BLOCK_ROWS)), raw.shape[1])
-            total = sum_tensors(sums, module.device)
-            project = from_rank_zero(lambda: whitening(type(sums)(*total), self.pca_dim))
+            sums = Moments(*sum_tensors(moments(raw, own), module.device))
+            project = from_rank_zero(lambda: whitening(sums, self.pca_dim))
             whitened = torch.empty(num_samples, project.matrix.shape[1], device=module.device)
-            for part in range(rows.start, rows.stop, BLOCK_ROWS):
-                block = raw[part - rows.start : part - rows.start + BLOCK_ROWS].to(module.device)
-                whitened[part : part + len(block)] = normalize(project(block), dim=1)
+            project_rows(project, raw, whitened[rows])
         share_rows(whitened)
         return whitened
 

@@ -9,7 +9,7 @@ from odc_lightning.clustering.assign import (
 )
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
-from odc_lightning.clustering.pca import Moments, Whitening, moments, whitening
+from odc_lightning.clustering.pca import Moments, Whitening, moments, project_rows, whitening
 from odc_lightning.clustering.small_clusters import (
     MovedHalf,
     Relabelling,
@@ -38,6 +38,7 @@ __all__ = [
     "nearest",
     "nonempty_kmeans",
     "plan_relabelling",
+    "project_rows",
     "spherical_kmeans",
     "squared_distances",
     "two_means",

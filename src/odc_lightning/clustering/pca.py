@@ -1,10 +1,13 @@
 """PCA with whitening from sums over the features, DeepCluster's step before K-Means (Sec. 3.2)."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
+
+# Rows that are read, summed and projected at once.
+BLOCK_ROWS = 2**13
 
 # Directions whose variance is below this share of the largest are rounding, not data.
 NEGLIGIBLE = 1e-7
@@ -40,22 +43,21 @@ class Whitening(NamedTuple):
         return (rows.float() - self.mean.to(rows.device)) @ self.matrix.to(rows.device)
 
 
-def moments(blocks: Iterable[Tensor], width: int) -> Moments:
-    """Sums over all rows of some blocks.
+def moments(features: Tensor, chosen: Tensor) -> Moments:
+    """Sums over some rows, which are read in blocks.
 
     Args:
-        blocks: each (M, F) on the CPU; only one is held in double precision at a time.
-        width: F, for there may be no block.
+        features: (N, F) on the CPU, or on disk.
+        chosen: (M,) int64, numbers of rows; may be empty.
     """
-    count = 0
+    width = features.shape[1]
     total = torch.zeros(width, dtype=torch.float64)
     products = torch.zeros(width, width, dtype=torch.float64)
-    for block in blocks:
-        rows = block.double()
-        count += len(rows)
+    for part in chosen.split(BLOCK_ROWS):
+        rows = features[part].double()
         total += rows.sum(dim=0)
         products.addmm_(rows.T, rows)
-    return Moments(torch.tensor(count, dtype=torch.float64), total, products)
+    return Moments(torch.tensor(len(chosen), dtype=torch.float64), total, products)
 
 
 def whitening(sums: Moments, dim: int) -> Whitening:
@@ -90,3 +92,15 @@ def whitening(sums: Moments, dim: int) -> Whitening:
         )
     matrix = directions[:, kept] * variances[kept].rsqrt()
     return Whitening(mean.float(), matrix.float())
+
+
+def project_rows(project: Whitening, features: Tensor, out: Tensor) -> None:
+    """Whiten rows block by block, and bring them to unit length.
+
+    Args:
+        project: to D directions.
+        features: (N, F) on the CPU, or on disk.
+        out: (N, D) fp32, filled; its device does the work.
+    """
+    for rows, white in zip(features.split(BLOCK_ROWS), out.split(BLOCK_ROWS), strict=True):
+        white.copy_(normalize(project(rows.to(out.device)), dim=1))
