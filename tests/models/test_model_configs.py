@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, MissingMandatoryValue
 
-from odc_lightning.models import AlexNet, Backbone, ConvNet, ResNet, TimmBackbone
+from odc_lightning.models import VGG16, AlexNet, Backbone, ConvNet, ResNet, TimmBackbone
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -25,6 +25,7 @@ def model_config(*overrides: str) -> DictConfig:
     ("overrides", "backbone_type", "num_features"),
     [
         (["+model=alexnet"], AlexNet, 4096),
+        (["+model=vgg16"], VGG16, 4096),
         (["+model=resnet18"], ResNet, 512),
         (["+model=resnet18", "model.backbone.small_images=true"], ResNet, 512),
         (["+model=resnet50"], ResNet, 2048),
@@ -49,7 +50,7 @@ def test_backbone_neck_and_head_fit_together(
 
 def test_every_model_file_is_tested_and_shares_the_papers_neck() -> None:
     names = {path.stem for path in (CONF / "model").glob("*.yaml")} - {"base"}
-    assert names == {"alexnet", "resnet18", "resnet50", "timm", "convnet"}
+    assert names == {"alexnet", "vgg16", "resnet18", "resnet50", "timm", "convnet"}
     for name in names:
         neck = model_config(f"+model={name}").neck
         assert (neck.hidden_features, neck.out_features, neck.dropout) == (512, 256, 0.5)
