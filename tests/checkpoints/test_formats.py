@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -311,3 +312,11 @@ def test_no_weights() -> None:
         convert({0: torch.ones(3)})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match=r"under classy_state_dict\.base_model\.model\.trunk"):
         convert({"classy_state_dict": {"base_model": {}}})
+
+
+def test_arrays_keep_their_shape_and_kind() -> None:
+    arrays = {"a": np.array(7), "b": np.ones((2, 3))[:, ::-1], "c": np.array(["text"])}
+    conversion = convert(arrays)
+    assert conversion.weights["a"].shape == ()
+    assert conversion.weights["b"].shape == (2, 3)
+    assert notes(conversion) == {"c": "not a tensor"}

@@ -1,9 +1,13 @@
 """Why a checkpoint may not fit a network, in words that say what to change."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
+
+from odc_lightning.models import Backbone
+
+TIMM_PREFIX = "network."  # of the names in a TimmBackbone
 
 _RESNETS = {
     (False, 8): "resnet18",
@@ -14,6 +18,37 @@ _RESNETS = {
 }
 _DEEPCLUSTERS = {5: "alexnet", 13: "vgg16"}  # by the number of convolutions
 OPTIONS = ("alexnet", "convnet", "resnet18", "resnet50", "vgg16")  # of the config group model
+
+
+def what_to_do(
+    weights: Mapping[str, Tensor],
+    backbone: Backbone,
+    differing: Sequence[str],
+    lightness: bool,
+    option: str,
+) -> list[str]:
+    """Sentences for someone whose checkpoint does not fit.
+
+    Args:
+        weights: of the file, by the backbone's names.
+        backbone: that they do not fit.
+        differing: names of what is missing, unknown or of another shape.
+        lightness: see `likely_causes`.
+        option: what the user calls the file.
+    """
+    file, network = (
+        {name.removeprefix(TIMM_PREFIX): weight for name, weight in named.items()}
+        for named in (weights, backbone.state_dict())
+    )
+    sentences = likely_causes(file, network, backbone.name, lightness)
+    if not sentences:
+        sentences = ["Choose the model that the checkpoint is of (model=...)."]
+    patterns = sorted({_pattern(name) for name in differing})
+    # Only where it is the smaller part: nobody wants half of another network.
+    if 2 * len(differing) < len(network) and len(patterns) <= 3:
+        allowed = f"{option}_allow=[{','.join(patterns)}]"
+        sentences.append(f"If it is meant to differ there, allow it by name: {allowed}")
+    return sentences
 
 
 def likely_causes(
@@ -46,12 +81,19 @@ def likely_causes(
         name.endswith("running_mean") for name in expected
     ):
         causes.append("It has no batch normalisation, and this network has.")
-    if _grouped(weights, expected):
+    if _grouped(weights, {key: value for key, value in expected.items() if key != stem}):
         causes.append(
             "Its convolutions work in two groups, as in Caffe's AlexNet; there is no such network "
             "here."
         )
     return causes
+
+
+def _pattern(name: str) -> str:
+    """``classifier.*`` of ``classifier.1.weight``."""
+    prefix = TIMM_PREFIX if name.startswith(TIMM_PREFIX) else ""
+    first, _, rest = name.removeprefix(prefix).partition(".")
+    return f"{prefix}{first}.*" if rest else name
 
 
 def network_name(names: Iterable[str]) -> str | None:

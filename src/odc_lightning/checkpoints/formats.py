@@ -214,5 +214,5 @@ def _is_dict(value: Any) -> bool:
 def _tensor(value: Any) -> Tensor | None:
     """A tensor, or an array of numbers as one; None for anything else."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        return torch.from_numpy(np.ascontiguousarray(value))
+        return torch.from_numpy(np.array(value))
     return value.detach() if isinstance(value, Tensor) else None

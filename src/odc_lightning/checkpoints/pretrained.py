@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from odc_lightning.checkpoints.causes import likely_causes
+from odc_lightning.checkpoints.causes import TIMM_PREFIX, what_to_do
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.formats import convert
 from odc_lightning.checkpoints.read import read_checkpoint
@@ -19,7 +19,6 @@ from odc_lightning.models import Backbone, TimmBackbone
 MOST_LISTED = 8
 # How much red, green and blue count in a grey image.
 LUMA = (0.299, 0.587, 0.114)
-_TIMM = "network."
 
 
 def load_pretrained(
@@ -111,52 +110,23 @@ def fit(
                 missing.append(name)
             note = "not in the file: left as initialised"
             rows.append(Row("", name, tuple(expected[name].shape), note))
-    fitted = replace(conversion, weights=weights, rows=rows)
     if missing or unknown or other_shape or not weights:
         lists = {
             "Missing in the file": missing,
             "Unknown to the backbone": unknown,
             "Of another shape": other_shape,
         }
+        differing = [text.partition(" ")[0] for names in lists.values() for text in names]
         raise ValueError(
             f"the checkpoint ({conversion.format}) does not fit the backbone {backbone.name!r}, "
             "and nothing was loaded. "
             + " ".join(f"{what}: {_listed(names)}." for what, names in lists.items() if names)
             + " "
-            + " ".join(_what_to_do(conversion, fitted, backbone, lists, option))
+            + " ".join(
+                what_to_do(conversion.weights, backbone, differing, conversion.lightness, option)
+            )
         )
-    return fitted
-
-
-def _what_to_do(
-    conversion: Conversion,
-    fitted: Conversion,
-    backbone: Backbone,
-    lists: Mapping[str, Sequence[str]],
-    option: str,
-) -> Sequence[str]:
-    """Sentences for someone whose checkpoint does not fit."""
-    file, network = (
-        {name.removeprefix(_TIMM): weight for name, weight in weights.items()}
-        for weights in (conversion.weights, backbone.state_dict())
-    )
-    causes = likely_causes(file, network, backbone.name, conversion.lightness)
-    if not causes:
-        causes = ["Choose the model that the checkpoint is of (model=...)."]
-    differing = [text.partition(" ")[0] for names in lists.values() for text in names]
-    patterns = sorted({_pattern(name) for name in differing})
-    # Only where it is the smaller part: nobody wants half of another network.
-    if len(differing) < len(fitted.weights) and len(patterns) <= 3:
-        allowed = f"{option}_allow=[{','.join(patterns)}]"
-        causes.append(f"If it is meant to differ there, allow it by name: {allowed}")
-    return causes
-
-
-def _pattern(name: str) -> str:
-    """``classifier.*`` of ``classifier.1.weight``."""
-    prefix = _TIMM if name.startswith(_TIMM) else ""
-    first, _, rest = name.removeprefix(prefix).partition(".")
-    return f"{prefix}{first}.*" if rest else name
+    return replace(conversion, weights=weights, rows=rows)
 
 
 def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:
@@ -170,7 +140,7 @@ def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:
         elif row.target not in expected and row.target.startswith(backbone.classifiers):
             rows.append(row._replace(target=None, note="classifier"))
         else:
-            name = row.target if row.target in expected else _TIMM + row.target
+            name = row.target if row.target in expected else TIMM_PREFIX + row.target
             weights[name] = conversion.weights[row.target]
             rows.append(row._replace(target=name))
     return replace(conversion, weights=weights, rows=rows)
