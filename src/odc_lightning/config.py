@@ -9,6 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.callbacks import in_order
+from odc_lightning.checkpoints import Conversion, checkpoint_file, load_pretrained
+from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
 
 _HERE = Path(__file__).resolve().parent
@@ -17,7 +19,7 @@ CONFIG_DIR = str(next(p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if 
 
 
 def build_module(config: DictConfig) -> ODCModule:
-    """The network of ``config.model`` with the optimiser beside it, and trained weights if any."""
+    """The network of ``config.model``, freshly initialised, with the optimiser beside it."""
     parts = instantiate(config.model)
     return ODCModule(
         parts.backbone,
@@ -28,6 +30,26 @@ def build_module(config: DictConfig) -> ODCModule:
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
         head_optimizer=OmegaConf.to_container(config.head_optimizer, resolve=True),  # type: ignore[arg-type]
+    )
+
+
+def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
+    """Give the backbone the weights of ``model.pretrained``.
+
+    Returns:
+        What became of the file's keys; None if there is no such file, or if the run continues
+        another, whose checkpoint has all weights.
+
+    Raises:
+        ValueError: if they do not fit.
+    """
+    if config.model.pretrained is None or config.ckpt_path is not None:
+        return None
+    return load_pretrained(
+        backbone,
+        checkpoint_file(config.model.pretrained, "model.pretrained"),
+        allow=config.model.pretrained_allow,
+        trusted=config.model.pretrained_trusted,
     )
 
 

@@ -13,10 +13,11 @@ import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 from rich import get_console
 
 from odc_lightning import report
-from odc_lightning.checkpoints import TrainingRun, checkpoint_file, load_backbone
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file, load_pretrained
 from odc_lightning.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
@@ -119,7 +120,14 @@ def build_backbone(config: DictConfig) -> Backbone:
     """The network with the checkpoint's weights."""
     backbone: Backbone = instantiate(config.model.backbone)
     if config.checkpoint != UNTRAINED:
-        load_backbone(backbone, checkpoint_file(config.checkpoint))
+        conversion = load_pretrained(
+            backbone,
+            checkpoint_file(config.checkpoint),
+            allow=config.checkpoint_allow,
+            trusted=config.checkpoint_trusted,
+            option="checkpoint",
+        )
+        rank_zero_only(log.info)("weights of %s %s", config.checkpoint, conversion.summary)
     return backbone
 
 

@@ -1,8 +1,10 @@
 """Train: ``python -m odc_lightning.train experiment=quickstart``.
 
-Read `train` top to bottom: seed, data, network, trainer with callbacks and loggers, fit, report.
+Read `train` top to bottom: seed, data, network, what it starts from, trainer with callbacks and
+loggers, fit, report.
 """
 
+import logging
 import time
 from pathlib import Path
 
@@ -19,10 +21,12 @@ from odc_lightning.command import (
     resolve,
     run_command,
 )
-from odc_lightning.config import CONFIG_DIR, build_module, build_trainer
+from odc_lightning.config import CONFIG_DIR, build_module, build_trainer, load_start
 from odc_lightning.data import ImageDataModule
 from odc_lightning.report import Summary, closing_lines
 from odc_lightning.run_report import write_report
+
+log = logging.getLogger(__name__)
 
 # Said of every run, and nothing that its user could act on.
 IRRELEVANT_WARNINGS = (
@@ -44,6 +48,7 @@ def train(config: DictConfig) -> Summary | None:
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
+    start = load_start(config, module.backbone)
     trainer = build_trainer(config)
     refuse_ranks_in_multirun(trainer)
     summary, failed = None, True
@@ -51,6 +56,9 @@ def train(config: DictConfig) -> Summary | None:
         if trainer.is_global_zero:
             run_dir.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(resolved, run_dir / "config.yaml")
+            if start is not None:
+                log.info("started from %s %s", config.model.pretrained, start.summary)
+                start.write_csv(run_dir / "pretrained.csv")
         for logger in trainer.loggers:
             logger.log_hyperparams(OmegaConf.to_container(resolved))  # type: ignore[arg-type]
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path)

@@ -1,11 +1,16 @@
 """What is read, what is refused, and that nothing else is ever unpickled."""
 
 import pickle
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from odc_lightning.checkpoints import checkpoint_file, read_checkpoint
 
@@ -69,3 +74,66 @@ def test_something_else_than_a_dictionary(tmp_path: Path) -> None:
     torch.save(torch.ones(2), tmp_path / "tensor.pt")
     with pytest.raises(ValueError, match="holds a Tensor; expected a dictionary"):
         read_checkpoint(tmp_path / "tensor.pt")
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.arange(3.0)}, file)
+    assert torch.equal(read_checkpoint(file)["weight"], torch.arange(3.0))
+    assert torch.equal(read_checkpoint(file, trusted=True)["weight"], torch.arange(3.0))
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(ValueError, match="is no checkpoint, or it is damaged"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize(
+    "write", [torch.save, lambda c, f: f.write_bytes(pickle.dumps(c, protocol=2))]
+)
+def test_what_is_pickled_needs_trust(tmp_path: Path, write: Callable[[Any, Path], None]) -> None:
+    file = tmp_path / "array.pkl"
+    write({"blobs": {"conv1_w": np.ones(3), "lr": Counter("a")}}, file)
+    with pytest.raises(ValueError, match=r"If you trust .* add model\.pretrained_trusted=true"):
+        read_checkpoint(file, option="model.pretrained")
+    content = read_checkpoint(file, trusted=True)
+    assert content["blobs"]["conv1_w"].sum() == 3
+
+
+def test_only_a_trusted_file_runs(tmp_path: Path) -> None:
+    for name in ("zip.pth", "raw.pkl"):
+        file = tmp_path / name
+        if name == "zip.pth":
+            torch.save({"bomb": Trap()}, file)
+        else:
+            file.write_bytes(pickle.dumps({"bomb": Trap()}, protocol=2))
+        Trap.sprung = False
+        with pytest.raises(ValueError, match="could run any code"):
+            read_checkpoint(file)
+        assert not Trap.sprung
+        read_checkpoint(file, trusted=True)
+        assert Trap.sprung
+    Trap.sprung = False
+
+
+def test_settings_of_a_command_line_need_no_trust(tmp_path: Path) -> None:
+    torch.save({"args": Namespace(arch="resnet50", lr=0.1)}, tmp_path / "dino.pth")
+    assert read_checkpoint(tmp_path / "dino.pth")["args"].arch == "resnet50"
+    torch.save({"args": Namespace(trap=Trap())}, tmp_path / "trap.pth")
+    with pytest.raises(ValueError, match="could run any code"):
+        read_checkpoint(tmp_path / "trap.pth")
+    assert not Trap.sprung
+
+
+def test_trusted_but_damaged_or_of_a_package_that_is_not_here(tmp_path: Path) -> None:
+    file = tmp_path / "file.pkl"
+    file.write_bytes(b"cno_such_package\nThing\n.")
+    with pytest.raises(ValueError, match=r"a package that is not installed here.*no_such_package"):
+        read_checkpoint(file, trusted=True)
+    file.write_bytes(pickle.dumps({"weight": np.ones(300)})[:50])
+    with pytest.raises(ValueError, match="is no checkpoint, or it is damaged"):
+        read_checkpoint(file, trusted=True)
+
+
+def test_the_old_format_of_torch_trusted(tmp_path: Path) -> None:
+    file = tmp_path / "old.pth"
+    torch.save({"weight": np.ones(2)}, file, _use_new_zipfile_serialization=False)
+    assert read_checkpoint(file, trusted=True)["weight"].sum() == 2

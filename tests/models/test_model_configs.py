@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, MissingMandatoryValue
 from torch import nn
 
-from odc_lightning.models import AlexNet, Backbone, ConvNet, ResNet, TimmBackbone
+from odc_lightning.models import VGG16, AlexNet, Backbone, ConvNet, ResNet, TimmBackbone
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -27,6 +27,7 @@ def model_config(*overrides: str) -> DictConfig:
     ("overrides", "backbone_type", "num_features"),
     [
         (["+model=alexnet"], AlexNet, 4096),
+        (["+model=vgg16"], VGG16, 4096),
         (["+model=resnet18"], ResNet, 512),
         (["+model=resnet18", "model.backbone.small_images=true"], ResNet, 512),
         (["+model=resnet50"], ResNet, 2048),
@@ -58,15 +59,15 @@ def part(group: str, name: str) -> Any:
 
 def test_every_model_file_is_tested() -> None:
     names = {path.stem for path in (CONF / "model").glob("*.yaml")} - {"base"}
-    assert names == {"alexnet", "resnet18", "resnet50", "timm", "convnet"}
+    assert names == {"alexnet", "vgg16", "resnet18", "resnet50", "timm", "convnet"}
 
 
-@pytest.mark.parametrize("model", ["alexnet", "resnet18", "resnet50", "convnet"])
+@pytest.mark.parametrize("model", ["alexnet", "vgg16", "resnet18", "resnet50", "convnet"])
 def test_a_sobel_filter_goes_in_front(model: str) -> None:
     backbone = instantiate(model_config(f"+model={model}", "model.backbone.sobel=true").backbone)
     first = next(layer for layer in backbone.modules() if isinstance(layer, nn.Conv2d))
     assert first.in_channels == 2
-    side = 224 if model == "alexnet" else 64
+    side = 224 if model in ("alexnet", "vgg16") else 64
     coloured = torch.rand(2, 3, side, side)
     gray = coloured.mean(dim=1, keepdim=True).expand_as(coloured)
     backbone.eval()

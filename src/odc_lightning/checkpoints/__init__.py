@@ -1,13 +1,19 @@
-"""Checkpoints: how they are read, which network is in them, and which run they are from."""
+"""Checkpoints: how they are read, what becomes of their keys, and which run they are from."""
 
-from odc_lightning.checkpoints.backbone import backbone_weights, load_backbone
+from odc_lightning.checkpoints.conversion import Conversion, Row
+from odc_lightning.checkpoints.formats import FORMATS, convert
+from odc_lightning.checkpoints.pretrained import fit, load_pretrained
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
 from odc_lightning.checkpoints.run import TrainingRun
 
 __all__ = [
+    "FORMATS",
+    "Conversion",
+    "Row",
     "TrainingRun",
-    "backbone_weights",
     "checkpoint_file",
-    "load_backbone",
+    "convert",
+    "fit",
+    "load_pretrained",
     "read_checkpoint",
 ]

@@ -8,9 +8,11 @@ from odc_lightning.models.necks import NoNeck, NonLinearNeck, ProjectionNeck
 from odc_lightning.models.resnet import ResNet
 from odc_lightning.models.sobel import Sobel
 from odc_lightning.models.timm_backbone import TimmBackbone
+from odc_lightning.models.vgg import VGG16
 
 __all__ = [
     "POOLED",
+    "VGG16",
     "AlexNet",
     "Backbone",
     "ConvNet",

@@ -49,7 +49,7 @@ class AlexNet(Backbone):
             nn.Linear(4096, 4096),
             nn.ReLU(inplace=True),
         )
-        self.apply(_initialise)
+        self.apply(initialise_as_deepcluster)
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn images (B, 3, H, W), H and W from 223 to 254, into features (B, 4096).
@@ -87,7 +87,7 @@ def _convolutional_part(in_channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _initialise(layer: nn.Module) -> None:
+def initialise_as_deepcluster(layer: nn.Module) -> None:
     """Initialise as DeepCluster does; batch normalisation already starts at weight 1, bias 0."""
     if isinstance(layer, nn.Conv2d):
         # std = sqrt(2 / (kernel^2 * out_channels))

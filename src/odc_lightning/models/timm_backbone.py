@@ -13,6 +13,9 @@ class TimmBackbone(Backbone):
     Stages are what timm calls the network's feature levels, renamed ``conv1``, ``conv2``, ... in
     their order; how many there are depends on the network.
 
+    Attributes:
+        classifiers: what the names of the classifier's weights begin with in timm's checkpoints.
+
     Args:
         name: timm's name of the network, such as ``convnext_tiny``.
         pretrained: load timm's weights; most are trained with labels, so the result is then no
@@ -37,6 +40,10 @@ class TimmBackbone(Backbone):
         # Some networks (MobileNetV3, VGG) widen their features once more ahead of the classifier.
         self.num_features = getattr(self.network, "head_hidden_size", self.network.num_features)
         self.map_channels = self.network.num_features
+        # What checkpoints of timm have beyond this network begins with one of these.
+        names = self.network.pretrained_cfg.get("classifier") or ()
+        names = (names,) if isinstance(names, str) else names
+        self.classifiers = tuple(f"{name}." for name in names)
         levels = getattr(self.network, "feature_info", [])
         self.stages = {
             f"conv{position}": f"network.{level['module']}"

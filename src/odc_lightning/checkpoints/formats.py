@@ -1,0 +1,218 @@
+"""Whose checkpoint it is, and what its keys are called here.
+
+Backbones have torchvision's names for ResNets, DeepCluster's for AlexNet and VGG, timm's for the
+rest. A format says how one of its keys is known, and which of its keys belong to the backbone.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from odc_lightning.checkpoints import caffe2
+from odc_lightning.checkpoints.conversion import Conversion, Row
+
+# From a key to the backbone's name of it (None: it is dropped) and the reason.
+Naming = Callable[[str], tuple[str | None, str]]
+
+STEMS = ("conv1.weight", "features.0.weight")  # the first convolutions of ResNets, of AlexNet, VGG
+# Where projects keep the weights of a network in a checkpoint, as a path of keys.
+_PLACES = (
+    ("classy_state_dict", "base_model", "model", "trunk"),  # VISSL
+    ("teacher",),  # DINO
+    ("model_state_dict",),  # VISSL
+    ("state_dict",),
+    ("model",),  # timm
+    ("blobs",),  # Caffe2
+)
+# DataParallel and DistributedDataParallel put it in front of all keys.
+_WRAPPED = re.compile(r"(module\.)+")
+
+
+def by_rules(*rules: tuple[str, str | None, str]) -> Naming:
+    """A naming by the first rule that matches the start of a key; without one it stays.
+
+    Args:
+        rules: pattern, what replaces it (None: the key is dropped), reason.
+    """
+
+    def name(key: str) -> tuple[str | None, str]:
+        for pattern, replacement, reason in rules:
+            if match := re.match(pattern, key):
+                kept = None if replacement is None else replacement + key[match.end() :]
+                return kept, reason
+        return key, ""
+
+    return name
+
+
+@dataclass(frozen=True)
+class Format:
+    """One project's checkpoints.
+
+    Attributes:
+        name: whose they are.
+        sign: what one of the keys begins with, in no other format before it.
+        naming: from a key, without what wraps it, to the backbone's name.
+        beside: a key of the file itself that has to be there too.
+        bgr: whether images are read blue first.
+        lightness: whether a network of one input channel reads the lightness of Lab images.
+    """
+
+    name: str
+    sign: str
+    naming: Naming
+    beside: str | None = None
+    bgr: bool = False
+    lightness: bool = False
+
+
+# Blocks of a VISSL AlexNet -> the place of the convolution in DeepCluster's; the normalisation
+# follows it.
+_VISSL_ALEXNET = {0: 0, 2: 4, 4: 8, 5: 11, 6: 14}
+_UNDER_BACKBONE = by_rules(
+    (r"backbone\.", "", ""),
+    (r"neck\.", None, "neck"),
+    (r"head\.", None, "head"),
+    (r"", None, "not of the backbone"),
+)
+# The first that fits is taken, so the more particular come first.
+FORMATS = (
+    Format(
+        "VISSL",
+        r"_feature_blocks\.",
+        by_rules(
+            *(
+                (rf"_feature_blocks\.{block}\.{part}\.", f"features.{place + part}.", "")
+                for block, place in _VISSL_ALEXNET.items()
+                for part in (0, 1)
+            ),
+            (r"_feature_blocks\.", "", ""),
+        ),
+        lightness=True,
+    ),
+    Format("odc_lightning", r"backbone\.", _UNDER_BACKBONE, beside="pytorch-lightning_version"),
+    Format(
+        "DINO",
+        r"backbone\.",
+        by_rules((r"backbone\.", "", ""), (r"", None, "projection head")),
+        beside="teacher",
+    ),
+    Format("OpenSelfSup or mmselfsup", r"backbone\.", _UNDER_BACKBONE, beside="meta"),
+    Format("names under backbone", r"backbone\.", _UNDER_BACKBONE),
+    Format(
+        "MoCo",
+        r"encoder_q\.",
+        by_rules(
+            (r"encoder_q\.(fc|head)\.", None, "projection head"),
+            (r"encoder_q\.", "", ""),
+            (r"encoder_k\.", None, "momentum encoder"),
+            (r"queue", None, "queue of keys"),
+        ),
+    ),
+    Format(
+        "MoCo v3",
+        r"base_encoder\.",
+        by_rules(
+            (r"base_encoder\.(fc|head)\.", None, "projection head"),
+            (r"base_encoder\.", "", ""),
+            (r"momentum_encoder\.", None, "momentum encoder"),
+            (r"predictor\.", None, "prediction head"),
+        ),
+    ),
+    Format(
+        "SwAV or DeepCluster-v2",
+        r"projection_head\.|prototypes\.",
+        by_rules(
+            (r"projection_head\.", None, "projection head"),
+            (r"prototypes\.", None, "prototypes"),
+        ),
+    ),
+    Format(
+        "DeepCluster",
+        r"features\.module\.|top_layer\.|sobel\.",
+        by_rules(
+            (r"features\.module\.", "features.", ""),
+            (r"top_layer\.", None, "classifier of the clusters"),
+        ),
+    ),
+    Format(
+        "torchvision's names",
+        r"layer1\.0\.conv1\.weight",
+        by_rules((r"fc\.", None, "classifier")),
+    ),
+    Format(
+        "torchvision's names",
+        r"classifier\.6\.weight",
+        by_rules((r"classifier\.6\.", None, "classifier")),
+    ),
+    Format("Caffe2", r"res2_0_branch2a(_s0)?_w$", caffe2.resnet_name, bgr=True, lightness=True),
+    Format("Caffe2", r"conv5(_s0)?_w$", caffe2.alexnet_name, bgr=True, lightness=True),
+    Format("plain names", r"", by_rules()),
+)
+
+
+def convert(content: Mapping[str, Any]) -> Conversion:
+    """Find the weights of a backbone in what a file holds, and call them by our names.
+
+    Args:
+        content: of any of the `FORMATS`.
+
+    Raises:
+        ValueError: if there are no weights by name.
+    """
+    place, found = _weights_by_name(content)
+    named = {_WRAPPED.sub("", key, count=1) if _WRAPPED.match(key) else key: key for key in found}
+    form = next(
+        form
+        for form in FORMATS
+        if (form.beside is None or form.beside in content)
+        and any(re.match(form.sign, name) for name in named)
+    )
+    weights: dict[str, Tensor] = {}
+    rows: list[Row] = []
+    for name, key in named.items():
+        value = _tensor(found[key])
+        target, note = form.naming(name)
+        if value is None:
+            rows.append(Row(key, None, None, "not a tensor"))
+            continue
+        if target is not None:
+            if form.bgr and target in STEMS and value.shape[1] == 3:
+                value, note = value.flip(1), "turned from BGR to RGB"
+            weights[target] = value
+        rows.append(Row(key, target, tuple(value.shape), note))
+    beside = (key for key in content if place and key != place[0])
+    rows += [Row(str(key), None, None, "not the network that is taken") for key in beside]
+    return Conversion(form.name, weights, rows, form.lightness)
+
+
+def _weights_by_name(content: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Where the weights are, and what is there; values may be other things than tensors, too."""
+    place: tuple[str, ...] = next((place for place in _PLACES if place[0] in content), ())
+    found: Any = content
+    for key in place:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    named = {k: v for k, v in found.items() if isinstance(k, str)} if _is_dict(found) else {}
+    if not any(_tensor(value) is not None for value in named.values()):
+        raise ValueError(
+            f"the checkpoint holds {sorted(map(str, content))[:8]} and no weights by "
+            f"name{f' under {chr(46).join(place)}' if place else ''}; expected one of "
+            f"{', '.join('.'.join(place) for place in _PLACES)}, or the weights themselves"
+        )
+    return place, named
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _tensor(value: Any) -> Tensor | None:
+    """A tensor, or an array of numbers as one; None for anything else."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return torch.from_numpy(np.array(value))
+    return value.detach() if isinstance(value, Tensor) else None
