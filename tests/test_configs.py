@@ -13,6 +13,7 @@ from odc_lightning.callbacks import (
     CentroidRefresh,
     KMeansBootstrap,
     LossReweighting,
+    Pretext,
     SamplesMemory,
     SmallClusters,
 )
@@ -28,6 +29,10 @@ from odc_lightning.protocols import Protocol
 from odc_lightning.report import published_scores
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
+# Pretext tasks: the callback that sets the task, by the first word of the experiment.
+PRETEXTS = {
+    "rotation": "Rotation",
+}
 NEEDED = {
     "image_folder": "data.root=x",
     "imagenet": "data.root=x",
@@ -51,8 +56,9 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     optimizers = module.configure_optimizers()
     assert isinstance(optimizers, dict)
     body, head = optimizers["optimizer"].param_groups
-    supervised = experiment.startswith("supervised")
-    assert (body["momentum"], head["momentum"]) == (0.9, 0.9 if supervised else 0.0)
+    kind = experiment.partition("_")[0]
+    own = {"supervised": "TrueLabels", **PRETEXTS}.get(kind)  # in place of the clustering
+    assert (body["momentum"], head["momentum"]) == (0.9, 0.9 if own else 0.0)
     assert body["lr"] == head["lr"] == config.optimizer.lr
     trainer = build_trainer(
         compose_config(
@@ -63,9 +69,31 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
         )
     )
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
-    expected = ["TrueLabels"] if supervised else list(ORDER)
+    expected = [own] if own else list(ORDER)
     assert kinds[: len(expected)] == expected
-    assert ("SamplesMemory" in kinds) != supervised
+    assert ("SamplesMemory" in kinds) == (own is None)
+
+
+@pytest.mark.parametrize("algorithm", PRETEXTS)
+def test_a_pretext_is_its_callback_and_a_head_with_momentum(
+    compose_config: Compose, algorithm: str
+) -> None:
+    """Under any experiment, also where nothing else is chosen."""
+    config = compose_config(f"algorithm={algorithm}")
+    assert config.head_optimizer.momentum == 0.9
+    (callback,) = build_all(config.algorithm)
+    assert isinstance(callback, Pretext)
+    assert type(callback).__name__ == PRETEXTS[algorithm]
+
+
+@pytest.mark.parametrize("experiment", [f"{name}_resnet50" for name in PRETEXTS])
+def test_the_published_schedule_of_pretexts(compose_config: Compose, experiment: str) -> None:
+    """VISSL's, for ResNet-50 on ImageNet."""
+    config = compose_config(f"experiment={experiment}", "data.root=/nowhere")
+    assert (config.data.batch_size, config.optimizer.lr) == (256, 0.1)
+    assert (config.optimizer.momentum, config.optimizer.weight_decay) == (0.9, 1e-4)
+    assert (config.scheduler.milestones, config.scheduler.gamma) == ([30, 60, 90, 100], 0.1)
+    assert config.trainer.max_epochs == 105
 
 
 @pytest.mark.parametrize(

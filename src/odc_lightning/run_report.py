@@ -6,7 +6,14 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from odc_lightning import report
-from odc_lightning.callbacks import HealthMonitor, LabelScores, PseudoLabels, Throughput, find
+from odc_lightning.callbacks import (
+    HealthMonitor,
+    LabelScores,
+    Pretext,
+    PseudoLabels,
+    Throughput,
+    find,
+)
 from odc_lightning.data import ImageDataModule
 from odc_lightning.module import ODCModule
 from odc_lightning.report import Scores, Summary
@@ -29,6 +36,7 @@ def write_report(
         names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
         labels, distances = owner.labels, owner.distances()
         report.write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
+    pretext = Pretext.find(trainer)
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists():
         report.draw_curves(metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples)
@@ -46,7 +54,7 @@ def write_report(
         "untrained": _scores(scores.untrained if scores else {}),
         "num_samples": data.num_samples,
         "num_clusters": num_clusters,
-        "targets": "clusters" if owner else "classes",
+        "targets": pretext.targets if pretext else "clusters" if owner else "classes",
         "images_per_second": speed.images_per_second if speed else None,
         "wall_seconds": time.monotonic() - started,
         "versions": report.package_versions(),

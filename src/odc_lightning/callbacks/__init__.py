@@ -11,8 +11,10 @@ from odc_lightning.callbacks.label_switch_monitor import LabelSwitchMonitor
 from odc_lightning.callbacks.loss_reweighting import LossReweighting
 from odc_lightning.callbacks.online_probe import OnlineProbe
 from odc_lightning.callbacks.order import check_order, in_order
+from odc_lightning.callbacks.pretext import Pretext
 from odc_lightning.callbacks.progress import Progress
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
+from odc_lightning.callbacks.rotation import Rotation
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
 from odc_lightning.callbacks.throughput import Throughput
@@ -28,8 +30,10 @@ __all__ = [
     "LabelSwitchMonitor",
     "LossReweighting",
     "OnlineProbe",
+    "Pretext",
     "Progress",
     "PseudoLabels",
+    "Rotation",
     "SamplesMemory",
     "SmallClusters",
     "Throughput",
