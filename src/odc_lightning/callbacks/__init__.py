@@ -5,6 +5,7 @@ from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.health_monitor import HealthMonitor
 from odc_lightning.callbacks.index_table import IndexTable
+from odc_lightning.callbacks.jigsaw import Jigsaw
 from odc_lightning.callbacks.kmeans_bootstrap import KMeansBootstrap
 from odc_lightning.callbacks.label_scores import LabelScores
 from odc_lightning.callbacks.label_switch_monitor import LabelSwitchMonitor
@@ -25,6 +26,7 @@ __all__ = [
     "ClusterSizeMonitor",
     "HealthMonitor",
     "IndexTable",
+    "Jigsaw",
     "KMeansBootstrap",
     "LabelScores",
     "LabelSwitchMonitor",

@@ -4,7 +4,7 @@ from odc_lightning.models.alexnet import AlexNet
 from odc_lightning.models.backbone import POOLED, Backbone, stage_features
 from odc_lightning.models.convnet import ConvNet
 from odc_lightning.models.heads import Head, LinearHead
-from odc_lightning.models.necks import NoNeck, NonLinearNeck
+from odc_lightning.models.necks import JigsawNeck, NoNeck, NonLinearNeck
 from odc_lightning.models.resnet import ResNet
 from odc_lightning.models.sobel import Sobel
 from odc_lightning.models.timm_backbone import TimmBackbone
@@ -15,6 +15,7 @@ __all__ = [
     "Backbone",
     "ConvNet",
     "Head",
+    "JigsawNeck",
     "LinearHead",
     "NoNeck",
     "NonLinearNeck",
