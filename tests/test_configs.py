@@ -31,6 +31,7 @@ from odc_lightning.report import published_scores
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
 # Pretext tasks: the callback that sets the task, by the first word of the experiment.
 PRETEXTS = {
+    "colorization": "Colorization",
     "jigsaw": "Jigsaw",
     "rotation": "Rotation",
 }

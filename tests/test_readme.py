@@ -426,7 +426,7 @@ def every_config(compose: Compose) -> list[DictConfig]:
     """One config for every option of the groups that have options of different keys."""
     options = [
         f"{group}={path.stem}"
-        for group in ("data", "model", "scheduler", "logger")
+        for group in ("data", "model", "algorithm", "scheduler", "logger")
         for path in sorted(Path(CONFIG_DIR, group).glob("*.yaml"))
         if path.stem != "base"
     ]

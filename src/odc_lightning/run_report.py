@@ -1,5 +1,6 @@
 """What a finished run leaves in its folder."""
 
+import math
 import time
 from pathlib import Path
 
@@ -37,9 +38,12 @@ def write_report(
         labels, distances = owner.labels, owner.distances()
         report.write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
     pretext = Pretext.find(trainer)
+    chance = pretext.chance if pretext else math.log(num_clusters)
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists():
-        report.draw_curves(metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples)
+        report.draw_curves(
+            metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples, chance
+        )
     monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
     epochs = monitor.epochs if monitor else []
     switches = bool(epochs) and owner is not None and owner.switch_ratio is not None
@@ -47,6 +51,7 @@ def write_report(
     last = _scores(scores.last if scores else {})
     summary: Summary = {
         "train_loss": epochs[-1].loss if epochs else None,
+        "chance_loss": chance,
         "label_switch_ratio_first": epochs[0].switch_ratio if switches else None,
         "label_switch_ratio_last": epochs[-1].switch_ratio if switches else None,
         "knn_top1": last["knn_top1"],

@@ -2,6 +2,7 @@
 
 from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
 from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
+from odc_lightning.callbacks.colorization import Colorization
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.health_monitor import HealthMonitor
 from odc_lightning.callbacks.index_table import IndexTable
@@ -24,6 +25,7 @@ from odc_lightning.callbacks.true_labels import TrueLabels
 __all__ = [
     "CentroidRefresh",
     "ClusterSizeMonitor",
+    "Colorization",
     "HealthMonitor",
     "IndexTable",
     "Jigsaw",

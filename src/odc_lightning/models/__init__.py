@@ -3,7 +3,7 @@
 from odc_lightning.models.alexnet import AlexNet
 from odc_lightning.models.backbone import POOLED, Backbone, stage_features
 from odc_lightning.models.convnet import ConvNet
-from odc_lightning.models.heads import Head, LinearHead
+from odc_lightning.models.heads import ColorizationHead, Head, LinearHead
 from odc_lightning.models.necks import JigsawNeck, NoNeck, NonLinearNeck
 from odc_lightning.models.resnet import ResNet
 from odc_lightning.models.sobel import Sobel
@@ -13,6 +13,7 @@ __all__ = [
     "POOLED",
     "AlexNet",
     "Backbone",
+    "ColorizationHead",
     "ConvNet",
     "Head",
     "JigsawNeck",
