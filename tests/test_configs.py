@@ -15,6 +15,7 @@ from odc_lightning.callbacks import (
     KMeansBootstrap,
     LossReweighting,
     OfflineClustering,
+    Pretext,
     PseudoLabels,
     SamplesMemory,
     SmallClusters,
@@ -31,6 +32,12 @@ from odc_lightning.protocols import Protocol
 from odc_lightning.report import published_scores
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
+# Pretext tasks: the callback that sets the task, by the first word of the experiment.
+PRETEXTS = {
+    "colorization": "Colorization",
+    "jigsaw": "Jigsaw",
+    "rotation": "Rotation",
+}
 NEEDED = {
     "image_folder": "data.root=x",
     "imagenet": "data.root=x",
@@ -48,8 +55,9 @@ CALLBACKS = {
     "deepcluster": ("OfflineClustering",),
     "deepcluster_v2": ("PrototypeClustering",),
     "supervised": ("TrueLabels",),
+    **{algorithm: (callback,) for algorithm, callback in PRETEXTS.items()},
 }
-WITHOUT_CLUSTERS = (("TrueLabels",),)
+WITHOUT_CLUSTERS = (("TrueLabels",), *((callback,) for callback in PRETEXTS.values()))
 
 
 def algorithm_of(experiment: str) -> str:
@@ -90,6 +98,28 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     owners = [c for c in trainer.callbacks if isinstance(c, PseudoLabels)]  # type: ignore[attr-defined]
     assert len(owners) == clusters
     assert config.data.num_views == (2 if expected == ("PrototypeClustering",) else 1)
+
+
+@pytest.mark.parametrize("algorithm", PRETEXTS)
+def test_a_pretext_is_its_callback_and_a_head_with_momentum(
+    compose_config: Compose, algorithm: str
+) -> None:
+    """Under any experiment, also where nothing else is chosen."""
+    config = compose_config(f"algorithm={algorithm}")
+    assert config.head_optimizer.momentum == 0.9
+    (callback,) = build_all(config.algorithm)
+    assert isinstance(callback, Pretext)
+    assert type(callback).__name__ == PRETEXTS[algorithm]
+
+
+@pytest.mark.parametrize("experiment", [f"{name}_resnet50" for name in PRETEXTS])
+def test_the_published_schedule_of_pretexts(compose_config: Compose, experiment: str) -> None:
+    """VISSL's, for ResNet-50 on ImageNet."""
+    config = compose_config(f"experiment={experiment}", "data.root=/nowhere")
+    assert (config.data.batch_size, config.optimizer.lr) == (256, 0.1)
+    assert (config.optimizer.momentum, config.optimizer.weight_decay) == (0.9, 1e-4)
+    assert (config.scheduler.milestones, config.scheduler.gamma) == ([30, 60, 90, 100], 0.1)
+    assert config.trainer.max_epochs == 105
 
 
 @pytest.mark.parametrize(

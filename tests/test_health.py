@@ -13,6 +13,7 @@ from odc_lightning.health import (
     loss_at_chance,
     mean_cosine,
     switching_not_falling,
+    task_at_chance,
 )
 
 
@@ -68,6 +69,19 @@ class TestLossAtChance:
         assert warning is not None
         assert "After 4 epochs the loss is 9.20" in warning
         assert "ln C = 9.21 for 10,000 clusters" in warning
+
+
+class TestTaskAtChance:
+    @pytest.mark.parametrize(("loss", "warns"), [(1.9, False), (1.97, True), (2.5, True)])
+    def test_two_percent_below_chance_is_learning(self, loss: float, warns: bool) -> None:
+        assert (task_at_chance(loss, 2.0, 3, 100) is not None) == warns
+        assert task_at_chance(loss, 2.0, 2, 100) is None
+        assert task_at_chance(loss, 2.0, 3, 99) is None
+
+    def test_says_what_was_seen(self) -> None:
+        warning = task_at_chance(3.1, 3.09, 4, 400)
+        assert warning is not None
+        assert "After 4 epochs the loss is 3.10, no better than chance (3.09)" in warning
 
 
 class TestDominantCluster:

@@ -38,6 +38,7 @@ def read_csv(path: Path) -> list[list[str]]:
 def a_summary(**changes: Any) -> Summary:
     summary: Summary = {
         "train_loss": 1.234,
+        "chance_loss": math.log(50),
         "label_switch_ratio_first": 0.91,
         "label_switch_ratio_last": 0.0625,
         "knn_top1": 0.934,
@@ -259,6 +260,14 @@ class TestClosingLines:
             "  clusters.csv            the cluster of every file",
             "  checkpoints/last.ckpt   the network and its clustering, to resume or to evaluate",
         ]
+
+    def test_chance_that_is_not_ln_c_is_not_called_so(self, tmp_path: Path) -> None:
+        text = closing_lines(a_summary(chance_loss=3.1, targets="colours"), tmp_path)
+        assert "1,437 images in 50 colours" in text
+        assert "1.23 (chance: 3.10)" in text
+        figure = build_figure(some_metrics(6, "train/loss"), 50, 200, chance=3.1)
+        (note,) = figure.axes[0].texts
+        assert note.get_text() == "chance = 3.10"
 
     def test_without_labels_there_is_no_table(self, tmp_path: Path) -> None:
         unknown = {"knn_top1": None, "nmi": None}

@@ -68,6 +68,23 @@ def loss_at_chance(loss: float, num_clusters: int, epochs: int, steps: int) -> s
     )
 
 
+def task_at_chance(loss: float, chance: float, epochs: int, steps: int) -> str | None:
+    """Warn if a pretext task's loss is not 2 % below chance after three epochs (and `MIN_STEPS`).
+
+    Args:
+        loss: mean over the last epoch.
+        chance: the loss of the best prediction that is the same for every image.
+        epochs: how many have been trained.
+        steps: optimiser steps in all of them.
+    """
+    if epochs < 3 or steps < MIN_STEPS or not loss > 0.98 * chance:
+        return None
+    return (
+        f"After {epochs} epochs the loss is {loss:.2f}, no better than chance ({chance:.2f}): the "
+        "network does not learn its task. Try a learning rate ten times lower or higher."
+    )
+
+
 def dominant_cluster(largest: int, num_samples: int, num_clusters: int) -> str | None:
     """Warn if the largest cluster holds more than 1 / sqrt(C) of all samples.
 

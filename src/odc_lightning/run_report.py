@@ -1,12 +1,20 @@
 """What a finished run leaves in its folder."""
 
+import math
 import time
 from pathlib import Path
 
 import pytorch_lightning as pl
 
 from odc_lightning import report
-from odc_lightning.callbacks import HealthMonitor, LabelScores, PseudoLabels, Throughput, find
+from odc_lightning.callbacks import (
+    HealthMonitor,
+    LabelScores,
+    Pretext,
+    PseudoLabels,
+    Throughput,
+    find,
+)
 from odc_lightning.data import ImageDataModule
 from odc_lightning.module import ODCModule
 from odc_lightning.report import Scores, Summary
@@ -29,9 +37,13 @@ def write_report(
         names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
         labels, distances = owner.labels, owner.distances()
         report.write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
+    pretext = Pretext.find(trainer)
+    chance = pretext.chance if pretext else math.log(num_clusters)
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists():
-        report.draw_curves(metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples)
+        report.draw_curves(
+            metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples, chance
+        )
     monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
     epochs = monitor.epochs if monitor else []
     switches = bool(epochs) and owner is not None and owner.switch_ratio is not None
@@ -39,6 +51,7 @@ def write_report(
     last = _scores(scores.last if scores else {})
     summary: Summary = {
         "train_loss": epochs[-1].loss if epochs else None,
+        "chance_loss": chance,
         "label_switch_ratio_first": epochs[0].switch_ratio if switches else None,
         "label_switch_ratio_last": epochs[-1].switch_ratio if switches else None,
         "knn_top1": last["knn_top1"],
@@ -46,7 +59,7 @@ def write_report(
         "untrained": _scores(scores.untrained if scores else {}),
         "num_samples": data.num_samples,
         "num_clusters": num_clusters,
-        "targets": "clusters" if owner else "classes",
+        "targets": pretext.targets if pretext else "clusters" if owner else "classes",
         "images_per_second": speed.images_per_second if speed else None,
         "wall_seconds": time.monotonic() - started,
         "versions": report.package_versions(),

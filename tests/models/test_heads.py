@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from odc_lightning.models import LinearHead, PrototypeHead
+from odc_lightning.models import ColorizationHead, LinearHead, PrototypeHead
 
 
 def test_scores_and_initialisation() -> None:
@@ -64,3 +64,18 @@ def test_heads_that_cannot_work_are_refused() -> None:
         PrototypeHead(4, 5, num_heads=0)
     with pytest.raises(ValueError, match=r"model\.head\.temperature=0"):
         PrototypeHead(4, 5, temperature=0)
+
+
+def test_colours_of_a_map_are_a_weighted_cross_entropy_a_place() -> None:
+    torch.manual_seed(0)
+    head = ColorizationHead(6, num_clusters=5)
+    assert head.weight.std().item() < 0.03
+    maps, target = torch.randn(2, 6, 3, 4), torch.rand(2, 5, 3, 4)
+    losses = head.losses(maps, target).detach()
+    for image in range(2):
+        total = 0.0
+        for y in range(3):
+            for x in range(4):
+                scores = head.weight.detach()[:, :, 0, 0] @ maps[image, :, y, x]
+                total -= float((target[image, :, y, x] * scores.log_softmax(0)).sum())
+        assert losses[image].item() == pytest.approx(total / 12, rel=1e-5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from odc_lightning.models import NonLinearNeck, ProjectionNeck
+from odc_lightning.models import JigsawNeck, NonLinearNeck, ProjectionNeck
 
 
 def test_evaluation_is_fc_bn_relu_fc_relu() -> None:
@@ -67,3 +67,15 @@ def test_the_projection_is_fc_bn_relu_fc_to_unit_length() -> None:
     torch.testing.assert_close(neck(x), projected / projected.norm(dim=1, keepdim=True))
     assert ProjectionNeck(2048).fc0.weight.shape == (2048, 2048)
     assert ProjectionNeck(2048).out_features == 128
+
+
+def test_the_puzzles_neck_joins_the_nine_tiles_of_each_image() -> None:
+    neck = JigsawNeck(6, tile_features=5).eval()
+    assert (neck.in_features, neck.out_features) == (6, 45)
+    tiles = torch.randn(2, 9, 6)
+    out = neck(tiles.flatten(0, 1))
+    assert out.shape == (2, 45)
+    for image in range(2):
+        for tile in range(9):
+            alone = neck.tile(tiles[image, tile].unsqueeze(0))[0]
+            torch.testing.assert_close(out[image, 5 * tile : 5 * tile + 5], alone)

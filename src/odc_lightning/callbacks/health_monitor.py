@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from odc_lightning import health
+from odc_lightning.callbacks.pretext import Pretext
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.module import ODCModule
 
@@ -76,10 +77,13 @@ class HealthMonitor(pl.Callback):
         self._sums, self._num_steps = None, 0
         self.epochs.append(means)
         num_classes = ODCModule.of(pl_module).num_clusters
+        pretext = Pretext.find(trainer)
         epochs, steps = trainer.current_epoch + 1, trainer.global_step
         found = {
             "diverged": health.not_finite(means.loss),
-            "loss": health.loss_at_chance(means.loss, num_classes, epochs, steps),
+            "loss": health.task_at_chance(means.loss, pretext.chance, epochs, steps)
+            if pretext
+            else health.loss_at_chance(means.loss, num_classes, epochs, steps),
             "switching": health.switching_not_falling(
                 self.epochs[0].switch_ratio, means.switch_ratio, epochs, steps
             ),

@@ -48,6 +48,8 @@ def status_line(metrics: Mapping[str, Tensor | float], images_per_second: float 
     parts = []
     if "train/loss" in metrics:
         parts.append(f"loss {float(metrics['train/loss']):.2f}")
+    if "train/accuracy" in metrics:
+        parts.append(f"accuracy {float(metrics['train/accuracy']):.2f}")
     if "odc/label_switch_ratio" in metrics:
         parts.append(f"switch {float(metrics['odc/label_switch_ratio']):.2f}")
     if "odc/cluster_size_min" in metrics and "odc/cluster_size_max" in metrics:

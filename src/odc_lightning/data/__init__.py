@@ -4,6 +4,7 @@ from odc_lightning.data.builtin import cifar10, cifar100, digits, fashion_mnist,
 from odc_lightning.data.datamodule import ImageDataModule
 from odc_lightning.data.dataset import IndexedDataset
 from odc_lightning.data.folders import file_list, image_folder, imagenet
+from odc_lightning.data.photos import photo_patches
 from odc_lightning.data.places import places205
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import scan_images
@@ -27,6 +28,7 @@ __all__ = [
     "file_list",
     "image_folder",
     "imagenet",
+    "photo_patches",
     "places205",
     "resize_and_center_crop",
     "scan_images",

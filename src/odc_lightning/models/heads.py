@@ -82,3 +82,29 @@ class PrototypeHead(Head):
         """Cross-entropy (rows,), the mean over the heads, with labels (rows, H) int64."""
         scores = self(features).flatten(0, 1)
         return F.cross_entropy(scores, target.flatten(), reduction="none").view_as(target).mean(1)
+
+
+class ColorizationHead(nn.Conv2d, Head):
+    """A linear classifier at each place of a map (B, in_features, h, w), a 1 x 1 convolution.
+
+    Args:
+        in_features: channels of the map.
+        num_clusters: number of colours Q.
+    """
+
+    def __init__(self, in_features: int, num_clusters: int) -> None:
+        super().__init__(in_features, num_clusters, kernel_size=1)
+        self.num_clusters = num_clusters
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight, std=0.01)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def losses(self, features: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy (B,) with weighted distributions (B, Q, h, w), mean over the places.
+
+        Zhang, Isola and Efros, ECCV 2016, Eq. 2.
+        """
+        each: Tensor = -(target * F.log_softmax(self(features), dim=1)).sum(dim=1)
+        return each.mean(dim=(1, 2))

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from odc_lightning.pretext.tiles import NUM_TILES
+
 
 class NoNeck(nn.Identity):
     """The backbone's features as they are, as DeepCluster has it."""
@@ -72,3 +74,31 @@ class ProjectionNeck(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Turn features (B, in_features) into features (B, out_features) of unit length."""
         return F.normalize(self.fc1(F.relu(self.bn0(self.fc0(features)))), dim=1)
+
+
+class JigsawNeck(nn.Module):
+    """A layer that all tiles of a puzzle share, then the tiles of an image side by side.
+
+    Tiles see nothing of one another before they are joined, so that each is recognised by itself
+    (Noroozi and Favaro, ECCV 2016, Sec. 4.1). Layer, batch normalisation and ReLU are those of
+    VISSL for ResNets (Goyal et al., ICCV 2019).
+
+    Args:
+        in_features: width of the backbone's features.
+        tile_features: outputs of the shared layer; there are nine times as many in the end.
+    """
+
+    def __init__(self, in_features: int, tile_features: int = 1000) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = NUM_TILES * tile_features
+        self.tile = nn.Sequential(
+            nn.Linear(in_features, tile_features, bias=False),  # the normalisation takes it away
+            nn.BatchNorm1d(tile_features),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn the features (9 B, in_features) of tiles into those of images (B, out_features)."""
+        joined: Tensor = self.tile(features).view(-1, self.out_features)
+        return joined

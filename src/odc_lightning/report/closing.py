@@ -1,8 +1,8 @@
 """The last lines that a run prints."""
 
-import math
 from pathlib import Path
 
+from odc_lightning.report.chance import chance_name
 from odc_lightning.report.summary import Summary
 
 CONTENTS = {
@@ -52,7 +52,8 @@ def _course(summary: Summary) -> list[str]:
     )
     rows = [("data", f"{summary['num_samples']:,} images in {clusters:,} {summary['targets']}")]
     if loss is not None:
-        rows.append(("loss", f"{loss:.2f} (chance, ln C: {math.log(clusters):.2f})"))
+        chance = summary["chance_loss"]
+        rows.append(("loss", f"{loss:.2f} ({chance_name(chance, clusters)}: {chance:.2f})"))
     if first is not None or last is not None:
         rows.append(("label-switch ratio", f"{_decimal(first, 2)} -> {_decimal(last, 2)}"))
     if rate is not None:

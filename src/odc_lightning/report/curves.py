@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, StrMethodFormatter, SymmetricalLogLocator
 
+from odc_lightning.report.chance import chance_name
 from odc_lightning.report.metrics import Series, read_metrics
 
 # Okabe and Ito's palette, which stays distinct under every colour blindness.
@@ -35,25 +36,34 @@ Metrics = Mapping[str, Series]
 
 
 def draw_curves(
-    metrics_csv: Path | str, output_png: Path | str, num_clusters: int, num_samples: int
+    metrics_csv: Path | str,
+    output_png: Path | str,
+    num_clusters: int,
+    num_samples: int,
+    chance: float | None = None,
 ) -> None:
     """Draw what ``metrics.csv`` holds; a panel whose metrics are missing is left out.
 
     Args:
         metrics_csv: as Lightning's CSVLogger writes it.
         output_png: the picture to write.
-        num_clusters: C; the loss of chance is ln C.
+        num_clusters: C.
         num_samples: N; the mean cluster size is N / C.
+        chance: the loss of chance, if it is not ln C.
     """
-    figure = build_figure(read_metrics(metrics_csv), num_clusters, num_samples)
+    figure = build_figure(read_metrics(metrics_csv), num_clusters, num_samples, chance)
     FigureCanvasAgg(figure).print_png(Path(output_png))
 
 
-def build_figure(metrics: Metrics, num_clusters: int, num_samples: int) -> Figure:
+def build_figure(
+    metrics: Metrics, num_clusters: int, num_samples: int, chance: float | None = None
+) -> Figure:
     """The figure of `draw_curves`: up to four panels, two in a row, the odd one across."""
     mean_size = num_samples / num_clusters
+    chance = math.log(num_clusters) if chance is None else chance
+    chance_label = f"{chance_name(chance, num_clusters)} = {chance:.2f}"
     candidates: list[tuple[Sequence[str], Callable[[Axes], None]]] = [
-        (["train/loss"], lambda axes: _draw_loss(axes, metrics, num_clusters)),
+        (["train/loss"], lambda axes: _draw_loss(axes, metrics, chance, chance_label)),
         (["odc/label_switch_ratio"], lambda axes: _draw_switching(axes, metrics)),
         ([name for name, *_ in SIZES], lambda axes: _draw_sizes(axes, metrics, mean_size)),
         ([name for name, *_ in AGREEMENT], lambda axes: _draw_agreement(axes, metrics)),
@@ -92,12 +102,11 @@ def rolling_median(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndar
     return places, np.array(medians)
 
 
-def _draw_loss(axes: Axes, metrics: Metrics, num_clusters: int) -> None:
-    chance = math.log(num_clusters)
+def _draw_loss(axes: Axes, metrics: Metrics, chance: float, label: str) -> None:
     _plot_smoothed(axes, metrics["train/loss"], BLUE)
     axes.axhline(chance, color=GREY, linestyle="--", linewidth=1.2)
     axes.annotate(
-        f"chance, ln C = {chance:.2f}",
+        label,
         (1, chance),
         xycoords=("axes fraction", "data"),
         xytext=(0, 6),

@@ -23,12 +23,14 @@ class Scores(TypedDict):
 class Summary(TypedDict):
     """What ``summary.json`` holds; None where a value is not known.
 
-    ``train_loss`` is the mean over the last epoch, ``label_switch_ratio_first`` and ``_last`` are
+    ``train_loss`` is the mean over the last epoch, ``chance_loss`` the loss of the best prediction
+    that is the same for every image, ``label_switch_ratio_first`` and ``_last`` are
     those over the first and the last one. ``targets`` is what the network was trained to tell
     apart, ``clusters`` or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1].
     """
 
     train_loss: float | None
+    chance_loss: float
     label_switch_ratio_first: float | None
     label_switch_ratio_last: float | None
     knn_top1: float | None

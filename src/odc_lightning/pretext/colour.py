@@ -1,0 +1,59 @@
+"""From sRGB to CIE Lab and to the gray of the same lightness (IEC 61966-2-1, D65)."""
+
+import torch
+from torch import Tensor
+
+# From linear sRGB to XYZ.
+XYZ = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)
+# CIE's cube root goes on as a straight line below this.
+BEND = 6 / 29
+
+
+def srgb_to_lab(images: Tensor) -> Tensor:
+    """Lightness L from 0 to 100, and a (green to red) and b (blue to yellow).
+
+    Args:
+        images: sRGB (..., 3, H, W) from 0 to 1.
+
+    Returns:
+        Lab (..., 3, H, W). White, the matrix's own, is (100, 0, 0), and so is every gray (L, 0, 0).
+    """
+    matrix = images.new_tensor(XYZ)
+    linear = _to_linear(images)
+    xyz = torch.einsum("ij,...jhw->...ihw", matrix / matrix.sum(dim=1, keepdim=True), linear)
+    root = torch.where(
+        xyz > BEND**3,
+        xyz.clamp(min=BEND**3) ** (1 / 3),
+        xyz / (3 * BEND**2) + 4 / 29,
+    )
+    x, y, z = root.unbind(dim=-3)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+
+
+def gray_of_same_lightness(images: Tensor) -> Tensor:
+    """The gray image that has the lightness L of a coloured one.
+
+    Args:
+        images: sRGB (..., 3, H, W) from 0 to 1.
+
+    Returns:
+        The same shape; all three channels are equal.
+    """
+    weights = images.new_tensor(XYZ[1])
+    luminance = torch.einsum("j,...jhw->...hw", weights / weights.sum(), _to_linear(images))
+    return _from_linear(luminance).unsqueeze(-3).expand_as(images)
+
+
+def _to_linear(srgb: Tensor) -> Tensor:
+    """Undo the gamma of sRGB."""
+    return torch.where(srgb > 0.04045, ((srgb + 0.055) / 1.055).clamp(min=0) ** 2.4, srgb / 12.92)
+
+
+def _from_linear(linear: Tensor) -> Tensor:
+    """Apply the gamma of sRGB."""
+    curve = 1.055 * linear.clamp(min=0) ** (1 / 2.4) - 0.055
+    return torch.where(linear > 0.0031308, curve, 12.92 * linear)
