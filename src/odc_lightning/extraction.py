@@ -77,3 +77,33 @@ def extract_features(
         raise ValueError(f"the dataloader of {split!r} ended at row {written}, not {expected}")
     share_rows(out)
     return out
+
+
+def training_batches(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    embed: Callable[[Tensor], Tensor],
+    description: str,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indices (b,) and features of this rank's training batches of epoch 0, without learning.
+
+    The network is in training mode, so features are those that the epoch would start with; running
+    statistics are put back afterwards.
+
+    Args:
+        trainer: with a datamodule that has ``train_dataloader``.
+        module: whose network it is.
+        embed: images of a batch, with their views, to features.
+        description: of the progress bar.
+    """
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+    batches = track(
+        loader, description=description, disable=not shows_bars(trainer), transient=True
+    )
+    with torch.no_grad(), trainer.precision_plugin.forward_context():
+        for batch in batches:
+            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+            yield batch["index"], embed(batch["image"])
+        for name, buffer in module.named_buffers():
+            buffer.copy_(buffers[name])
