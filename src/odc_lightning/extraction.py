@@ -90,3 +90,33 @@ def feature_batches(
         for batch in batches:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
             yield embed(batch["image"]).float()
+
+
+def training_batches(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    embed: Callable[[Tensor], Tensor],
+    description: str,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indices (b,) and features of this rank's training batches of epoch 0, without learning.
+
+    The network is in training mode, so features are those that the epoch would start with; running
+    statistics are put back afterwards.
+
+    Args:
+        trainer: with a datamodule that has ``train_dataloader``.
+        module: whose network it is.
+        embed: images of a batch, with their views, to features.
+        description: of the progress bar.
+    """
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+    batches = track(
+        loader, description=description, disable=not shows_bars(trainer), transient=True
+    )
+    with torch.no_grad(), trainer.precision_plugin.forward_context():
+        for batch in batches:
+            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+            yield batch["index"], embed(batch["image"])
+        for name, buffer in module.named_buffers():
+            buffer.copy_(buffers[name])

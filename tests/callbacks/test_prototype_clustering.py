@@ -1,5 +1,6 @@
 """DeepCluster-v2's callback in a real Trainer against loops, step by step."""
 
+import copy
 import logging
 import math
 from typing import Any
@@ -85,6 +86,17 @@ class Slow(pl.Callback):
         with evaluating(pl_module):
             rows = [unit(row) for row in pl_module.embed(images).double().numpy()]
         self.banks = [list(rows) for _ in range(V)]
+        assert pl_module.training
+        statistics = [buffer.clone() for buffer in pl_module.buffers()]
+        network = copy.deepcopy(pl_module)  # its statistics move, and those of the run may not
+        for batch in trainer.datamodule.train_dataloader():  # type: ignore[attr-defined]
+            with torch.no_grad():
+                features = iter(network.embed(batch["image"]).double().numpy())
+            for i in batch["index"].tolist():
+                for v in range(V):
+                    self.banks[v][i] = unit(next(features))
+        assert all(torch.equal(*pair) for pair in zip(statistics, pl_module.buffers(), strict=True))
+        assert int(pl_module.neck.bn0.num_batches_tracked) == 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         rng = np.random.default_rng([SEED, trainer.current_epoch])

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.clustering import spherical_kmeans, squared_distances
 from odc_lightning.distributed import all_gather_batch, from_rank_zero
-from odc_lightning.extraction import extract_features
+from odc_lightning.extraction import extract_features, training_batches
 from odc_lightning.memory import last_occurrences
 from odc_lightning.models import PrototypeHead
 from odc_lightning.module import ODCModule
@@ -26,7 +26,7 @@ class PrototypeClustering(PseudoLabels):
     Before each epoch spherical K-Means clusters a bank for every head, from bank to bank in turn;
     the centroids are the head's prototypes in this epoch, the labels its targets for all views.
     Each step's own features then replace those in the banks, so that no pass over the images is
-    needed but one before training. `labels`, `counts` and `distances` are those of the first head.
+    needed but before training. `labels`, `counts` and `distances` are those of the first head.
 
     Attributes:
         banks: (V, N, D) fp32, the newest feature of unit length of each view of each image.
@@ -107,7 +107,12 @@ class PrototypeClustering(PseudoLabels):
         self.initialized = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fill the banks and cluster them, for whatever looks before the first epoch."""
+        """Fill the banks and cluster them, for whatever looks before the first epoch.
+
+        A network in eval mode, whose normalisations have seen nothing yet, gives features far from
+        those that it is trained on, and an epoch is lost. So the banks get the features of a pass
+        in training mode, and those in eval mode for images that no batch has.
+        """
         if self.initialized:
             return
         module = ODCModule.of(pl_module)
@@ -120,6 +125,8 @@ class PrototypeClustering(PseudoLabels):
             "Banks: features",
         )
         self.banks[1:] = self.banks[0]
+        for indices, features in training_batches(trainer, module, module.embed, "Banks: views"):
+            self._write(indices, features)
         self._cluster(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -143,14 +150,7 @@ class PrototypeClustering(PseudoLabels):
         batch_idx: int,
     ) -> None:
         """Put the features of all ranks' batches into the banks."""
-        num_views = len(self.banks)
-        indices = batch["index"].repeat_interleave(num_views)
-        views = torch.arange(num_views, device=indices.device).repeat(len(batch["index"]))
-        features = normalize(outputs["features"].float(), dim=1)
-        indices, features, views = all_gather_batch(indices, features, views)
-        rows = views * self.banks.shape[1] + indices  # of all banks, one below the other
-        last = last_occurrences(rows)
-        self.banks.flatten(0, 1)[rows[last]] = features[last]
+        self._write(batch["index"], outputs["features"])
 
     def state_dict(self) -> dict[str, Any]:
         """Banks, labels and their epoch; the prototypes are the network's. Nothing before them."""
@@ -179,6 +179,17 @@ class PrototypeClustering(PseudoLabels):
             getattr(self, name).copy_(state_dict[name])
         self._count()
         self.initialized = True
+
+    def _write(self, indices: Tensor, features: Tensor) -> None:
+        """Features (b V, D) of images (b,), those of all ranks."""
+        num_views, num_samples, _ = self.banks.shape
+        views = torch.arange(num_views, device=indices.device).repeat(len(indices))
+        indices = indices.repeat_interleave(num_views)
+        unit = normalize(features.float(), dim=1)
+        indices, unit, views = all_gather_batch(indices, unit, views)
+        rows = views * num_samples + indices  # of all banks, one below the other
+        last = last_occurrences(rows)
+        self.banks.flatten(0, 1)[rows[last]] = unit[last]
 
     def _cluster(self, epoch: int) -> None:
         """Labels and prototypes for an epoch: rank 0's, since rounding may turn an assignment."""
