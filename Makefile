@@ -53,6 +53,7 @@ $(LOSSES)/done: | $(SETUP)
 
 # Starting points, the same fine-tuned by DC and by ODC, and all of them evaluated.
 TUNED := outputs/fine_tuning
+FEW := 'data.subset={num_images: 10000}' data.batch_size=64 callbacks.label_scores.knn=false
 STARTS := rotation_fashion_mnist,jigsaw_fashion_mnist,colorization_photos,dc_fashion_mnist
 BY_START := 'hydra.sweep.subdir=$${start}/$${seed}'
 
@@ -62,14 +63,14 @@ fine-tuning: $(TUNED)/evaluated ## Fine-tune four starting points by DC and by O
 
 $(TUNED)/original/done: | $(SETUP)
 	$(RUN) odc_lightning.train -m experiment=rotation_fashion_mnist,jigsaw_fashion_mnist,dc_fashion_mnist \
-		seed=$(SEEDS) $(SMALL) hydra.sweep.dir=$(TUNED)/original $(BY_NAME)
+		seed=$(SEEDS) $(FEW) hydra.sweep.dir=$(TUNED)/original $(BY_NAME)
 	$(RUN) odc_lightning.train -m experiment=colorization_photos seed=$(SEEDS) \
 		hydra.sweep.dir=$(TUNED)/original $(BY_NAME)
 	touch $@
 
 $(TUNED)/%/done: $(TUNED)/original/done
 	$(RUN) odc_lightning.train -m experiment=finetune_$*_fashion_mnist +start=$(STARTS) seed=$(SEEDS) \
-		'model.pretrained=$(TUNED)/original/$${start}/$${seed}' $(SMALL) trainer.max_epochs=6 \
+		'model.pretrained=$(TUNED)/original/$${start}/$${seed}' $(FEW) trainer.max_epochs=6 \
 		hydra.sweep.dir=$(TUNED)/$* $(BY_START)
 	touch $@
 
