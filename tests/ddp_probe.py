@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from odc_lightning import distributed
-from odc_lightning.callbacks import PrototypeClustering, PseudoLabels, SamplesMemory
+from odc_lightning.callbacks import Pretext, PrototypeClustering, PseudoLabels, SamplesMemory
 from odc_lightning.callbacks.loss_reweighting import normalized
 from odc_lightning.module import ODCModule
 
@@ -104,4 +104,29 @@ class DumpPrototypes(pl.Callback):
         owner = PseudoLabels.find(trainer)
         assert isinstance(owner, PrototypeClustering)
         state = {**owner.state_dict(), "prototypes": pl_module.state_dict()["head.prototypes"]}
+        torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")
+
+
+class DumpTask(pl.Callback):
+    """Save what this rank's `Pretext` has set: the task's own numbers, and each image's target."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.targets: dict[int, float] = {}
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        sums = batch["target"].reshape(len(batch["index"]), -1).double().sum(dim=1)
+        self.targets.update(zip(batch["index"].tolist(), sums.tolist(), strict=True))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        task = Pretext.find(trainer)
+        assert task is not None
+        known: dict[str, Any] = vars(task)
+        kept: dict[str, Any] = {
+            name: known[name] for name in ("permutations", "weights") if name in known
+        }
+        scores = {name: v for name, v in trainer.callback_metrics.items() if "eval/" in name}
+        state: dict[str, Any] = {"targets": self.targets, "chance": task.chance, **kept, **scores}
         torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")
