@@ -34,7 +34,7 @@ compare: $(COMPARED)/odc/summary.json $(COMPARED)/supervised/summary.json ## Tra
 $(COMPARED)/%/summary.json: | $(SETUP)
 	$(RUN) odc_lightning.train experiment=$*_fashion_mnist hydra.run.dir=$(COMPARED)/$*
 
-# 10,000 images of Fashion-MNIST, in batches that give enough steps.
+# 10,000 images of Fashion-MNIST.
 SMALL := 'data.subset={num_images: 10000}' data.batch_size=128 callbacks.label_scores.knn=false
 SEEDS := 0,1,2
 # A folder for each run of a sweep, named by its settings.
@@ -51,9 +51,10 @@ $(LOSSES)/done: | $(SETUP)
 		$(SMALL) trainer.max_epochs=20 hydra.sweep.dir=$(LOSSES) $(BY_NAME)
 	touch $@
 
-# Starting points, the same fine-tuned by DC and by ODC, and all of them evaluated.
+# Starting points, the same fine-tuned by DC and by ODC, and all of them evaluated: 6,000 images, in
+# small batches for the sake of enough steps.
 TUNED := outputs/fine_tuning
-FEW := 'data.subset={num_images: 10000}' data.batch_size=64 callbacks.label_scores.knn=false
+FEW := 'data.subset={num_images: 6000}' data.batch_size=64 callbacks.label_scores.knn=false
 STARTS := rotation_fashion_mnist,jigsaw_fashion_mnist,colorization_photos,dc_fashion_mnist
 BY_START := 'hydra.sweep.subdir=$${start}/$${seed}'
 
@@ -77,7 +78,7 @@ $(TUNED)/%/done: $(TUNED)/original/done
 $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 	$(RUN) odc_lightning.evaluate -m +method=original,dc,odc +start=$(STARTS) seed=$(SEEDS) \
 		'checkpoint=$(TUNED)/$${method}/$${start}/$${seed}' \
-		data=fashion_mnist 'data.subset={num_images: 10000}' protocol=[knn,linear,clustering] \
+		data=fashion_mnist 'data.subset={num_images: 6000}' protocol=[knn,linear,clustering] \
 		protocol.linear.layers=[pooled] hydra.sweep.dir=$(TUNED)/evaluation \
 		'hydra.sweep.subdir=$${method}/$${start}/$${seed}'
 	touch $@
