@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, cross_entropy
 from torch.utils.data import DataLoader
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader
 from conftest import Compose
 from helpers import TinyData, TinyImages, tiny_module, tiny_trainer
 from odc_lightning.callbacks import KMeansBootstrap, OnlineProbe, SamplesMemory, find
+from odc_lightning.config import build_module, build_trainer
 from odc_lightning.data import ImageSource, digits
 from odc_lightning.evaluation.probe import LinearProbe
 from odc_lightning.module import ODCModule
@@ -319,3 +321,21 @@ def test_two_processes_train_one_probe(tmp_path: Path) -> None:
     settings = {"lr": 0.03, "momentum": 0.9}
     expected = replay([zero["steps"], one["steps"]], 10, **settings)
     assert_equal(zero["probe"]["probe"], expected)
+
+
+def test_four_views_of_an_image_have_its_label(compose_config: Compose) -> None:
+    """Rotation shows each image four times; its probe is still well above chance."""
+    overrides = ("experiment=rotation_fashion_mnist", "data=digits", "callbacks=online_probe")
+    config = compose_config(*overrides, "trainer.max_epochs=1", "data.batch_size=64")
+    trainer = build_trainer(config)
+    trainer.fit(build_module(config), datamodule=instantiate(config.data))
+    probe = find(trainer, OnlineProbe)
+    assert probe is not None
+    assert probe.last["eval/online_probe_top1"] > 0.3
+
+
+def test_a_network_that_trains_on_maps_is_refused(compose_config: Compose) -> None:
+    config = compose_config("experiment=colorization_photos", "callbacks=online_probe")
+    trainer = build_trainer(config)
+    with pytest.raises(ValueError, match=r"trains on maps \(model\.dense=true\).*callbacks="):
+        trainer.fit(build_module(config), datamodule=instantiate(config.data))

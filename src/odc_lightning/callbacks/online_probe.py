@@ -75,10 +75,15 @@ class OnlineProbe(pl.Callback):
 
         Raises:
             ValueError: if no image of the training split, or none of the validation split, has a
-                label.
+                label, or the network does not compute pooled features in training.
         """
         if stage != "fit":
             return
+        if ODCModule.of(pl_module).dense:
+            raise ValueError(
+                "the online probe reads pooled features, and this algorithm trains on maps "
+                "(model.dense=true): leave the probe out (callbacks=default)"
+            )
         labels, truth = labels_of(trainer, "train"), labels_of(trainer, "val")
         if labels is None or truth is None:
             split, key = ("training", "train") if labels is None else ("validation", "val")
@@ -117,7 +122,9 @@ class OnlineProbe(pl.Callback):
         features, self._features = self._features, None
         # A last batch of one sample, which all ranks have, has no batch statistics.
         if features is not None and len(features) > 1:
-            self._step(features, self.labels[batch["index"]])
+            # Several views of an image are rows of their own, with the same label.
+            labels = self.labels[batch["index"]]
+            self._step(features, labels.repeat_interleave(len(features) // len(labels)))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score when it is time."""
