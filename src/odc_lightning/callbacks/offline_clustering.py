@@ -1,7 +1,5 @@
 """DeepCluster (DC), the paper's baseline: the whole set is clustered anew before each epoch."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +11,19 @@ from torch import Tensor
 from odc_lightning.callbacks.global_clustering import cluster_globally, num_samples_to_cluster
 from odc_lightning.callbacks.loss_reweighting import normalized
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
+from odc_lightning.callbacks.whitened_features import whitened_features
 from odc_lightning.clustering import (
     Backend,
-    Moments,
     cluster_means,
     loss_weights,
-    moments,
-    project_rows,
     squared_distances,
-    whitening,
 )
 from odc_lightning.data import EpochSampler
 from odc_lightning.distributed import (
     broadcast,
-    from_rank_zero,
-    shard,
-    share_rows,
-    sum_tensors,
-    world,
 )
-from odc_lightning.extraction import feature_batches
-from odc_lightning.models import LinearHead, layer_features
+from odc_lightning.models import LinearHead
 from odc_lightning.module import ODCModule
-from odc_lightning.scratch import scratch_rows
 
 
 class OfflineClustering(PseudoLabels):
@@ -178,7 +166,16 @@ class OfflineClustering(PseudoLabels):
 
     def _cluster(self, trainer: pl.Trainer, module: ODCModule) -> None:
         epoch = trainer.current_epoch
-        features = self._whitened_features(trainer, module, epoch)
+        features = whitened_features(
+            trainer,
+            module,
+            len(self._labels),
+            self.pca_dim,
+            layer=self.layer,
+            num_drawn=self.pca_samples,
+            rng=np.random.default_rng((self.seed, epoch)),
+            folder=self.scratch_dir,
+        )
         labels = cluster_globally(
             trainer,
             features,
@@ -193,26 +190,6 @@ class OfflineClustering(PseudoLabels):
         self._distances.copy_(squared_distances(features, centroids, self._labels).sqrt())
         self._tell_sampler(trainer)
         self._reset_head(trainer, module, epoch)
-
-    def _whitened_features(self, trainer: pl.Trainer, module: ODCModule, epoch: int) -> Tensor:
-        """(N, D) fp32 of unit length on the module's device, equal on all ranks."""
-        num_samples, rank, ranks = len(self._labels), *world()
-        rows = shard(num_samples, rank, ranks)
-        embed: Callable[[Tensor], Tensor] = module.embed
-        if self.layer is not None:
-            embed = partial(_layer, module, self.layer)
-        batches = feature_batches(trainer, module, embed, "train", "DeepCluster: features")
-        with scratch_rows(batches, rows.stop - rows.start, self.scratch_dir) as raw:
-            rng = np.random.default_rng((self.seed, epoch))
-            num_drawn = min(self.pca_samples, num_samples)
-            drawn = torch.from_numpy(np.sort(rng.choice(num_samples, num_drawn, replace=False)))
-            own = drawn[(drawn >= rows.start) & (drawn < rows.stop)] - rows.start
-            sums = Moments(*sum_tensors(moments(raw, own), module.device))
-            project = from_rank_zero(lambda: whitening(sums, self.pca_dim))
-            whitened = torch.empty(num_samples, project.matrix.shape[1], device=module.device)
-            project_rows(project, raw, whitened[rows])
-        share_rows(whitened)
-        return whitened
 
     def _tell_sampler(self, trainer: pl.Trainer) -> None:
         """From the next epoch's first batch on, sample its clusters equally often."""
@@ -238,10 +215,6 @@ class OfflineClustering(PseudoLabels):
             broadcast(parameter.data)
             for optimizer in trainer.optimizers:
                 optimizer.state.pop(parameter, None)
-
-
-def _layer(module: ODCModule, path: str, images: Tensor) -> Tensor:
-    return layer_features(module.backbone, images, path)
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
