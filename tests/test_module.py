@@ -3,6 +3,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from helpers import tiny_module
+from odc_lightning.models import AlexNet, ColorizationHead, NoNeck
 from odc_lightning.module import ODCModule
 
 C, B = 6, 8
@@ -78,3 +79,14 @@ def test_a_batch_without_labels_names_the_callback(batch: dict[str, torch.Tensor
     del batch["target"]
     with pytest.raises(ValueError, match=r"algorithm\.samples_memory"):
         tiny_module(C).training_step(batch, 0)
+
+
+def test_a_dense_network_learns_only_what_its_maps_need() -> None:
+    with torch.device("meta"):
+        module = ODCModule(AlexNet(), NoNeck, ColorizationHead, 5, torch.optim.SGD, dense=True)
+        module.embed(torch.zeros(1, 3, 224, 224)).sum().backward()
+    for name, parameter in module.backbone.named_parameters():
+        assert parameter.requires_grad == (parameter.grad is not None), name
+    assert not any(
+        p.requires_grad for p in module.backbone.get_submodule("classifier").parameters()
+    )

@@ -86,6 +86,9 @@ def test_a_continued_run_does_not_need_it(compose_config: Compose, tmp_path: Pat
     last = Path(first.run_dir) / "checkpoints" / "last.ckpt"
     more = compose_config(*options, "trainer.max_epochs=2", f"ckpt_path={last}", run="more")
     assert train(more) is not None
+    options = (*options[:-1], "model.pretrained=???")  # as the experiments of fine-tuning have it
+    more = compose_config(*options, "trainer.max_epochs=2", f"ckpt_path={last}", run="again")
+    assert train(more) is not None
 
 
 EVALUATION = ("model=convnet", "model.backbone.width=4", "data=digits", "protocol=knn")

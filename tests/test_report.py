@@ -41,6 +41,7 @@ def a_summary(**changes: Any) -> Summary:
         "chance_loss": math.log(50),
         "label_switch_ratio_first": 0.91,
         "label_switch_ratio_last": 0.0625,
+        "pretrained": None,
         "knn_top1": 0.934,
         "nmi": 0.7812,
         "untrained": {"knn_top1": 0.812, "nmi": 0.4519},
@@ -293,3 +294,10 @@ class TestClosingLines:
     )
     def test_durations(self, seconds: float, text: str) -> None:
         assert format_duration(seconds) == text
+
+
+def test_a_network_that_was_trained_before_is_not_called_untrained(tmp_path: Path) -> None:
+    assert "untrained network" in closing_lines(a_summary(), tmp_path)
+    started = closing_lines(a_summary(pretrained="swav.pth"), tmp_path)
+    assert "starting network" in started
+    assert "untrained" not in started

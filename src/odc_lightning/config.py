@@ -37,13 +37,12 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
     """Give the backbone the weights of ``model.pretrained``.
 
     Returns:
-        What became of the file's keys; None if there is no such file, or if the run continues
-        another, whose checkpoint has all weights.
+        What became of the file's keys; None if there is no such file.
 
     Raises:
         ValueError: if they do not fit.
     """
-    if config.model.pretrained is None or config.ckpt_path is not None:
+    if config.model.pretrained is None:
         return None
     return load_pretrained(
         backbone,
@@ -51,6 +50,13 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
         allow=config.model.pretrained_allow,
         trusted=config.model.pretrained_trusted,
     )
+
+
+def without_start(config: DictConfig) -> DictConfig:
+    """The same config with no file to start from, for a run that continues another."""
+    config = config.copy()
+    config.model.pretrained = None
+    return config
 
 
 def build_callbacks(config: DictConfig) -> list[pl.Callback]:

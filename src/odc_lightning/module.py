@@ -50,6 +50,9 @@ class ODCModule(pl.LightningModule):
         self.neck = neck(in_features=backbone.map_channels if dense else backbone.num_features)
         self.head: Head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
         self.dense = dense
+        for name in backbone.after_maps if dense else ():
+            # DDP waits for the gradient of whatever is to be learned.
+            backbone.get_submodule(name).requires_grad_(False)
         self.num_clusters = num_clusters
         self.dim: int = self.neck.out_features  # type: ignore[assignment]
         self._optimizer = optimizer

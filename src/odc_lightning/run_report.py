@@ -21,7 +21,11 @@ from odc_lightning.report import Scores, Summary
 
 
 def write_report(
-    trainer: pl.Trainer, data: ImageDataModule, run_dir: Path, started: float
+    trainer: pl.Trainer,
+    data: ImageDataModule,
+    run_dir: Path,
+    started: float,
+    pretrained: str | None = None,
 ) -> Summary:
     """Write ``clusters.csv``, ``curves.png`` and ``summary.json``, of what there is.
 
@@ -30,6 +34,7 @@ def write_report(
         data: what it was fitted on.
         run_dir: where ``metrics.csv`` is, if the run has one.
         started: ``time.monotonic()`` of the run's start.
+        pretrained: the checkpoint that the network started from, if any.
     """
     num_clusters = ODCModule.of(trainer.lightning_module).num_clusters
     owner = PseudoLabels.find(trainer)  # there is none in supervised training
@@ -57,6 +62,7 @@ def write_report(
         "knn_top1": last["knn_top1"],
         "nmi": last["nmi"],
         "untrained": _scores(scores.untrained if scores else {}),
+        "pretrained": pretrained,
         "num_samples": data.num_samples,
         "num_clusters": num_clusters,
         "targets": pretext.targets if pretext else "clusters" if owner else "classes",

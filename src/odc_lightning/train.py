@@ -21,7 +21,13 @@ from odc_lightning.command import (
     resolve,
     run_command,
 )
-from odc_lightning.config import CONFIG_DIR, build_module, build_trainer, load_start
+from odc_lightning.config import (
+    CONFIG_DIR,
+    build_module,
+    build_trainer,
+    load_start,
+    without_start,
+)
 from odc_lightning.data import ImageDataModule
 from odc_lightning.report import Summary, closing_lines
 from odc_lightning.run_report import write_report
@@ -43,6 +49,9 @@ def train(config: DictConfig) -> Summary | None:
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
+    # What the run began from, also if it is only continued here.
+    pretrained = OmegaConf.select(config, "model.pretrained")
+    config = without_start(config) if config.ckpt_path is not None else config
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
     pl.seed_everything(config.seed, workers=True)
@@ -61,9 +70,9 @@ def train(config: DictConfig) -> Summary | None:
                 start.write_csv(run_dir / "pretrained.csv")
         for logger in trainer.loggers:
             logger.log_hyperparams(OmegaConf.to_container(resolved))  # type: ignore[arg-type]
-        trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path)
+        trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
         if trainer.is_global_zero:
-            summary = write_report(trainer, data, run_dir, started)
+            summary = write_report(trainer, data, run_dir, started, pretrained)
         failed = False
     finally:
         finish_wandb(failed)

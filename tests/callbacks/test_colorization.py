@@ -123,3 +123,25 @@ def test_it_beats_chance_on_photographs(
     out = capsys.readouterr().out
     assert "1,500 images in 261 colours" in out
     assert f"(chance: {summary['chance_loss']:.2f})" in out
+
+
+def test_the_task_is_the_same_in_half_precision(
+    compose_config: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[torch.Tensor]] = {}
+    pose = Colorization.pose
+
+    def spy(self: Colorization, *arguments: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        posed = pose(self, *arguments, **named)
+        seen.setdefault(precision, []).extend(part.clone() for part in posed)
+        return posed
+
+    monkeypatch.setattr(Colorization, "pose", spy)
+    for precision in ("32-true", "bf16-mixed"):
+        train(
+            compose_config(
+                *SMALL, "trainer.max_epochs=1", f"trainer.precision={precision}", run=precision
+            )
+        )
+    assert len(seen["32-true"]) == len(seen["bf16-mixed"]) > 8
+    assert all(torch.equal(*pair) for pair in zip(*seen.values(), strict=True))

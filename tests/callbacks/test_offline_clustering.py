@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra.utils import instantiate
 from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score
 from torch.nn.functional import normalize
 
-from conftest import Compose
+from conftest import Compose, composer
 from helpers import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import OfflineClustering, find
 from odc_lightning.clustering import kmeans, loss_weights
@@ -40,8 +41,9 @@ class Look(pl.Callback):
         assert owner is not None
         loader = trainer.datamodule.extraction_dataloader("train")  # type: ignore[attr-defined]
         with evaluating(module):
-            rows = [module.backbone(batch["image"]) for batch in loader]
-        self.features.append(torch.cat(rows))
+            dtype = next(module.parameters()).dtype
+            rows = [module.backbone(batch["image"].to(dtype)) for batch in loader]
+        self.features.append(torch.cat(rows).float())
         self.labels.append(owner.labels.clone())
         self.heads.append(module.head.state_dict()["weight"].clone())
         head = list(module.head.parameters())
@@ -59,8 +61,6 @@ class Look(pl.Callback):
 def run(config: Any) -> tuple[Look, OfflineClustering]:
     look = Look()
     pl.seed_everything(config.seed, verbose=False)
-    from hydra.utils import instantiate
-
     trainer = build_trainer(config)
     trainer.callbacks.append(look)  # type: ignore[attr-defined]
     trainer.fit(build_module(config), datamodule=instantiate(config.data))
@@ -71,8 +71,6 @@ def run(config: Any) -> tuple[Look, OfflineClustering]:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Look:
-    from conftest import composer
-
     compose = composer(tmp_path_factory.mktemp("dc"), "train")
     # A head with momentum has a state that must go.
     return run(compose(*DC, "callbacks=none", "head_optimizer.momentum=0.9"))[0]
@@ -81,7 +79,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Look:
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_labels_are_k_means_on_scikit_learns_whitened_features(seen: Look, epoch: int) -> None:
     features = seen.features[epoch].double().numpy()
-    white = PCA(64, whiten=True, svd_solver="full").fit_transform(features)
+    white = PCA(16, whiten=True, svd_solver="full").fit_transform(features)
     points = normalize(torch.from_numpy(white).float(), dim=1)
     seed = int(np.random.SeedSequence((0, epoch)).generate_state(1)[0] >> 1)
     expected = kmeans(points, 20, iterations=20, seed=seed).labels
@@ -151,6 +149,18 @@ def assert_same_training(one: Path, other: Path) -> None:
         assert torch.equal(tensor, b["state_dict"][name]), name
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_half_precision(compose_config: Compose, precision: str) -> None:
+    look, owner = run(
+        compose_config(
+            *DC, "callbacks=none", "trainer.max_epochs=1", f"trainer.precision={precision}"
+        )
+    )
+    full, _ = run(compose_config(*DC, "callbacks=none", "trainer.max_epochs=1"))
+    assert owner.distances().dtype == torch.float32
+    assert normalized_mutual_info_score(look.labels[0], full.labels[0]) > 0.8
+
+
 def test_a_run_continued_after_an_epoch_is_the_uninterrupted_run(
     compose_config: Compose, tmp_path: Path
 ) -> None:
@@ -159,23 +169,32 @@ def test_a_run_continued_after_an_epoch_is_the_uninterrupted_run(
     last = tmp_path / "part" / "checkpoints" / "last.ckpt"
     train(compose_config(*DC, "trainer.max_epochs=3", f"ckpt_path={last}", run="rest"))
     assert_same_training(tmp_path / "whole", tmp_path / "rest")
+    scores = [nmi_with_the_epoch_before(tmp_path / name) for name in ("whole", "part", "rest")]
+    assert scores[0] == scores[1] + scores[2]  # none is lost where the run was continued
+
+
+def nmi_with_the_epoch_before(run_dir: Path) -> list[float]:
+    header, *rows = (run_dir / "metrics.csv").read_text().splitlines()
+    column = header.split(",").index("odc/nmi_previous_epoch")
+    return [float(cell) for row in rows if (cell := row.split(",")[column])]
 
 
 def test_a_run_continued_within_an_epoch_is_the_uninterrupted_run(
     compose_config: Compose, tmp_path: Path
 ) -> None:
     train(compose_config(*DC, run="whole"))
-    # 22 steps in all; the run stops after the fifth of the second epoch, with its clusters.
+    # 88 steps in all; the run stops after the sixteenth of the second epoch, with its clusters.
     saving = (
         "+callbacks.midway._target_=pytorch_lightning.callbacks.ModelCheckpoint",
         f"+callbacks.midway.dirpath={tmp_path}",
         "+callbacks.midway.filename=midway",
-        "+callbacks.midway.every_n_train_steps=16",
+        "+callbacks.midway.every_n_train_steps=60",
     )
-    train(compose_config(*DC, *saving, "+trainer.max_steps=16", run="part"))
+    train(compose_config(*DC, *saving, "+trainer.max_steps=60", run="part"))
     state = torch.load(tmp_path / "midway.ckpt", weights_only=True)
-    assert state["global_step"] == 16
-    train(compose_config(*DC, f"ckpt_path={tmp_path / 'midway.ckpt'}", run="rest"))
+    assert state["global_step"] == 60
+    resume = ("data.num_workers=1", f"ckpt_path={tmp_path / 'midway.ckpt'}")
+    train(compose_config(*DC, *resume, run="rest"))
     assert_same_training(tmp_path / "whole", tmp_path / "rest")
 
 
@@ -186,10 +205,7 @@ def test_the_run_reports_what_there_is(compose_config: Compose, tmp_path: Path) 
     assert 0.3 < summary["nmi"] < 1
     run_dir = tmp_path / "run"
     assert len((run_dir / "clusters.csv").read_text().splitlines()) == 1438
-    header, *rows = (run_dir / "metrics.csv").read_text().splitlines()
-    column = header.split(",").index("odc/nmi_previous_epoch")
-    logged = [row.split(",")[column] for row in rows]
-    scores = [float(score) for score in logged if score]
+    scores = nmi_with_the_epoch_before(run_dir)
     assert len(scores) == 2  # of the second and third epoch with the one before
     assert all(0.2 < score < 0.99 for score in scores)
     assert not list(run_dir.glob("tmp*"))
@@ -203,6 +219,7 @@ def test_the_run_reports_what_there_is(compose_config: Compose, tmp_path: Path) 
         ("algorithm.offline_clustering.pca_samples=1", "pca_samples must be at least 2"),
         ("algorithm.offline_clustering.layer=conv9", "conv9: the backbone convnet has no such"),
         ("algorithm.offline_clustering.scratch_dir=/dev/null/x", "scratch_dir"),
+        ("data.sampling_with_replacement=true", "exclude each other"),
     ],
 )
 def test_bad_input_ends_before_training(

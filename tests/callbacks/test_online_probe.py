@@ -326,7 +326,7 @@ def test_two_processes_train_one_probe(tmp_path: Path) -> None:
 def test_four_views_of_an_image_have_its_label(compose_config: Compose) -> None:
     """Rotation shows each image four times; its probe is still well above chance."""
     overrides = ("experiment=rotation_fashion_mnist", "data=digits", "callbacks=online_probe")
-    config = compose_config(*overrides, "trainer.max_epochs=1", "data.batch_size=64")
+    config = compose_config(*overrides, "trainer.max_epochs=3", "data.batch_size=32")
     trainer = build_trainer(config)
     trainer.fit(build_module(config), datamodule=instantiate(config.data))
     probe = find(trainer, OnlineProbe)

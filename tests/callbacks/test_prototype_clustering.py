@@ -261,3 +261,12 @@ def test_an_empty_cluster_is_no_alarm_for_the_next_epoch_starts_anew(
         callbacks = [Emptied(), LabelSwitchMonitor(), ClusterSizeMonitor(), HealthMonitor()]
         tiny_trainer(callbacks, max_epochs=2).fit(dcv2_module(), TwoViews(N, B))
     assert not caplog.records
+
+
+def test_distances_when_lightning_has_taken_the_module_away() -> None:
+    """After training the module is on the CPU and the banks where they were; here the other way."""
+    owner = PrototypeClustering()
+    tiny_trainer([owner]).fit(dcv2_module(), TwoViews(N, B))
+    assert owner.distances().shape == (N,)
+    owner.banks, owner.assignments = owner.banks.to("meta"), owner.assignments.to("meta")
+    assert owner.distances().device.type == "meta"

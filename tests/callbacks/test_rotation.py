@@ -95,3 +95,9 @@ def test_gradients_are_accumulated_and_a_run_is_continued(
     assert straight.keys() == second.keys()
     for name in straight:
         assert torch.equal(straight[name], second[name]), name
+
+
+def test_several_views_of_an_image_are_refused(compose_config: Compose) -> None:
+    config = compose_config("experiment=rotation_fashion_mnist", "data=digits", "data.num_views=2")
+    with pytest.raises(ValueError, match=r"data\.num_views=2: .*set data\.num_views=1"):
+        train(config)

@@ -107,7 +107,7 @@ def test_a_single_pattern_and_the_name_in_the_file(tmp_path: Path) -> None:
 
 def test_allowing_everything_is_no_start(tmp_path: Path) -> None:
     file = saved(tmp_path, state(ResNet("resnet18")))
-    assert "does not fit" in refusal(network(), file, allow=["*"])
+    assert "no weight of the checkpoint" in refusal(network(), file, allow=["*"])
 
 
 def test_another_network_altogether(tmp_path: Path) -> None:
@@ -237,3 +237,41 @@ def test_the_table_of_all_keys(tmp_path: Path) -> None:
     printed = conversion.table().splitlines()
     assert len(printed) == len(lines) == 26
     assert printed[-1].split() == ["head.fc.weight", "3x2", "head"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.nan, r"conv2\.0\.weight has values that are NaN.*had diverged"),
+        (torch.inf, "NaN or infinite"),
+        (None, r"conv2\.0\.weight is of torch\.int8.*quantised"),
+    ],
+)
+def test_values_that_are_no_weights(tmp_path: Path, value: float | None, message: str) -> None:
+    weights = state(network())
+    if value is None:
+        weights["conv2.0.weight"] = weights["conv2.0.weight"].to(torch.int8)
+    else:
+        weights["conv2.0.weight"][0, 0, 0, 0] = value
+    fresh = network()
+    before = state(fresh)
+    with pytest.raises(ValueError, match=message):
+        load_pretrained(fresh, saved(tmp_path, weights))
+    assert all(torch.equal(before[name], now) for name, now in fresh.state_dict().items())
+
+
+def test_two_networks_in_one_file(tmp_path: Path) -> None:
+    weights = {**state(network()), **state(network(), prefix="module.")}
+    with pytest.raises(ValueError, match="holds two networks, 'conv1"):
+        load_pretrained(network(), saved(tmp_path, weights))
+
+
+def test_every_level_beside_the_network_is_reported(tmp_path: Path) -> None:
+    trunk = {f"_feature_blocks.{name}": value for name, value in state(network()).items()}
+    model = {"model": {"trunk": trunk, "heads": {"0.weight": torch.ones(2)}}, "meters": {}}
+    content = {"classy_state_dict": {"base_model": model, "optimizer": {}}, "loss": 1.0}
+    conversion = load_pretrained(network(), saved(tmp_path, content))
+    dropped = {row.source for row in conversion.rows if row.note == "not the network that is taken"}
+    base = "classy_state_dict.base_model"
+    optimizer = "classy_state_dict.optimizer"
+    assert dropped == {"loss", optimizer, f"{base}.meters", f"{base}.model.heads"}

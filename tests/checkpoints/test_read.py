@@ -70,6 +70,25 @@ def test_damaged_files(tmp_path: Path, keep: int) -> None:
         read_checkpoint(file)
 
 
+@pytest.mark.parametrize(
+    "content", [b"<!DOCTYPE html><html>", b"version https://git-lfs.github.com/", b"\x89PNG\r\n"]
+)
+def test_what_is_no_checkpoint_at_all_is_not_to_be_trusted(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "download.pth"
+    file.write_bytes(content * 20)
+    with pytest.raises(ValueError, match=r"no checkpoint.*neither a file of torch") as caught:
+        read_checkpoint(file)
+    assert "trusted" not in str(caught.value)
+
+
+def test_the_refusal_names_the_object_and_does_not_advise_to_run_it(tmp_path: Path) -> None:
+    torch.save({"bomb": Trap()}, tmp_path / "bomb.pth")
+    with pytest.raises(ValueError, match=r"Unsupported .*spring") as caught:
+        read_checkpoint(tmp_path / "bomb.pth")
+    assert "\x1b" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+
+
 def test_something_else_than_a_dictionary(tmp_path: Path) -> None:
     torch.save(torch.ones(2), tmp_path / "tensor.pt")
     with pytest.raises(ValueError, match="holds a Tensor; expected a dictionary"):
@@ -81,6 +100,9 @@ def test_safetensors(tmp_path: Path) -> None:
     save_file({"weight": torch.arange(3.0)}, file)
     assert torch.equal(read_checkpoint(file)["weight"], torch.arange(3.0))
     assert torch.equal(read_checkpoint(file, trusted=True)["weight"], torch.arange(3.0))
+    other = tmp_path / "pytorch_model.bin"  # by what is in it, not by its name
+    other.write_bytes(file.read_bytes())
+    assert torch.equal(read_checkpoint(other)["weight"], torch.arange(3.0))
     file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(ValueError, match="is no checkpoint, or it is damaged"):
         read_checkpoint(file)

@@ -18,11 +18,15 @@ class LabelSwitchMonitor(pl.Callback):
 
     _previous: Tensor | None = None  # (N,) the labels of an epoch ago, on the CPU
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Forget another training's labels."""
+        self._previous = None
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the labels that the first epoch starts from."""
         owner = PseudoLabels.find(trainer)
-        moving = owner is not None and owner.switch_ratio is not None
-        self._previous = owner.labels.cpu().clone() if owner is not None and moving else None
+        if self._previous is None and owner is not None and owner.switch_ratio is not None:
+            self._previous = owner.labels.cpu().clone()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
@@ -42,3 +46,11 @@ class LabelSwitchMonitor(pl.Callback):
             score = normalized_mutual_information(self._previous, labels)
             pl_module.log("odc/nmi_previous_epoch", score)
         self._previous = labels.clone()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The labels of an epoch ago, so that a run that is continued has each epoch's NMI."""
+        return {} if self._previous is None else {"previous": self._previous}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `state_dict` gave it."""
+        self._previous = state_dict.get("previous")

@@ -202,6 +202,11 @@ class OfflineClustering(PseudoLabels):
                 f"{type(sampler).__name__}; use odc_lightning.data.ImageDataModule, or "
                 "algorithm.reweight=true"
             )
+        if sampler.replacement:
+            raise ValueError(
+                "data.sampling_with_replacement=true and uniform sampling over clusters exclude "
+                "each other; set it to false, or algorithm.reweight=true"
+            )
         sampler.labels = self._labels.cpu().numpy()
 
     def _reset_head(self, trainer: pl.Trainer, module: ODCModule, epoch: int) -> None:

@@ -53,9 +53,20 @@ class Pretext(pl.Callback, ABC):
         return find(trainer, Pretext)  # type: ignore[type-abstract]
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Chance is ln C where all C targets are as frequent."""
-        if stage == "fit":
-            self.chance = math.log(ODCModule.of(pl_module).num_clusters)
+        """Chance is ln C where all C targets are as frequent.
+
+        Raises:
+            ValueError: the data have several views of an image.
+        """
+        if stage != "fit":
+            return
+        num_views = getattr(trainer.datamodule, "num_views", 1)  # type: ignore[attr-defined]
+        if num_views != 1:
+            raise ValueError(
+                f"data.num_views={num_views}: a pretext task makes its own views of one image; "
+                "set data.num_views=1"
+            )
+        self.chance = math.log(ODCModule.of(pl_module).num_clusters)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -90,18 +101,20 @@ class Pretext(pl.Callback, ABC):
         loader = trainer.datamodule.extraction_dataloader("val", *world())  # type: ignore[attr-defined]
         sums = torch.zeros(3, device=module.device)  # of losses, of right rows, and of rows
         classes = False
-        with evaluating(module), trainer.precision_plugin.forward_context():
+        with evaluating(module):
             for batch in loader:
                 batch = trainer.precision_plugin.convert_input(batch)
                 batch = trainer.strategy.batch_to_device(batch)
+                # As in training, the task is set in full precision.
                 images, target = self.pose(batch["image"], batch["index"], "val", epoch=0)
-                features = module.embed(images)
-                losses = module.head.losses(features, target)
                 classes = _are_classes(target)
+                with trainer.precision_plugin.forward_context():
+                    features = module.embed(images)
+                    losses = module.head.losses(features, target)
+                    if classes:
+                        sums[1] += (module.head(features).argmax(dim=1) == target).sum()
                 sums[0] += losses.float().sum()
                 sums[2] += len(losses)
-                if classes:
-                    sums[1] += (module.head(features).argmax(dim=1) == target).sum()
         total_loss, num_right, num_rows = sum_over_ranks(sums)
         scores = {"eval/pretext_loss": total_loss / num_rows}
         if classes:

@@ -67,7 +67,8 @@ class PrototypeClustering(PseudoLabels):
 
     def distances(self) -> Tensor:
         """L2 distance (N,) of each image's first view to its prototype in the first head."""
-        prototypes = self._head.prototypes[0].float()
+        # After training Lightning has taken the module to the CPU, but not the banks.
+        prototypes = self._head.prototypes[0].to(self.banks)
         return squared_distances(self.banks[0], prototypes, self.labels).sqrt()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

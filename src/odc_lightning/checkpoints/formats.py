@@ -5,7 +5,7 @@ rest. A format says how one of its keys is known, and which of its keys belong t
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,7 +166,7 @@ def convert(content: Mapping[str, Any]) -> Conversion:
         ValueError: if there are no weights by name.
     """
     place, found = _weights_by_name(content)
-    named = {_WRAPPED.sub("", key, count=1) if _WRAPPED.match(key) else key: key for key in found}
+    named = _unwrapped(found)
     form = next(
         form
         for form in FORMATS
@@ -186,8 +186,9 @@ def convert(content: Mapping[str, Any]) -> Conversion:
                 value, note = value.flip(1), "turned from BGR to RGB"
             weights[target] = value
         rows.append(Row(key, target, tuple(value.shape), note))
-    beside = (key for key in content if place and key != place[0])
-    rows += [Row(str(key), None, None, "not the network that is taken") for key in beside]
+    rows += [
+        Row(key, None, None, "not the network that is taken") for key in _beside(content, place)
+    ]
     return Conversion(form.name, weights, rows, form.lightness)
 
 
@@ -205,6 +206,32 @@ def _weights_by_name(content: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[
             f"{', '.join('.'.join(place) for place in _PLACES)}, or the weights themselves"
         )
     return place, named
+
+
+def _unwrapped(keys: Iterable[str]) -> dict[str, str]:
+    """Each key without what DataParallel put in front of it -> the key.
+
+    Raises:
+        ValueError: two keys are the same then.
+    """
+    named: dict[str, str] = {}
+    for key in keys:
+        name = _WRAPPED.sub("", key, count=1) if _WRAPPED.match(key) else key
+        if name in named:
+            raise ValueError(
+                f"the checkpoint holds two networks, {named[name]!r} and {key!r}; save one of them"
+            )
+        named[name] = key
+    return named
+
+
+def _beside(content: Any, place: Sequence[str]) -> Iterator[str]:
+    """Dotted paths of what stands beside the network, at every level of the way to it."""
+    for depth, key in enumerate(place):
+        for other in content:
+            if other != key:
+                yield ".".join([*place[:depth], str(other)])
+        content = content[key]
 
 
 def _is_dict(value: Any) -> bool:

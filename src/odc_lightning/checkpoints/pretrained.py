@@ -84,6 +84,7 @@ def fit(
             rows.append(row)
             continue
         weight = conversion.weights[name]
+        check_values(row.source, weight, expected.get(name))
         allowed = _matches(patterns, name, row.source)
         if name.startswith(SOBEL):
             check_filter(name, weight, backbone)
@@ -110,7 +111,13 @@ def fit(
                 missing.append(name)
             note = "not in the file: left as initialised"
             rows.append(Row("", name, tuple(expected[name].shape), note))
-    if missing or unknown or other_shape or not weights:
+    if not (missing or unknown or other_shape or weights):
+        raise ValueError(
+            f"no weight of the checkpoint ({conversion.format}) fits the backbone "
+            f"{backbone.name!r}, though all of that is allowed; choose the model that it is of "
+            "(model=...)"
+        )
+    if missing or unknown or other_shape:
         lists = {
             "Missing in the file": missing,
             "Unknown to the backbone": unknown,
@@ -127,6 +134,29 @@ def fit(
             )
         )
     return replace(conversion, weights=weights, rows=rows)
+
+
+def check_values(name: str, weight: Tensor, ours: Tensor | None) -> None:
+    """Refuse what has the right shape and is no weight.
+
+    Args:
+        name: in the file.
+        weight: of the file.
+        ours: the backbone's of that name, if it has one.
+
+    Raises:
+        ValueError: if it is NaN or infinite, or whole numbers where the backbone has fractions.
+    """
+    if ours is not None and ours.is_floating_point() and not weight.is_floating_point():
+        raise ValueError(
+            f"{name} is of {weight.dtype}, expected floating-point numbers: it may be a quantised "
+            "network; take the one that it was made from"
+        )
+    if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
+        raise ValueError(
+            f"{name} has values that are NaN or infinite: the training that saved it had diverged; "
+            "take an earlier checkpoint of it"
+        )
 
 
 def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:

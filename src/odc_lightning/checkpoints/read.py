@@ -3,6 +3,7 @@ the user trusts the file."""
 
 import argparse
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def read_checkpoint(
             raise _damaged(path, error) from error
         raise ValueError(
             f"{path} holds more than tensors and plain types, and loading that could run any code, "
-            f"so it is refused ({_first_line(error)}). If you trust whoever made the file, add "
+            f"so it is refused ({_refused_object(error)}). If you trust whoever made the file, add "
             f"{option}_trusted=true; if it is yours, save its weights alone: "
             "torch.save(network.state_dict(), FILE)"
         ) from error
@@ -84,8 +85,10 @@ def read_checkpoint(
 
 def _plain(path: Path) -> Any:
     """Tensors and plain types; anything else raises an UnpicklingError and is not run."""
-    if path.suffix == ".safetensors":
+    if _is_safetensors(path):
         return load_file(path)
+    if not _is_pickled(path):
+        raise ValueError("it is neither a file of torch.save nor of safetensors")
     # Settings of a command line, which DINO and timm keep beside the weights; a Namespace does
     # nothing but hold them.
     with torch.serialization.safe_globals([argparse.Namespace]):
@@ -97,7 +100,7 @@ def _plain(path: Path) -> Any:
 
 def _unpickled(path: Path) -> Any:
     """Whatever the file holds, for files that are trusted."""
-    if path.suffix == ".safetensors":
+    if _is_safetensors(path):
         return load_file(path)
     with path.open("rb") as file:
         by_torch = zipfile.is_zipfile(path) or file.read(len(_OLD_TORCH)) == _OLD_TORCH
@@ -106,6 +109,24 @@ def _unpickled(path: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=False)
         # Python 2 wrote Caffe2's blobs; its strings and arrays are bytes to Python 3.
         return pickle.load(file, encoding="latin1")
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its beginning: the length of a JSON header in eight bytes, then the header."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{" and path.stat().st_size > 8
+
+
+def _is_pickled(path: Path) -> bool:
+    """Whether it can be of torch.save at all: a zip archive, or a pickle of protocol 2 or newer."""
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(path) or file.read(1) == b"\x80"
+
+
+def _refused_object(error: Exception) -> str:
+    """What torch did not want to unpickle, without its advice to do it all the same."""
+    found = re.search(r"Unsupported (?:global|class|operand)[^.\n]*(?:\.\w[^.\n]*)*", str(error))
+    return found[0] if found else _first_line(error)
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:

@@ -27,6 +27,8 @@ class AlexNet(Backbone):
         sobel: put a Sobel filter in front, as DeepCluster does.
     """
 
+    after_maps = ("classifier",)
+
     def __init__(self, sobel: bool = False) -> None:
         super().__init__()
         self.name = "alexnet"

@@ -20,11 +20,13 @@ class Backbone(nn.Module, ABC):
         map_channels: channels of the last feature map, see `maps`.
         stages: stage name (``conv1``, ``conv2``, ...) -> dotted path of the sub-module whose
             output is that stage's feature map. These maps are what the linear probes read.
+        after_maps: sub-modules that only the features need, not the maps.
     """
 
     name: str
     num_features: int
     map_channels: int
+    after_maps: tuple[str, ...] = ()
     stages: dict[str, str]
 
     @abstractmethod

@@ -23,6 +23,8 @@ class VGG16(Backbone):
         sobel: put a Sobel filter in front, as DeepCluster does.
     """
 
+    after_maps = ("classifier",)
+
     def __init__(self, sobel: bool = False) -> None:
         super().__init__()
         self.name = "vgg16"

@@ -38,7 +38,8 @@ def _scores(summary: Summary) -> list[str]:
         ("NMI", _decimal(untrained["nmi"], 3), _decimal(summary["nmi"], 3)),
     ]
     known = [row for row in rows if row[1:] != ("-", "-")]
-    header = [("", "untrained network", "this run")] if known else []
+    before = "untrained network" if summary["pretrained"] is None else "starting network"
+    header = [("", before, "this run")] if known else []
     return [f"{name:<20}{before:>17}{after:>12}" for name, before, after in header + known]
 
 

@@ -24,9 +24,10 @@ class Summary(TypedDict):
     """What ``summary.json`` holds; None where a value is not known.
 
     ``train_loss`` is the mean over the last epoch, ``chance_loss`` the loss of the best prediction
-    that is the same for every image, ``label_switch_ratio_first`` and ``_last`` are
-    those over the first and the last one. ``targets`` is what the network was trained to tell
-    apart, ``clusters`` or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1].
+    that is the same for every image, ``label_switch_ratio_first`` and ``_last`` are those over the
+    first and the last one. ``targets`` is what the network was trained to tell apart, ``clusters``
+    or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1]; ``untrained`` are
+    those before training, of a network as initialised, or as the checkpoint ``pretrained`` has it.
     """
 
     train_loss: float | None
@@ -36,6 +37,7 @@ class Summary(TypedDict):
     knn_top1: float | None
     nmi: float | None
     untrained: Scores
+    pretrained: str | None
     num_samples: int
     num_clusters: int
     targets: str
