@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from odc_lightning.report.curves import BLUE, GREEN, GREY, ORANGE
 from odc_lightning.report.metrics import read_metrics
@@ -53,6 +54,7 @@ def draw_losses(
     axes.set_ylim(bottom=0)
     axes.margins(x=0.01)
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("Training loss", loc="left", fontsize=11)
     axes.legend(frameon=False, loc="lower left")
     FigureCanvasAgg(figure).print_png(Path(output_png))
