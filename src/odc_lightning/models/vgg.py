@@ -1,17 +1,18 @@
 """VGG-16 with batch normalisation, as DeepCluster uses it."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from odc_lightning.models.alexnet import initialise_as_deepcluster
-from odc_lightning.models.backbone import Backbone, filtered
+from odc_lightning.models.backbone import filtered
+from odc_lightning.models.convolutions_then_linear import (
+    ConvolutionsThenLinear,
+    initialise_as_deepcluster,
+)
 
 # Channels of the convolutions of each block; a max pool ends the block.
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-# Sides for which the last pool leaves the 7 x 7 map that the first linear layer takes.
-_SMALLEST_SIDE, _LARGEST_SIDE = 224, 255
 
 
-class VGG16(Backbone):
+class VGG16(ConvolutionsThenLinear):
     """VGG-16 with batch normalisation.
 
     Layer order follows the public DeepCluster code, so that its checkpoints fit under the same
@@ -23,7 +24,7 @@ class VGG16(Backbone):
         sobel: put a Sobel filter in front, as DeepCluster does.
     """
 
-    after_maps = ("classifier",)
+    sides = (224, 255)
 
     def __init__(self, sobel: bool = False) -> None:
         super().__init__()
@@ -52,24 +53,3 @@ class VGG16(Backbone):
             nn.ReLU(inplace=True),
         )
         self.apply(initialise_as_deepcluster)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Turn images (B, 3, H, W), H and W from 224 to 255, into features (B, 4096).
-
-        Raises:
-            ValueError: the images are smaller or larger than that.
-        """
-        height, width = images.shape[-2:]
-        if min(height, width) < _SMALLEST_SIDE or max(height, width) > _LARGEST_SIDE:
-            raise ValueError(
-                f"VGG16 got images of {height} x {width} pixels, expected sides from "
-                f"{_SMALLEST_SIDE} to {_LARGEST_SIDE}; crop to 224, or choose model=convnet "
-                "or model=resnet18 for other sizes."
-            )
-        features: Tensor = self.classifier(self.maps(images).flatten(1))
-        return features
-
-    def maps(self, images: Tensor) -> Tensor:
-        """Turn images (B, 3, H, W) into the pooled maps of conv5 (B, 512, H // 32, W // 32)."""
-        maps: Tensor = self.features(self.sobel(images))
-        return maps

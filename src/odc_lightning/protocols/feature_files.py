@@ -143,8 +143,9 @@ def facts_of(network: Backbone, dataset: IndexedDataset, precision: str) -> dict
 
 def digest_computation(network: Backbone) -> str:
     """Of the layers' settings, which hold no weights, of the backbone's own code, and the pools."""
+    kinds = [kind for kind in type(network).__mro__ if issubclass(kind, Backbone)]
     try:
-        code = inspect.getsource(type(network))
+        code = "\n".join(inspect.getsource(kind) for kind in kinds)
     except OSError:  # of a class that is in no file
         code = ""
     text = f"{network!r}\n{code}\n{network.stages}\n{POOLS}\n{LARGEST_WIDTH}"
