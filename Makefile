@@ -96,8 +96,8 @@ format: $(SETUP_DEV) ## Mend style and formatting in place (ruff)
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-test: $(SETUP_DEV) ## Run all tests
-	$(RUN) pytest
+test: $(SETUP_DEV) ## Run all tests, two at a time
+	$(RUN) pytest -n 2
 
 test-ddp: $(SETUP_DEV) ## Run only the tests that start several processes
 	$(RUN) pytest -m ddp
