@@ -81,6 +81,10 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 		data=fashion_mnist 'data.subset={num_images: 6000}' protocol=[knn,linear,clustering] \
 		protocol.linear.layers=[pooled] hydra.sweep.dir=$(TUNED)/evaluation \
 		'hydra.sweep.subdir=$${method}/$${start}/$${seed}'
+	$(RUN) odc_lightning.evaluate -m checkpoint=untrained model=convnet seed=$(SEEDS) \
+		data=fashion_mnist 'data.subset={num_images: 6000}' protocol=[knn,linear,clustering] \
+		protocol.linear.layers=[pooled] hydra.sweep.dir=$(TUNED)/evaluation \
+		'hydra.sweep.subdir=untrained/none/$${seed}'
 	touch $@
 
 .SECONDARY: $(TUNED)/dc/done $(TUNED)/odc/done

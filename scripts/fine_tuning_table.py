@@ -1,7 +1,7 @@
 """Print Table 4 of finished evaluations: ``python scripts/fine_tuning_table.py EVALUATIONS``.
 
 EVALUATIONS holds a ``results.json`` in METHOD/START/SEED/ for every network: method ``original``,
-``dc`` or ``odc``, start the experiment that the network comes from.
+``dc`` or ``odc``, start the experiment that the network comes from; and ``untrained/none/SEED/``.
 """
 
 import argparse
@@ -18,6 +18,8 @@ STARTS = {
     "rotation_fashion_mnist": "Rot.",
     "dc_fashion_mnist": "DC",
 }
+
+UNTRAINED = ("untrained", "none")
 
 
 def collect(folder: Path) -> dict[tuple[str, str], list[list[Score]]]:
@@ -72,3 +74,4 @@ if __name__ == "__main__":
         parser.error(f"{arguments.evaluations} has no METHOD/START/SEED/results.json")
     for measure in measures(scores):
         print(f"{' '.join(filter(None, measure))} (%):\n\n{table(scores, measure)}\n")
+        print(f"Untrained network: {cell(scores.get(UNTRAINED, []), measure)}\n")

@@ -64,9 +64,14 @@ def test_the_figure_shows_every_method(tmp_path: Path) -> None:
 
 
 def test_the_table_has_means_and_spreads_over_seeds(tmp_path: Path) -> None:
-    for method, values in (("original", (0.5, 0.6)), ("odc", (0.7, 0.7))):
+    of_rotation = "rotation_fashion_mnist"
+    for method, start, values in (
+        ("original", of_rotation, (0.5, 0.6)),
+        ("odc", of_rotation, (0.7, 0.7)),
+        ("untrained", "none", (0.3,)),
+    ):
         for seed, value in enumerate(values):
-            folder = tmp_path / method / "rotation_fashion_mnist" / str(seed)
+            folder = tmp_path / method / start / str(seed)
             folder.mkdir(parents=True)
             scores = [
                 Score("knn", "pooled", "top1", value, "k=20"),
@@ -80,6 +85,7 @@ def test_the_table_has_means_and_spreads_over_seeds(tmp_path: Path) -> None:
     )
     assert "knn top1 k=20 (%):" in done.stdout
     assert "| original | – | – | 55.0 ± 7.1 | – |" in done.stdout
+    assert done.stdout.count("Untrained network: 30.0\n") == 1
     assert "| DC | – | – | – | – |" in done.stdout
     assert "| ODC | – | – | 80.0 ± 0.0 | – |" in done.stdout.partition("linear top1")[2]
     empty = subprocess.run(
