@@ -137,7 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         peaks = measure(size)
         sizes = (4 * samples * size.width, 4 * samples * size.dim, *peaks.values())
         cells = [f"{bytes_ / 1e6:,.0f}" for bytes_ in sizes]
-        cells = [f"{samples:,}", *cells, f"{peaks['obvious'] / peaks['ours']:.1f}"]
+        # A few rows fit into memory that the process had before.
+        ratio = f"{peaks['obvious'] / peaks['ours']:.1f}" if peaks["ours"] > 0 else "–"
+        cells = [f"{samples:,}", *cells, ratio]
         print(f"| {' | '.join(cells)} |", flush=True)
 
 

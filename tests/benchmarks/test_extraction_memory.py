@@ -15,3 +15,11 @@ def test_versions_that_disagree_are_not_printed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(extraction_memory, "TOLERANCE", -1.0)
     with pytest.raises(RuntimeError, match="disagree"):
         extraction_memory.measure(extraction_memory.Size(300, 16, 4))
+
+
+def test_a_peak_that_is_too_small_to_see_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(extraction_memory, "measure", lambda _: {"ours": 0, "obvious": 5_000_000})
+    extraction_memory.main(["--samples", "10", "--width", "4", "--dim", "2"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("| 0 | 5 | – |")
