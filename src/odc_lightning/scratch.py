@@ -42,7 +42,14 @@ def scratch_rows(batches: Iterable[Tensor], num_rows: int, folder: Path | None) 
             "another folder (algorithm.offline_clustering.scratch_dir)"
         ) from error
     with file:
-        _reserve(file.fileno(), size, folder)
+        try:
+            reserve(file.fileno(), size)
+        except OSError as error:
+            raise ValueError(
+                f"the features of an epoch need {size / 1e9:.1f} GB in "
+                f"{folder or tempfile.gettempdir()}: {error}; choose another disk "
+                "(algorithm.offline_clustering.scratch_dir)"
+            ) from error
         rows = torch.from_numpy(np.memmap(file, np.float32, "r+", shape=(num_rows, first.shape[1])))
         written = 0
         for batch in itertools.chain([first], batches):
@@ -53,16 +60,17 @@ def scratch_rows(batches: Iterable[Tensor], num_rows: int, folder: Path | None) 
         yield rows
 
 
-def _reserve(descriptor: int, size: int, folder: Path | None) -> None:
-    """Have the disk's blocks now: a mapped file that finds none later kills the process."""
-    try:
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            os.posix_fallocate(descriptor, 0, size)
-        else:
-            os.ftruncate(descriptor, size)
-    except OSError as error:
-        raise ValueError(
-            f"the features of an epoch need {size / 1e9:.1f} GB in "
-            f"{folder or tempfile.gettempdir()}: {error}; choose another disk "
-            "(algorithm.offline_clustering.scratch_dir)"
-        ) from error
+def reserve(descriptor: int, size: int) -> None:
+    """Have the disk's blocks now: a mapped file that finds none later kills the process.
+
+    Args:
+        descriptor: of an open file.
+        size: in bytes.
+
+    Raises:
+        OSError: if the disk has too little room.
+    """
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.ftruncate(descriptor, size)

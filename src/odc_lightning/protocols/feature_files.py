@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import os
 import re
 import shutil
 import uuid
@@ -21,6 +20,7 @@ import odc_lightning
 from odc_lightning.data import ImageSource, IndexedDataset
 from odc_lightning.evaluation.pooling import LARGEST_WIDTH, POOLS
 from odc_lightning.models import Backbone
+from odc_lightning.scratch import reserve
 
 # So many views go into the key, evenly spread: a transform that was changed, or a library that
 # decodes otherwise, shows in any of them.
@@ -72,7 +72,8 @@ class FeatureFiles:
                 shape = (self.num_samples, width)
                 path = self._unfinished(layer, token)
                 np.lib.format.open_memmap(path, "w+", np.float32, shape)
-                _reserve(path)
+                with path.open("r+b") as file:
+                    reserve(file.fileno(), path.stat().st_size)
         except OSError as error:
             if self.folder.is_dir():
                 self.discard(widths, token)
@@ -110,13 +111,6 @@ class FeatureFiles:
 
     def _unfinished(self, layer: str, token: str) -> Path:
         return self.folder / f"{layer}.npy.{token}"
-
-
-def _reserve(path: Path) -> None:
-    """Have the disk's blocks now: a mapped file that finds none later kills the process."""
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def facts_of(network: Backbone, dataset: IndexedDataset, precision: str) -> dict[str, str]:
