@@ -1,5 +1,6 @@
 """A real training in miniature: random images, a linear backbone, one CPU."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,38 +9,46 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from odc_lightning.distributed import shard
-from odc_lightning.models import Backbone, LinearHead, NonLinearNeck
+from odc_lightning.models import Backbone, Head, LinearHead, NonLinearNeck
 from odc_lightning.module import ODCModule
 
 
 class TinyImages(Dataset[dict[str, Any]]):
-    """N random images of 3 x 2 x 2, each with its index."""
+    """N random images of 3 x 2 x 2, each with its index; with several views (V, 3, 2, 2)."""
 
-    def __init__(self, num_samples: int, seed: int = 0) -> None:
+    def __init__(self, num_samples: int, seed: int = 0, num_views: int = 1) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.images = torch.randn(num_samples, 3, 2, 2, generator=generator)
+        self.num_views = num_views
+        self.shifts = torch.randn(num_samples, num_views, 3, 1, 1, generator=generator)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"image": self.images[index], "index": index}
+        if self.num_views == 1:
+            return {"image": self.images[index], "index": index}
+        return {"image": self.images[index] + self.shifts[index], "index": index}
 
 
 class TinyData(pl.LightningDataModule):
     """Batches of given indices, or a seeded shuffle."""
 
-    def __init__(self, num_samples: int, batches: list[list[int]] | int) -> None:
+    def __init__(
+        self, num_samples: int, batches: list[list[int]] | int, num_views: int = 1
+    ) -> None:
         super().__init__()
         self.images = TinyImages(num_samples)
+        self.views = TinyImages(num_samples, num_views=num_views)
+        self.num_views = num_views
         self.batches = batches
         self.num_samples = num_samples
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         if isinstance(self.batches, int):
             generator = torch.Generator().manual_seed(1)
-            return DataLoader(self.images, self.batches, shuffle=True, generator=generator)
-        return DataLoader(self.images, batch_sampler=self.batches, generator=torch.Generator())
+            return DataLoader(self.views, self.batches, shuffle=True, generator=generator)
+        return DataLoader(self.views, batch_sampler=self.batches, generator=torch.Generator())
 
     def extraction_dataloader(
         self, split: str, rank: int = 0, world_size: int = 1
@@ -69,7 +78,11 @@ class TinyBackbone(Backbone):
 
 
 def tiny_module(
-    num_clusters: int, dim: int = 16, dropout: float = 0.5, lr: float = 0.1
+    num_clusters: int,
+    dim: int = 16,
+    dropout: float = 0.5,
+    lr: float = 0.1,
+    head: Callable[..., Head] = LinearHead,
 ) -> ODCModule:
     """An ODCModule of a few hundred parameters, the same at each call."""
     with torch.random.fork_rng():
@@ -77,7 +90,7 @@ def tiny_module(
         return ODCModule(
             TinyBackbone(),
             lambda in_features: NonLinearNeck(in_features, 32, dim, dropout),
-            LinearHead,
+            head,
             num_clusters,
             lambda groups: torch.optim.SGD(groups, lr=lr, momentum=0.9),
             head_optimizer={"momentum": 0.0},

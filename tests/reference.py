@@ -22,6 +22,7 @@ class SlowODC:
     threshold: int = 20
     repeat: bool = True
     moved_half: str = "random"
+    balance: dict[str, float] | None = None  # temperature, iterations, every, max_samples
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -30,6 +31,8 @@ class SlowODC:
         self.centroids = np.stack([self.mean(c) for c in range(self.num_clusters)])
         self.involved: set[int] = set()
         self.num_splits = 0
+        self.offsets = np.zeros(self.num_clusters)
+        self.end_balance(0)
 
     def members(self, cluster: int) -> list[int]:
         return [n for n, label in enumerate(self.labels) if label == cluster]
@@ -43,7 +46,21 @@ class SlowODC:
     def nearest(self, feature: np.ndarray, candidates: list[int]) -> int:
         if self.assignment == "l2":
             return min(candidates, key=lambda c: np.sum((feature - self.centroids[c]) ** 2))
-        return max(candidates, key=lambda c: np.dot(feature, self.centroids[c]))
+        return max(candidates, key=lambda c: self.score(feature, c))
+
+    def label(self, feature: np.ndarray) -> int:
+        """Eq. 3, with the offsets of balanced clusters."""
+        if self.balance is None:
+            return self.nearest(feature, list(range(self.num_clusters)))
+        scores = [self.score(feature, c) + self.offsets[c] for c in range(self.num_clusters)]
+        return int(np.argmax(scores))
+
+    def score(self, feature: np.ndarray, cluster: int) -> float:
+        centroid = self.centroids[cluster]
+        if self.assignment == "cosine":
+            centroid = centroid / np.linalg.norm(centroid)
+        half_square = np.dot(centroid, centroid) / 2 if self.assignment == "l2" else 0.0
+        return float(np.dot(feature, centroid) - half_square)
 
     def move(self, sample: int, cluster: int) -> None:
         if self.labels[sample] != cluster:
@@ -54,15 +71,55 @@ class SlowODC:
         raw = np.array([1 / np.sqrt(self.size(self.labels[n])) for n in indices])
         return raw / raw.mean()
 
+    def updated(self, sample: int, views: list[np.ndarray]) -> np.ndarray:
+        """Eq. 2 for one sample, with the mean direction of some of its views."""
+        units = [view / max(np.linalg.norm(view), 1e-12) for view in views]
+        mean = np.mean(units, axis=0)
+        unit = mean / max(np.linalg.norm(mean), 1e-12)
+        new = self.momentum * unit + (1 - self.momentum) * self.features[sample]
+        return new / np.linalg.norm(new) if self.renormalize else new
+
+    def swapped_targets(
+        self, indices: np.ndarray, features: np.ndarray, temperature: float
+    ) -> np.ndarray:
+        """A distribution (C,) for each view of each sample, from the sample's other views."""
+        targets = []
+        for n, views in zip(indices, np.split(features, len(indices)), strict=True):
+            for v in range(len(views)):
+                others = [view for w, view in enumerate(views) if w != v]
+                feature = self.updated(int(n), others)
+                scores = np.array([self.score(feature, c) for c in range(self.num_clusters)])
+                scores = scores + self.offsets
+                odds = np.exp((scores - scores.max()) / temperature)
+                targets.append(odds / odds.sum())
+        return np.stack(targets)
+
+    def end_balance(self, global_step: int) -> None:
+        """Sinkhorn and Knopp's matrix scaling, of which the columns' factors are kept."""
+        if self.balance is None or global_step % self.balance["every"] != 0:
+            return
+        stride = int(np.ceil(len(self.features) / self.balance["max_samples"]))
+        start = global_step // self.balance["every"] % stride
+        rows = self.features[int(start) :: stride]
+        scores = np.array([[self.score(f, c) for c in range(self.num_clusters)] for f in rows])
+        shares = np.exp(scores / self.balance["temperature"])
+        factors = np.ones(self.num_clusters)
+        for _ in range(int(self.balance["iterations"])):
+            scaled = shares * factors
+            scaled = scaled / scaled.sum(axis=1, keepdims=True)  # each sample is shared out
+            factors = factors * (len(rows) / self.num_clusters) / scaled.sum(axis=0)
+        offsets = np.log(factors) * self.balance["temperature"]
+        self.offsets = offsets - offsets.mean()
+
     def write_batch(self, indices: np.ndarray, features: np.ndarray) -> float:
         """Eq. 2 and Eq. 3; returns the label-switch ratio."""
-        old_features, old_labels = self.features.copy(), self.labels.copy()
-        for n, feature in zip(indices, features, strict=True):  # the last of a duplicate counts
-            unit = feature / max(np.linalg.norm(feature), 1e-12)
-            new = self.momentum * unit + (1 - self.momentum) * old_features[n]
-            self.features[n] = new / np.linalg.norm(new) if self.renormalize else new
+        old_labels = self.labels.copy()
+        views = np.split(features, len(indices))
+        new = [self.updated(n, list(some)) for n, some in zip(indices, views, strict=True)]
+        for n, feature in zip(indices, new, strict=True):  # the last of a duplicate counts
+            self.features[n] = feature
         for n in set(indices.tolist()):
-            self.move(n, self.nearest(self.features[n], list(range(self.num_clusters))))
+            self.move(n, self.label(self.features[n]))
         return float(np.mean([self.labels[n] != old_labels[n] for n in set(indices.tolist())]))
 
     def end_step(self, global_step: int) -> None:
@@ -72,6 +129,7 @@ class SlowODC:
                     self.centroids[c] = self.mean(c)
             self.involved = set()
         self.deal_with_small_clusters(np.random.default_rng([self.seed, global_step]))
+        self.end_balance(global_step)
 
     def deal_with_small_clusters(self, rng: np.random.Generator) -> None:
         self.num_splits = 0

@@ -45,7 +45,11 @@ OPERATIONS = st.lists(
 
 
 @settings(max_examples=100, deadline=None)
-@given(operations=OPERATIONS, assignment=st.sampled_from(["l2", "dot"]), renormalize=st.booleans())
+@given(
+    operations=OPERATIONS,
+    assignment=st.sampled_from(["l2", "dot", "cosine"]),
+    renormalize=st.booleans(),
+)
 def test_counts_sums_and_labels_agree_after_any_sequence(
     operations: list[tuple], assignment: str, renormalize: bool
 ) -> None:
@@ -93,9 +97,43 @@ def test_momentum_by_hand() -> None:
     torch.testing.assert_close(features, torch.tensor([[0.5, 0.0]]))
 
 
-def test_propose_changes_nothing() -> None:
+def test_several_views_count_as_their_mean_direction() -> None:
+    memory = ClusterMemory(2, 2, 2, momentum=1.0)
+    memory.features.copy_(torch.eye(2))
+    memory.initialize(torch.tensor([0, 1]))
+    views = torch.tensor([[5.0, 0.0], [0.0, 0.1], [0.0, 3.0], [0.0, 1.0]])  # two of each sample
+    features, labels = memory.propose(torch.tensor([0, 1]), views)
+    torch.testing.assert_close(features, torch.tensor([[0.5**0.5, 0.5**0.5], [0.0, 1.0]]))
+    assert labels[1] == 1
+
+
+def test_swapped_targets_by_hand() -> None:
+    memory = ClusterMemory(2, 2, 2, momentum=0.5, assignment="dot")
+    memory.features.copy_(torch.eye(2))
+    memory.initialize(torch.tensor([0, 1]))
+    views = torch.tensor([[2.0, 0.0], [0.0, 3.0]])  # of the first sample
+    found = memory.swapped_targets(torch.tensor([0]), views, temperature=0.5)
+    # The first view's target is of the second: (1, 0) and (0, 1) make (0.5, 0.5).
+    torch.testing.assert_close(found[0], torch.tensor([0.5, 0.5]))
+    # The second's is of the first: (1, 0), whose scores are 1 and 0.
+    torch.testing.assert_close(found[1], torch.softmax(torch.tensor([2.0, 0.0]), dim=0))
+    memory.offsets.copy_(torch.tensor([0.0, 1.0]))
+    found = memory.swapped_targets(torch.tensor([0]), views, temperature=0.5)
+    torch.testing.assert_close(found[1], torch.tensor([0.5, 0.5]))
+
+
+def test_offsets_decide_labels() -> None:
+    memory = filled(assignment="cosine")
+    indices, features = torch.arange(N), torch.randn(N, D)
+    memory.offsets[3] = 5.0
+    assert memory.propose(indices, features)[1].tolist() == [3] * N
+
+
+def test_looking_changes_nothing() -> None:
     memory, same = filled(), filled()
     memory.propose(torch.arange(10), torch.randn(10, D))
+    memory.swapped_targets(torch.arange(10), torch.randn(20, D), temperature=0.1)
+    memory.balanced_offsets(0.1, 3, torch.arange(N))
     for name, tensor in memory.state_dict().items():
         assert torch.equal(tensor, same.state_dict()[name])
 

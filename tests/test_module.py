@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -90,3 +92,19 @@ def test_a_dense_network_learns_only_what_its_maps_need() -> None:
     assert not any(
         p.requires_grad for p in module.backbone.get_submodule("classifier").parameters()
     )
+
+
+def test_a_target_may_be_a_function_of_the_features(batch: dict[str, torch.Tensor]) -> None:
+    module = quiet(tiny_module(C, dropout=0.0))
+    expected = module.training_step(batch, 0)["loss"]
+    seen: list[torch.Tensor] = []
+
+    def labels(features: torch.Tensor) -> torch.Tensor:
+        seen.append(features)
+        return batch["target"]
+
+    with_function: dict[str, Any] = {**batch, "target": labels}
+    found = module.training_step(with_function, 0)
+    torch.testing.assert_close(found["loss"], expected)
+    assert torch.equal(seen[0], found["features"])
+    assert not seen[0].requires_grad

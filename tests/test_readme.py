@@ -474,8 +474,10 @@ def test_the_readme_table_has_the_callbacks_in_their_order() -> None:
 
 def test_defaults_in_the_method_are_those_of_the_configs(compose_config: Compose) -> None:
     text, _, deepcluster_v2 = page("docs/method.md").partition("\n## DeepCluster-v2\n")
-    odc, _, deepcluster = text.partition("\n## DeepCluster\n")
+    text, _, deepcluster = text.partition("\n## DeepCluster\n")
+    odc, _, odc_small = text.partition("\n## ODC for small data sets\n")
     check_defaults(odc, compose_config(), at_least=15)
+    check_defaults(odc_small, compose_config("algorithm=odc_small"), at_least=14)
     check_defaults(deepcluster, compose_config("algorithm=deepcluster"), at_least=6)
     check_defaults(deepcluster_v2, compose_config("algorithm=deepcluster_v2"), at_least=7)
 

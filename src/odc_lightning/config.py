@@ -10,12 +10,36 @@ from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.callbacks import in_order
 from odc_lightning.checkpoints import Conversion, checkpoint_file, load_pretrained
+from odc_lightning.data.subset import subset_of
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
+from odc_lightning.sizing import SIZED, choose
 
 _HERE = Path(__file__).resolve().parent
 # conf/ is inside the installed package, and at the top of a checkout.
 CONFIG_DIR = str(next(p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()))
+
+
+def sized(config: DictConfig) -> tuple[DictConfig, list[str]]:
+    """Fill what is null, and may be, by the number of training images (`odc_lightning.sizing`).
+
+    Returns:
+        The config, and a line about each value that was chosen.
+    """
+    given = {key: OmegaConf.select(config, key) for key in SIZED}
+    if None not in given.values():
+        return config, []
+    source = instantiate(config.data.train)()
+    if config.data.subset is not None:
+        source = subset_of(source, **config.data.subset)
+    config = config.copy()
+    choices = choose(len(source), given)
+    for choice in choices:
+        OmegaConf.update(config, choice.key, choice.value)
+    return config, [
+        f"{choice.key}={choice.value:g} for {len(source):,} images: {choice.reason}"
+        for choice in choices
+    ]
 
 
 def build_module(config: DictConfig) -> ODCModule:

@@ -10,11 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from odc_lightning.clustering import Assignment, assign, squared_distances
+from odc_lightning.clustering import (
+    ASSIGNMENTS,
+    Assignment,
+    assign,
+    balancing_offsets,
+    scores,
+    squared_distances,
+)
 
 Clusters = Literal["involved", "all"]
 
-STATE = ("features", "labels", "sums", "counts", "centroids", "involved")
+STATE = ("features", "labels", "sums", "counts", "centroids", "involved", "offsets")
 
 
 class Recomputation(NamedTuple):
@@ -41,6 +48,7 @@ class ClusterMemory:
         counts: (C,) int64, each cluster's size.
         centroids: (C, D) fp32, the centroids memory; as of the last refresh.
         involved: (C,) bool, clusters that a member joined or left since the last refresh.
+        offsets: (C,) fp32, added to the scores that decide on labels; zero if nobody sets them.
     """
 
     def __init__(
@@ -62,7 +70,8 @@ class ClusterMemory:
             dim: D.
             momentum: m of Eq. 2, in (0, 1]; 1 keeps the newest feature alone.
             renormalize: bring the features back to unit length after Eq. 2, as the authors' code.
-            assignment: ``"l2"`` is Eq. 3, ``"dot"`` the authors' code.
+            assignment: ``"l2"`` is Eq. 3, ``"dot"`` the authors' code; see
+                `odc_lightning.clustering.scores`.
             device: where all tensors are.
 
         Raises:
@@ -72,8 +81,10 @@ class ClusterMemory:
             raise ValueError(
                 f"the feature momentum m must be in (0, 1], got {momentum}; the paper's is 0.5"
             )
-        if assignment not in ("l2", "dot"):
-            raise ValueError(f"assignment must be 'l2' or 'dot', got {assignment!r}")
+        if assignment not in ASSIGNMENTS:
+            raise ValueError(
+                f"assignment must be one of {', '.join(ASSIGNMENTS)}, got {assignment!r}"
+            )
         if not 2 <= num_clusters <= num_samples:
             raise ValueError(
                 f"expected 2 <= clusters <= samples, got {num_clusters} clusters for "
@@ -91,6 +102,7 @@ class ClusterMemory:
         self.counts = torch.zeros(num_clusters, dtype=torch.int64, device=device)
         self.centroids = torch.zeros(num_clusters, dim, device=device)
         self.involved = torch.zeros(num_clusters, dtype=torch.bool, device=device)
+        self.offsets = torch.zeros(num_clusters, device=device)
 
     @property
     def num_samples(self) -> int:
@@ -132,16 +144,34 @@ class ClusterMemory:
 
         Args:
             indices: (B,) int64.
-            features: (B, D), the network's own, of any length and precision.
+            features: (B V, D), the network's own, of any length and precision: a row for each view
+                of a sample, its V views one after the other.
 
         Returns:
             (B, D) fp32 new features and (B,) int64 new labels, for `write`.
         """
-        new = normalize(features.float(), dim=1)
-        updated = torch.lerp(self.features[indices], new, self.momentum)
-        if self.renormalize:
-            updated = normalize(updated, dim=1)
-        return updated, assign(updated, self.centroids, self.assignment)
+        updated = self._updated(indices, mean_views(features, len(indices)))
+        return updated, assign(updated, self.centroids, self.assignment, self.offsets)
+
+    def swapped_targets(self, indices: Tensor, features: Tensor, temperature: float) -> Tensor:
+        """What each view shall be taken for: what the sample's other views make of it.
+
+        Eq. 2 with the mean of the other views, then Eq. 3 made soft. Nothing is written.
+
+        Args:
+            indices: (B,) int64.
+            features: (B V, D) as for `propose`, V at least 2.
+            temperature: T of ``softmax(scores / T)``; towards 0 it is Eq. 3.
+
+        Returns:
+            (B V, C) fp32, a distribution over the clusters for each row of ``features``.
+        """
+        views = normalize(features.float(), dim=1).view(len(indices), -1, features.shape[1])
+        others = normalize(views.sum(dim=1, keepdim=True) - views, dim=2)
+        rows = indices.repeat_interleave(views.shape[1])
+        updated = self._updated(rows, others.flatten(0, 1))
+        similarity = scores(updated, self.centroids, self.assignment, self.offsets)
+        return torch.softmax(similarity / temperature, dim=1)
 
     def write(self, indices: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Put new features and labels of some samples into the memory.
@@ -211,6 +241,17 @@ class ClusterMemory:
         error = (running - exact)[filled].abs().max()
         return Recomputation(float(drift), float(error))
 
+    def balanced_offsets(self, temperature: float, iterations: int, rows: Tensor) -> Tensor:
+        """Offsets (C,) for clusters of equal size, see `clustering.balancing_offsets`.
+
+        Args:
+            temperature: T.
+            iterations: of Sinkhorn and Knopp.
+            rows: (S,) int64, the samples to look at.
+        """
+        similarity = scores(self.features[rows], self.centroids, self.assignment)
+        return balancing_offsets(similarity, temperature, iterations)
+
     def distances(self) -> Tensor:
         """L2 distance (N,) of each sample to the centroid of its cluster."""
         return squared_distances(self.features, self.centroids, self.labels).sqrt()
@@ -251,12 +292,30 @@ class ClusterMemory:
         self.labels[indices] = new
         return switched
 
+    def _updated(self, indices: Tensor, new: Tensor) -> Tensor:
+        """Eq. 2: what the memory's rows (B,) become by new features (B, D) of unit length."""
+        updated = torch.lerp(self.features[indices], new, self.momentum)
+        return normalize(updated, dim=1) if self.renormalize else updated
+
     def _recompute_sums(self) -> None:
         self.counts.copy_(torch.bincount(self.labels, minlength=self.num_clusters))
         self.sums.zero_()
         # In blocks: the features are never held a second time, in fp64.
         for names, rows in zip(self.labels.split(2**16), self.features.split(2**16), strict=True):
             self.sums.index_add_(0, names, rows.to(self.sums.dtype))
+
+
+def mean_views(features: Tensor, num_samples: int) -> Tensor:
+    """The mean direction (B, D) fp32, of unit length, of each sample's views.
+
+    Args:
+        features: (B V, D) of any length and precision, a sample's V views one after the other.
+        num_samples: B.
+    """
+    unit = normalize(features.float(), dim=1)
+    if len(unit) == num_samples:
+        return unit
+    return normalize(unit.view(num_samples, -1, unit.shape[1]).mean(dim=1), dim=1)
 
 
 def last_occurrences(indices: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ class ODCModule(pl.LightningModule):
 
     A training batch is ``{"image": (B, 3, H, W), "index": (B,)}``, or with V views an image
     (B, V, 3, H, W). Callbacks add ``"target"``, the pseudo-labels: (B,) int64 or what else the head
-    learns, an entry a row of features. They may add ``"weight"`` (B,), the weight of each row's
+    learns, an entry a row of features; or a function that gives it from the step's features, (rows,
+    D) without gradient. They may add ``"weight"`` (B,), the weight of each row's
     loss, of mean one over the batch of all ranks.
     """
 
@@ -79,7 +80,7 @@ class ODCModule(pl.LightningModule):
         views = images.flatten(0, 1) if images.ndim == 5 else images
         return self.neck(self.backbone.maps(views) if self.dense else self.backbone(views))
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
         """Eq. 1, the head's loss with the pseudo-labels; the features go out for the memory."""
         if "target" not in batch:
             raise ValueError(
@@ -87,12 +88,15 @@ class ODCModule(pl.LightningModule):
                 "(config key algorithm.samples_memory), or that of another algorithm"
             )
         features = self.embed(batch["image"])
-        if len(features) != len(batch["target"]):
+        target = batch["target"]
+        if callable(target):
+            target = target(features.detach())
+        if len(features) != len(target):
             raise ValueError(
                 f"{len(features)} rows of features (images of shape {tuple(batch['image'].shape)}) "
-                f"and {len(batch['target'])} pseudo-labels; leave data.num_views to the algorithm"
+                f"and {len(target)} pseudo-labels; leave data.num_views to the algorithm"
             )
-        losses = self.head.losses(features, batch["target"])
+        losses = self.head.losses(features, target)
         if "weight" in batch:
             losses = losses * batch["weight"]
         loss = losses.mean()

@@ -1,7 +1,7 @@
 """Train: ``python -m odc_lightning.train experiment=quickstart``.
 
-Read `train` top to bottom: seed, data, network, what it starts from, trainer with callbacks and
-loggers, fit, report.
+Read `train` top to bottom: settings, seed, data, network, what it starts from, trainer with
+callbacks and loggers, fit, report.
 """
 
 import logging
@@ -26,6 +26,7 @@ from odc_lightning.config import (
     build_module,
     build_trainer,
     load_start,
+    sized,
     without_start,
 )
 from odc_lightning.data import ImageDataModule
@@ -52,6 +53,7 @@ def train(config: DictConfig) -> Summary | None:
     # What the run began from, also if it is only continued here.
     pretrained = OmegaConf.select(config, "model.pretrained")
     config = without_start(config) if config.ckpt_path is not None else config
+    config, chosen = sized(config)
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
     pl.seed_everything(config.seed, workers=True)
@@ -65,6 +67,8 @@ def train(config: DictConfig) -> Summary | None:
         if trainer.is_global_zero:
             run_dir.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(resolved, run_dir / "config.yaml")
+            for line in chosen:
+                log.info(line)
             if start is not None:
                 log.info("started from %s %s", config.model.pretrained, start.summary)
                 start.write_csv(run_dir / "pretrained.csv")

@@ -75,3 +75,28 @@ def test_a_restored_memory_is_not_clustered_again() -> None:
     callbacks = [owner, KMeansBootstrap(), look, Restore()]
     tiny_trainer(callbacks, limit_train_batches=1).fit(tiny_module(C), TinyData(N, 16))
     assert torch.equal(look.state["labels"], state["labels"])
+
+
+def test_training_views_are_what_the_first_epoch_will_see() -> None:
+    """Dropout and batch statistics are those of training; the network itself is not changed."""
+    data = TinyData(N, [list(range(0, 16)), list(range(16, 32))], num_views=2)
+    module = tiny_module(C, dropout=0.0)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    after: dict[str, torch.Tensor] = {}
+
+    class Keep(pl.Callback):
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            after.update({k: v.clone() for k, v in pl_module.state_dict().items()})
+
+    look = Look()
+    callbacks = [SamplesMemory(), KMeansBootstrap(training_views=True), Keep(), look]
+    tiny_trainer(callbacks, limit_train_batches=1).fit(module, data)
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    module.load_state_dict(before)
+    module.train()
+    for batch in data.train_dataloader():
+        unit = normalize(module.embed(batch["image"]), dim=1)
+        mean = normalize(unit[0::2] + unit[1::2], dim=1)
+        torch.testing.assert_close(look.state["features"][batch["index"]], mean.detach())
+    left_out = slice(32, N)  # in no batch of that epoch: as ever
+    torch.testing.assert_close(look.state["features"][left_out], look.expected[left_out])

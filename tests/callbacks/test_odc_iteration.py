@@ -1,5 +1,7 @@
 """The callbacks in a real Trainer against a slow, obvious reference, step by step."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,17 @@ import torch
 
 from helpers import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import (
+    BalancedClusters,
     CentroidRefresh,
     KMeansBootstrap,
     LossReweighting,
     SamplesMemory,
     SmallClusters,
+    SwappedTargets,
+    in_order,
 )
+from odc_lightning.models import PrototypeHead
+from odc_lightning.module import ODCModule
 from reference import SlowODC
 
 N, C, STEPS, B = 60, 6, 300, 16
@@ -24,8 +31,10 @@ PAPER = {"threshold": 4, "refresh_every": 10}
 class Replay(pl.Callback):
     """Runs the reference beside the callbacks and compares after every batch."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, swapped: bool = False, **options: Any) -> None:
         self.options = options
+        self.swapped = swapped
+        self.targets: torch.Tensor | None = None
         self.slow: SlowODC
         self.splits = 0
         self.steps = 0
@@ -36,13 +45,30 @@ class Replay(pl.Callback):
             memory.features.numpy().copy(), memory.labels.numpy(), C, **self.options
         )
         np.testing.assert_allclose(memory.centroids, self.slow.centroids, atol=1e-6)
+        np.testing.assert_allclose(memory.offsets, self.slow.offsets, atol=1e-5)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         indices = batch["index"].numpy()
-        np.testing.assert_array_equal(batch["target"], self.slow.labels[indices])
-        np.testing.assert_allclose(batch["weight"], self.slow.weights(indices), rtol=1e-5)
+        num_views = trainer.datamodule.num_views  # type: ignore[attr-defined]
+        if self.swapped:
+            find = batch["target"]
+            batch["target"] = lambda features: self._keep(find(features))
+        else:
+            labels = self.slow.labels[self.slow_rows(indices, num_views)]
+            np.testing.assert_array_equal(batch["target"], labels)
+            weights = self.slow.weights(self.slow_rows(indices, num_views))
+            np.testing.assert_allclose(batch["weight"], weights, rtol=1e-5)
+
+    @staticmethod
+    def slow_rows(indices: np.ndarray, num_views: int) -> np.ndarray:
+        """The sample of each row of features."""
+        return np.array([n for n in indices for _ in range(num_views)])
+
+    def _keep(self, targets: torch.Tensor) -> torch.Tensor:
+        self.targets = targets
+        return targets
 
     def on_train_batch_end(
         self,
@@ -53,6 +79,12 @@ class Replay(pl.Callback):
         batch_idx: int,
     ) -> None:
         owner = SamplesMemory.of(trainer)
+        if self.swapped:
+            assert self.targets is not None
+            expected = self.slow.swapped_targets(
+                batch["index"].numpy(), outputs["features"].numpy(), temperature=0.2
+            )
+            np.testing.assert_allclose(self.targets, expected, atol=1e-4)
         ratio = self.slow.write_batch(batch["index"].numpy(), outputs["features"].numpy())
         assert float(owner.switch_ratio) == pytest.approx(ratio)
         accumulate = trainer.accumulate_grad_batches
@@ -63,6 +95,7 @@ class Replay(pl.Callback):
         np.testing.assert_array_equal(memory.labels, self.slow.labels)
         np.testing.assert_allclose(memory.features, self.slow.features, atol=1e-5)
         np.testing.assert_allclose(memory.centroids, self.slow.centroids, atol=1e-5)
+        np.testing.assert_allclose(memory.offsets, self.slow.offsets, atol=1e-4)
         self.steps += 1
 
 
@@ -78,22 +111,28 @@ def run(
     refresh: dict[str, Any] | None = None,
     small: dict[str, Any] | None = None,
     reference: dict[str, Any] | None = None,
+    more: Sequence[pl.Callback] = (),
+    swapped: bool = False,
     duplicates: bool = False,
     last: int = B,
+    num_views: int = 1,
+    module: ODCModule | None = None,
     **trainer: Any,
 ) -> Replay:
-    replay = Replay(**{**PAPER, **(reference or {})})
+    replay = Replay(swapped, **{**PAPER, **(reference or {})})
     callbacks = [
         SamplesMemory(**(memory or {})),
         KMeansBootstrap(backend="torch"),
         LossReweighting(),
         CentroidRefresh(**(refresh or {})),
         SmallClusters(**{"threshold": 4, **(small or {})}),
-        replay,
+        *more,
     ]
     torch.manual_seed(0)
-    data = TinyData(N, batches(STEPS // 3, duplicates, last))
-    tiny_trainer(callbacks, max_epochs=3, **trainer).fit(tiny_module(C), data)
+    data = TinyData(N, batches(STEPS // 3, duplicates, last), num_views)
+    tiny_trainer([*in_order(callbacks), replay], max_epochs=3, **trainer).fit(
+        module or tiny_module(C), data
+    )
     assert replay.steps == STEPS
     return replay
 
@@ -167,3 +206,44 @@ def test_a_last_partial_batch() -> None:
 
 def test_gradient_accumulation() -> None:
     run(accumulate_grad_batches=3)
+
+
+def test_assignment_by_the_cosine() -> None:
+    run(memory={"assignment": "cosine"}, reference={"assignment": "cosine"})
+
+
+@pytest.mark.parametrize("num_views", [2, 3])
+def test_the_memory_takes_the_mean_of_the_views(num_views: int) -> None:
+    run(num_views=num_views)
+
+
+@pytest.mark.parametrize("assignment", ["l2", "cosine"])
+def test_balanced_clusters(assignment: str) -> None:
+    settings = {"temperature": 0.1, "iterations": 3, "max_samples": 25}
+    found = run(
+        memory={"assignment": assignment},
+        more=[BalancedClusters(every_n_steps=7, **settings)],  # type: ignore[arg-type]
+        reference={"assignment": assignment, "balance": {"every": 7, **settings}},
+    )
+    assert np.abs(found.slow.offsets).max() > 0.01
+
+
+@pytest.mark.parametrize("num_views", [2, 3])
+def test_swapped_targets(num_views: int) -> None:
+    """The whole recipe for small data sets: views, soft targets of now, the centroids as head."""
+    balance = {"temperature": 0.1, "iterations": 2, "max_samples": N}
+    run(
+        memory={"assignment": "cosine", "renormalize": True},
+        more=[
+            SwappedTargets(temperature=0.2),
+            BalancedClusters(every_n_steps=10, **balance),  # type: ignore[arg-type]
+        ],
+        swapped=True,
+        reference={
+            "assignment": "cosine",
+            "renormalize": True,
+            "balance": {"every": 10, **balance},
+        },
+        num_views=num_views,
+        module=tiny_module(C, head=partial(PrototypeHead, num_heads=1)),
+    )

@@ -135,5 +135,5 @@ def test_nearest_in_blocks_is_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_metric() -> None:
-    with pytest.raises(ValueError, match="'l2' or 'dot', got 'cosine'"):
-        assign(torch.randn(2, 2), torch.randn(2, 2), "cosine")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one of l2, dot, cosine, got 'hamming'"):
+        assign(torch.randn(2, 2), torch.randn(2, 2), "hamming")  # type: ignore[arg-type]

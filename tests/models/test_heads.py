@@ -46,6 +46,24 @@ def test_the_prototypes_loss_by_hand() -> None:
         assert float(losses[i]) == pytest.approx(expected, rel=1e-5)
 
 
+def test_soft_targets_are_weighted_labels_and_one_head_needs_no_axis() -> None:
+    torch.manual_seed(0)
+    head = PrototypeHead(4, num_clusters=5, num_heads=1)
+    head.prototypes.copy_(normalize(torch.randn(1, 5, 4), dim=2))
+    features, labels = torch.randn(3, 4), torch.tensor([0, 4, 1])
+    hard = head.losses(features, labels)
+    torch.testing.assert_close(hard, head.losses(features, labels[:, None]))
+    torch.testing.assert_close(hard, head.losses(features, torch.eye(5)[labels]))
+    each = torch.stack([head.losses(features, torch.full((3,), c)) for c in range(5)], dim=1)
+    shares = torch.rand(3, 5)
+    torch.testing.assert_close(head.losses(features, shares), (shares * each).sum(dim=1))
+    two = PrototypeHead(4, num_clusters=5, num_heads=2)
+    two.prototypes.copy_(head.prototypes.repeat(2, 1, 1))
+    torch.testing.assert_close(
+        two.losses(features, torch.eye(5)[labels][:, None].repeat(1, 2, 1)), hard
+    )
+
+
 def test_prototypes_are_not_learned_and_are_saved() -> None:
     head = PrototypeHead(4, num_clusters=5)
     assert not list(head.parameters())

@@ -1,5 +1,6 @@
 """The plug-ins: one callback a file, their order in `order`."""
 
+from odc_lightning.callbacks.balanced_clusters import BalancedClusters
 from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
 from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
 from odc_lightning.callbacks.colorization import Colorization
@@ -21,10 +22,12 @@ from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.callbacks.rotation import Rotation
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
+from odc_lightning.callbacks.swapped_targets import SwappedTargets
 from odc_lightning.callbacks.throughput import Throughput
 from odc_lightning.callbacks.true_labels import TrueLabels
 
 __all__ = [
+    "BalancedClusters",
     "CentroidRefresh",
     "ClusterSizeMonitor",
     "Colorization",
@@ -44,6 +47,7 @@ __all__ = [
     "Rotation",
     "SamplesMemory",
     "SmallClusters",
+    "SwappedTargets",
     "Throughput",
     "TrueLabels",
     "check_order",

@@ -1,13 +1,15 @@
 """The bootstrap: global K-Means on the features of the untrained network (Sec. 3.1)."""
 
 import pytorch_lightning as pl
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.global_clustering import cluster_globally
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.clustering import Backend
-from odc_lightning.distributed import broadcast
-from odc_lightning.extraction import extract_features
+from odc_lightning.distributed import all_gather_batch, broadcast
+from odc_lightning.extraction import extract_features, training_batches
+from odc_lightning.memory import last_occurrences, mean_views
 from odc_lightning.module import ODCModule
 
 
@@ -18,11 +20,25 @@ class KMeansBootstrap(pl.Callback):
     rank 0. Clusters that come out empty are repaired by splitting the largest.
     """
 
-    def __init__(self, iterations: int = 20, backend: Backend = "auto", seed: int = 0) -> None:
-        """Keep the settings of `odc_lightning.clustering.kmeans`."""
+    def __init__(
+        self,
+        iterations: int = 20,
+        backend: Backend = "auto",
+        seed: int = 0,
+        training_views: bool = False,
+    ) -> None:
+        """Keep the settings of `odc_lightning.clustering.kmeans`.
+
+        Args:
+            iterations, backend, seed: of K-Means.
+            training_views: cluster what training will see: features of augmented views by a network
+                in training mode. One in eval mode, whose normalisations have seen nothing yet,
+                gives features far from those, and the first clusters dissolve.
+        """
         self.iterations = iterations
         self.backend = backend
         self.seed = seed
+        self.training_views = training_views
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Extract, cluster, share."""
@@ -38,6 +54,8 @@ class KMeansBootstrap(pl.Callback):
             memory.features,
             "Bootstrap: features",
         )
+        if self.training_views:  # images that the first epoch leaves out keep theirs
+            self._replace_by_views(trainer, module, memory.features)
         labels = cluster_globally(
             trainer,
             memory.features,
@@ -50,3 +68,14 @@ class KMeansBootstrap(pl.Callback):
         memory.initialize(labels.to(memory.labels.device))
         broadcast(memory.centroids)
         owner.initialized = True
+
+    @staticmethod
+    def _replace_by_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
+        """Put what training starts with into the rows (N, D) of the images of its first epoch."""
+        for indices, features in training_batches(
+            trainer, module, module.embed, "Bootstrap: views"
+        ):
+            views = mean_views(features, len(indices))
+            indices, views, _ = all_gather_batch(indices, views, indices)
+            last = last_occurrences(indices)
+            rows[indices[last]] = views[last]

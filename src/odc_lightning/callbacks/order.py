@@ -5,10 +5,12 @@ Readers of the memory act when a batch starts, writers when it ends. Among the w
 1. the samples memory writes the batch's new features and labels;
 2. the centroids are refreshed from it, every k iterations;
 3. small clusters are dealt with, so that no later step meets one;
-4. whatever only looks (monitors, scores, progress) sees the state that the next step will see.
+4. the clusters are balanced, by the centroids that the next step will see;
+5. whatever only looks (monitors, scores, progress) sees the state that the next step will see.
 
 The samples memory also comes before the loss re-weighting when a batch starts, since weights need
-labels. The bootstrap comes after it, because it fills it, and before whatever looks.
+labels, and that before the swapped targets, which take the labels' place. The bootstrap comes after
+the memory, because it fills it, and before whatever looks.
 """
 
 from collections.abc import Iterable
@@ -19,8 +21,10 @@ ORDER = (
     "SamplesMemory",
     "KMeansBootstrap",
     "LossReweighting",
+    "SwappedTargets",
     "CentroidRefresh",
     "SmallClusters",
+    "BalancedClusters",
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.global_clustering import num_samples_to_cluster
@@ -14,15 +15,18 @@ from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.clustering import Assignment
 from odc_lightning.distributed import all_gather_batch
 from odc_lightning.memory import ClusterMemory
+from odc_lightning.models import PrototypeHead
 from odc_lightning.module import ODCModule
 
 
 class SamplesMemory(PseudoLabels):
     """Owns the `ClusterMemory` of a run; other callbacks get it by `SamplesMemory.of`.
 
-    A training batch gets its pseudo-labels as ``batch["target"]``; after the step its features,
-    the training forward's own, update memory and labels by Eq. 2 and Eq. 3. With several ranks
-    each computes its own samples' new features and labels, and all write the same global batch.
+    A training batch gets its pseudo-labels as ``batch["target"]``, a row a view; after the step its
+    features, the training forward's own and averaged over an image's views, update memory and
+    labels by Eq. 2 and Eq. 3. With several ranks each computes its own samples' new features and
+    labels, and all write the same global batch. The prototypes of a `PrototypeHead` are kept equal
+    to the centroids.
 
     Attributes:
         memory: the clustering, allocated in ``setup``.
@@ -100,7 +104,11 @@ class SamplesMemory(PseudoLabels):
                 "the samples memory is empty: add the callback KMeansBootstrap (config key "
                 "algorithm.kmeans_bootstrap) or resume from a checkpoint of this run"
             )
-        batch["target"] = self.memory.labels[batch["index"]]
+        head = ODCModule.of(pl_module).head
+        if isinstance(head, PrototypeHead):
+            head.prototypes.copy_(normalize(self.memory.centroids, dim=1))
+        num_views = batch["image"].shape[1] if batch["image"].ndim == 5 else 1
+        batch["target"] = self.memory.labels[batch["index"]].repeat_interleave(num_views)
 
     def on_train_batch_end(
         self,

@@ -1,12 +1,15 @@
 """Pure functions of the clustering; no Lightning and no processes here."""
 
 from odc_lightning.clustering.assign import (
+    ASSIGNMENTS,
     Assignment,
     assign,
     cluster_means,
     nearest,
+    scores,
     squared_distances,
 )
+from odc_lightning.clustering.balance import balancing_offsets
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
 from odc_lightning.clustering.pca import Moments, Whitening, moments, project_rows, whitening
@@ -21,6 +24,7 @@ from odc_lightning.clustering.two_means import two_means
 from odc_lightning.clustering.weights import loss_weights
 
 __all__ = [
+    "ASSIGNMENTS",
     "Assignment",
     "Backend",
     "KMeansResult",
@@ -30,6 +34,7 @@ __all__ = [
     "SphericalKMeansResult",
     "Whitening",
     "assign",
+    "balancing_offsets",
     "check_num_clusters",
     "cluster_means",
     "kmeans",
@@ -39,6 +44,7 @@ __all__ = [
     "nonempty_kmeans",
     "plan_relabelling",
     "project_rows",
+    "scores",
     "spherical_kmeans",
     "squared_distances",
     "two_means",

@@ -1,38 +1,72 @@
 """The nearest centroid of each sample (Sec. 3.1, Eq. 3)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
-Assignment = Literal["l2", "dot"]
+Assignment = Literal["l2", "dot", "cosine"]
+ASSIGNMENTS = get_args(Assignment)
 
 # Similarities held at once when many samples are assigned: 2**24 fp32 values are 64 MiB.
 BLOCK_ELEMENTS = 2**24
 
 
-def assign(features: Tensor, centroids: Tensor, metric: Assignment = "l2") -> Tensor:
+def assign(
+    features: Tensor,
+    centroids: Tensor,
+    metric: Assignment = "l2",
+    offsets: Tensor | None = None,
+) -> Tensor:
     """Label each sample with its nearest centroid, in blocks if there are many samples.
 
     Args:
-        features: (B, D).
-        centroids: (C, D).
-        metric: ``"l2"`` is Eq. 3. ``"dot"`` is the authors' code, the largest dot product with
-            the centroid as it is; it drops the term ``|C_y|^2`` and so favours tight clusters,
-            whose means are long.
+        features, centroids, metric, offsets: see `scores`, the largest of which wins.
 
     Returns:
         (B,) int64 labels in ``0 .. C - 1``.
     """
-    if metric not in ("l2", "dot"):
-        raise ValueError(f"assignment must be 'l2' or 'dot', got {metric!r}")
-    offsets = torch.zeros(len(centroids), dtype=centroids.dtype, device=centroids.device)
+    weights, bias = _as_linear(centroids, metric, offsets)
+    blocks = features.split(max(1, BLOCK_ELEMENTS // len(centroids)))
+    return torch.cat([torch.addmm(bias, rows, weights.T).argmax(dim=1) for rows in blocks])
+
+
+def scores(
+    features: Tensor,
+    centroids: Tensor,
+    metric: Assignment = "l2",
+    offsets: Tensor | None = None,
+) -> Tensor:
+    """How near each sample is to each centroid.
+
+    Args:
+        features: (B, D).
+        centroids: (C, D).
+        metric: ``"l2"`` is Eq. 3, as ``F.C - |C|^2 / 2``. ``"dot"`` is the authors' code, the dot
+            product with the centroid as it is; it drops the second term and so favours tight
+            clusters, whose means are long. ``"cosine"`` is that with the centroid at unit length.
+        offsets: (C,) added to the scores of each cluster; see `balancing_offsets`.
+
+    Returns:
+        (B, C), the larger the nearer.
+    """
+    weights, bias = _as_linear(centroids, metric, offsets)
+    return torch.addmm(bias, features, weights.T)
+
+
+def _as_linear(
+    centroids: Tensor, metric: Assignment, offsets: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Weights (C, D) and bias (C,) of the linear map that gives the scores."""
+    if metric not in ASSIGNMENTS:
+        raise ValueError(f"assignment must be one of {', '.join(ASSIGNMENTS)}, got {metric!r}")
+    bias = centroids.new_zeros(len(centroids)) if offsets is None else offsets
     if metric == "l2":
         # |F - C|^2 = |F|^2 - 2 (F.C - |C|^2 / 2), and |F|^2 is the same for every centroid.
         # linalg's norm takes a third of the time of square().sum(), which makes a copy.
-        offsets = torch.linalg.vector_norm(centroids, dim=1).square_().mul_(-0.5)
-    blocks = features.split(max(1, BLOCK_ELEMENTS // len(centroids)))
-    return torch.cat([torch.addmm(offsets, rows, centroids.T).argmax(dim=1) for rows in blocks])
+        bias = bias - torch.linalg.vector_norm(centroids, dim=1).square_().mul_(0.5)
+    return normalize(centroids, dim=1) if metric == "cosine" else centroids, bias
 
 
 def nearest(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:

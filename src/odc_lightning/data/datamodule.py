@@ -42,6 +42,7 @@ class ImageDataModule(pl.LightningDataModule):
         sampling_with_replacement: as in the authors' code; the paper does not say.
         seed: for the order and the augmentation.
         root: where the builders look for files; the configs refer to it.
+        flip: how often augmentation mirrors an image; the configs refer to it.
         name: what the data set is called in tables of results, and by the published ones:
             `imagenet`, `places205`, `voc07`, `digits`, `fashion_mnist`, `cifar10`, ...
     """
@@ -66,6 +67,7 @@ class ImageDataModule(pl.LightningDataModule):
         num_views: int = 1,
         seed: int = 0,
         root: str | None = None,
+        flip: float = 0.5,
         name: str | None = None,
     ) -> None:
         super().__init__()
@@ -90,6 +92,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.num_views = num_views
         self.seed = seed
         self.root = root
+        self.flip = flip
         self.name = name
         self._sources: tuple[ImageSource, ImageSource | None] | None = None
         self._is_set_up = False

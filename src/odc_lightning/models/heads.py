@@ -79,9 +79,17 @@ class PrototypeHead(Head):
         return scores.view(-1, self.num_heads, self.num_clusters) / self.temperature
 
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy (rows,), the mean over the heads, with labels (rows, H) int64."""
-        scores = self(features).flatten(0, 1)
-        return F.cross_entropy(scores, target.flatten(), reduction="none").view_as(target).mean(1)
+        """Cross-entropy (rows,), the mean over the heads.
+
+        Args:
+            features: (rows, D).
+            target: labels (rows, H) int64, or with a single head (rows,); or distributions over
+                the prototypes (rows, H, C), or with a single head (rows, C).
+        """
+        soft = target.is_floating_point()
+        target = target.view(-1, self.num_clusters) if soft else target.flatten()
+        losses = F.cross_entropy(self(features).flatten(0, 1), target, reduction="none")
+        return losses.view(-1, self.num_heads).mean(dim=1)
 
 
 class ColorizationHead(nn.Conv2d, Head):
