@@ -34,13 +34,9 @@ class TinyImages(Dataset[dict[str, Any]]):
 class TinyData(pl.LightningDataModule):
     """Batches of given indices, or a seeded shuffle."""
 
-    def __init__(
-        self, num_samples: int, batches: list[list[int]] | int, num_views: int = 1
-    ) -> None:
+    def __init__(self, num_samples: int, batches: list[list[int]] | int) -> None:
         super().__init__()
-        self.images = TinyImages(num_samples)
-        self.views = TinyImages(num_samples, num_views=num_views)
-        self.num_views = num_views
+        self.images = self.views = TinyImages(num_samples)
         self.batches = batches
         self.num_samples = num_samples
 
@@ -56,6 +52,15 @@ class TinyData(pl.LightningDataModule):
         rows = range(self.num_samples)[shard(self.num_samples, rank, world_size)]
         subset = torch.utils.data.Subset(self.images, list(rows))
         return DataLoader(subset, 16, generator=torch.Generator())
+
+
+class TinyViews(TinyData):
+    """The same with several views of each image in a training batch."""
+
+    def __init__(self, num_samples: int, batches: list[list[int]] | int, num_views: int) -> None:
+        super().__init__(num_samples, batches)
+        self.views = TinyImages(num_samples, num_views=num_views)
+        self.num_views = num_views
 
 
 class TinyBackbone(Backbone):

@@ -79,15 +79,14 @@ class SlowODC:
         new = self.momentum * unit + (1 - self.momentum) * self.features[sample]
         return new / np.linalg.norm(new) if self.renormalize else new
 
-    def swapped_targets(
+    def soft_targets(
         self, indices: np.ndarray, features: np.ndarray, temperature: float
     ) -> np.ndarray:
-        """A distribution (C,) for each view of each sample, from the sample's other views."""
+        """A distribution (C,) for each view of each sample."""
         targets = []
         for n, views in zip(indices, np.split(features, len(indices)), strict=True):
-            for v in range(len(views)):
-                others = [view for w, view in enumerate(views) if w != v]
-                feature = self.updated(int(n), others)
+            for _ in views:
+                feature = self.updated(int(n), list(views))
                 scores = np.array([self.score(feature, c) for c in range(self.num_clusters)])
                 scores = scores + self.offsets
                 odds = np.exp((scores - scores.max()) / temperature)
@@ -167,6 +166,7 @@ class SlowODC:
         for c in fresh:
             if self.size(c) > 0:
                 self.centroids[c] = self.mean(c)
+            self.offsets[c] = 0
 
     def two_means(
         self, members: list[int], rng: np.random.Generator

@@ -30,12 +30,12 @@ def test_a_multirun_leaves_finished_runs_and_a_table(tmp_path: Path) -> None:
     done = odc_train(
         "-m",
         "algorithm.num_clusters=20,50",
-        "experiment=quickstart",
+        "experiment=odc_digits",
         "trainer.max_epochs=1",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    runs = sorted(path.parent for path in tmp_path.glob("multirun/quickstart/*/*/summary.json"))
+    runs = sorted(path.parent for path in tmp_path.glob("multirun/odc_digits/*/*/summary.json"))
     clusters = [json.loads((run / "summary.json").read_text())["num_clusters"] for run in runs]
     assert clusters == [20, 50]
     for run in runs:
@@ -83,9 +83,9 @@ def test_a_folder_of_photographs(tmp_path: Path) -> None:
     [
         (("data=image_folder", "data.root=nowhere"), "nowhere"),
         (("data=image_folder", "data.root=."), "no images below"),
-        (("experiment=quickstart", "algorithm.num_clusters=1000"), "Try algorithm.num_clusters="),
+        (("experiment=odc_digits", "algorithm.num_clusters=1000"), "Try algorithm.num_clusters="),
         (
-            ("experiment=quickstart", "algorithm.small_clusters.threshold=-1"),
+            ("experiment=odc_digits", "algorithm.small_clusters.threshold=-1"),
             "must be >= 0, got -1",
         ),
     ],

@@ -51,7 +51,7 @@ NEEDED = {
 
 
 # Which callbacks an algorithm is made of.
-FOR_SMALL_DATA = {"SwappedTargets", "BalancedClusters"}  # off in the paper's presets
+FOR_SMALL_DATA = {"CurrentTargets", "BalancedClusters"}  # off in the paper's presets
 ODC = tuple(name for name in ORDER if name not in FOR_SMALL_DATA)
 CALLBACKS = {
     "odc": ODC,

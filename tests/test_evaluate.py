@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
     train(
         composer(folder, "train")(
-            "experiment=quickstart", "trainer.max_epochs=2", "model.backbone.width=4"
+            "experiment=odc_digits", "trainer.max_epochs=2", "model.backbone.width=4"
         )
     )
     return folder / "run"
@@ -68,7 +68,7 @@ def test_everything_that_applies_to_a_run(
     printed = capsys.readouterr().out
     folder = Path(config.run_dir)
     assert (evaluation.name, evaluation.backbone, evaluation.data) == (
-        "quickstart",
+        "odc_digits",
         "convnet",
         "digits",
     )

@@ -11,7 +11,7 @@ from conftest import Compose
 from odc_lightning.evaluate import evaluate
 from odc_lightning.train import train
 
-SHORT = ("experiment=quickstart", "trainer.max_epochs=1", "callbacks.label_scores.knn=false")
+SHORT = ("experiment=odc_digits", "trainer.max_epochs=1", "callbacks.label_scores.knn=false")
 NAMES = {"train/loss", "odc/label_switch_ratio", "odc/cluster_entropy", "eval/nmi"}
 
 

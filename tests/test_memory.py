@@ -107,19 +107,27 @@ def test_several_views_count_as_their_mean_direction() -> None:
     assert labels[1] == 1
 
 
-def test_swapped_targets_by_hand() -> None:
+def test_soft_targets_by_hand() -> None:
     memory = ClusterMemory(2, 2, 2, momentum=0.5, assignment="dot")
     memory.features.copy_(torch.eye(2))
     memory.initialize(torch.tensor([0, 1]))
-    views = torch.tensor([[2.0, 0.0], [0.0, 3.0]])  # of the first sample
-    found = memory.swapped_targets(torch.tensor([0]), views, temperature=0.5)
-    # The first view's target is of the second: (1, 0) and (0, 1) make (0.5, 0.5).
-    torch.testing.assert_close(found[0], torch.tensor([0.5, 0.5]))
-    # The second's is of the first: (1, 0), whose scores are 1 and 0.
-    torch.testing.assert_close(found[1], torch.softmax(torch.tensor([2.0, 0.0]), dim=0))
-    memory.offsets.copy_(torch.tensor([0.0, 1.0]))
-    found = memory.swapped_targets(torch.tensor([0]), views, temperature=0.5)
-    torch.testing.assert_close(found[1], torch.tensor([0.5, 0.5]))
+    # Views (1, 0) and (0, 1) of the second sample: their direction, half of it and half of (0, 1).
+    views = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
+    scores = torch.tensor([0.5**0.5 / 2, 0.5**0.5 / 2 + 0.5])
+    found = memory.soft_targets(torch.tensor([1]), views, temperature=0.5)
+    torch.testing.assert_close(found, torch.softmax(2 * scores, dim=0).repeat(2, 1))
+    memory.offsets.copy_(torch.tensor([0.5, 0.0]))
+    found = memory.soft_targets(torch.tensor([1]), views, temperature=0.5)
+    torch.testing.assert_close(found, torch.full((2, 2), 0.5))
+
+
+def test_soft_targets_become_labels_as_the_temperature_falls() -> None:
+    memory = filled(assignment="cosine")
+    indices, features = torch.arange(N), torch.randn(2 * N, D)
+    _, labels = memory.propose(indices, features)
+    targets = memory.soft_targets(indices, features, temperature=1e-4)
+    torch.testing.assert_close(targets[0::2], torch.eye(C)[labels], atol=0.2, rtol=0)
+    assert torch.equal(targets[0::2], targets[1::2])
 
 
 def test_offsets_decide_labels() -> None:
@@ -132,7 +140,7 @@ def test_offsets_decide_labels() -> None:
 def test_looking_changes_nothing() -> None:
     memory, same = filled(), filled()
     memory.propose(torch.arange(10), torch.randn(10, D))
-    memory.swapped_targets(torch.arange(10), torch.randn(20, D), temperature=0.1)
+    memory.soft_targets(torch.arange(10), torch.randn(20, D), temperature=0.1)
     memory.balanced_offsets(0.1, 3, torch.arange(N))
     for name, tensor in memory.state_dict().items():
         assert torch.equal(tensor, same.state_dict()[name])

@@ -59,11 +59,11 @@ def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
     ).stdout.split()
     assert all(path.startswith(str(site)) for path in where)
     done = subprocess.run(
-        [python, "-m", "odc_lightning.train", "experiment=quickstart", "trainer.max_epochs=1"],
+        [python, "-m", "odc_lightning.train", "experiment=odc_digits", "trainer.max_epochs=1"],
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert list(folder.glob("outputs/quickstart/*/summary.json"))
+    assert list(folder.glob("outputs/odc_digits/*/summary.json"))

@@ -32,7 +32,7 @@ def dino_file(folder: Path, network: torch.nn.Module) -> Path:
     return folder / "dino.pth"
 
 
-@pytest.mark.parametrize("experiment", ["quickstart", "supervised_fashion_mnist"])
+@pytest.mark.parametrize("experiment", ["odc_digits", "supervised_fashion_mnist"])
 def test_a_training_starts_from_it(
     compose_config: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture, experiment: str
 ) -> None:
@@ -67,19 +67,19 @@ def test_a_training_starts_from_it(
 
 def test_another_file_is_refused_before_training(compose_config: Compose, tmp_path: Path) -> None:
     file = dino_file(tmp_path, ConvNet(8))
-    options = ("experiment=quickstart", "model.backbone.width=4", f"model.pretrained={file}")
+    options = ("experiment=odc_digits", "model.backbone.width=4", f"model.pretrained={file}")
     config = compose_config(*options)
     with pytest.raises(ValueError, match=r"does not fit .*add model\.backbone\.width=8"):
         train(config)
     assert not Path(config.run_dir).exists()
-    config = compose_config("experiment=quickstart", "model.pretrained=/no/such/file.pth")
+    config = compose_config("experiment=odc_digits", "model.pretrained=/no/such/file.pth")
     with pytest.raises(ValueError, match=r"model\.pretrained=/no/such/file\.pth does not exist"):
         train(config)
 
 
 def test_a_continued_run_does_not_need_it(compose_config: Compose, tmp_path: Path) -> None:
     file = dino_file(tmp_path, ConvNet(4))
-    options = ("experiment=quickstart", "model.backbone.width=4", f"model.pretrained={file}")
+    options = ("experiment=odc_digits", "model.backbone.width=4", f"model.pretrained={file}")
     first = compose_config(*options, "trainer.max_epochs=1", run="first")
     train(first)
     file.unlink()

@@ -20,7 +20,7 @@ from odc_lightning.command import refuse_ranks_in_multirun
 from odc_lightning.data import ImageSource, digits
 from odc_lightning.train import train
 
-SHORT = ("experiment=quickstart", "trainer.max_epochs=2")
+SHORT = ("experiment=odc_digits", "trainer.max_epochs=2")
 METRICS = {
     "train/loss",
     "odc/label_switch_ratio",
@@ -209,7 +209,7 @@ def test_without_small_clusters_and_reweighting(compose_config: Compose) -> None
         ("algorithm.num_clusters=2000", r"Try algorithm\.num_clusters=11"),
         ("algorithm.small_clusters.threshold=40", "Try algorithm.num_clusters="),
         ("algorithm.samples_memory.momentum=0", r"\(0, 1\]"),
-        ("algorithm.samples_memory.assignment=cosine", "'l2' or 'dot'"),
+        ("algorithm.samples_memory.assignment=hamming", "one of l2, dot, cosine"),
         ("algorithm.centroid_refresh.every_n_steps=0", "at least 1"),
         ("data.batch_size=4096", "batch_size"),
         ("~algorithm.samples_memory", "algorithm.samples_memory"),

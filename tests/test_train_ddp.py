@@ -47,7 +47,7 @@ def assert_equal_replicas(zero: dict[str, Any], one: dict[str, Any]) -> None:
     "options", [(), ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2")]
 )
 def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[str, ...]) -> None:
-    zero, one = train_on_two_ranks(tmp_path, "experiment=quickstart", *options)
+    zero, one = train_on_two_ranks(tmp_path, "experiment=odc_digits", *options)
     assert_equal_replicas(zero, one)
     assert set(zero["indices"].tolist()) | set(one["indices"].tolist()) == set(range(1437))
     assert int(zero["counts"].sum()) == 1437

@@ -153,25 +153,22 @@ class ClusterMemory:
         updated = self._updated(indices, mean_views(features, len(indices)))
         return updated, assign(updated, self.centroids, self.assignment, self.offsets)
 
-    def swapped_targets(self, indices: Tensor, features: Tensor, temperature: float) -> Tensor:
-        """What each view shall be taken for: what the sample's other views make of it.
-
-        Eq. 2 with the mean of the other views, then Eq. 3 made soft. Nothing is written.
+    def soft_targets(self, indices: Tensor, features: Tensor, temperature: float) -> Tensor:
+        """Eq. 2 and a soft Eq. 3, for each view of some samples. Nothing is written.
 
         Args:
             indices: (B,) int64.
-            features: (B V, D) as for `propose`, V at least 2.
-            temperature: T of ``softmax(scores / T)``; towards 0 it is Eq. 3.
+            features: (B V, D) as for `propose`.
+            temperature: T of ``softmax((scores + offsets) / T)``; towards 0 it is Eq. 3.
 
         Returns:
-            (B V, C) fp32, a distribution over the clusters for each row of ``features``.
+            (B V, C) fp32, a distribution over the clusters for each row of ``features``; the same
+            for all views of a sample.
         """
-        views = normalize(features.float(), dim=1).view(len(indices), -1, features.shape[1])
-        others = normalize(views.sum(dim=1, keepdim=True) - views, dim=2)
-        rows = indices.repeat_interleave(views.shape[1])
-        updated = self._updated(rows, others.flatten(0, 1))
+        updated = self._updated(indices, mean_views(features, len(indices)))
         similarity = scores(updated, self.centroids, self.assignment, self.offsets)
-        return torch.softmax(similarity / temperature, dim=1)
+        targets = torch.softmax(similarity / temperature, dim=1)
+        return targets.repeat_interleave(len(features) // len(indices), dim=0)
 
     def write(self, indices: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Put new features and labels of some samples into the memory.

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-IMAGES_PER_CLUSTER = 64
+IMAGES_PER_CLUSTER = 20
 CLUSTERS = range(10, 1001)
-BATCH_SIZES = (16, 32, 64)
+BATCH_SIZES = (16, 32)
 STEPS_PER_EPOCH = 20
 TOTAL_STEPS = 5000
 EPOCHS = range(10, 201)
-LEARNING_RATE_AT_64 = 0.03
+LEARNING_RATE_AT_32 = 0.03
 
 NUM_CLUSTERS = "algorithm.num_clusters"
 BATCH_SIZE = "data.batch_size"
@@ -27,7 +27,7 @@ class Choice(NamedTuple):
 
 
 def choose(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
-    """Values for what is None, measured on small data sets (docs/small_data.md).
+    """Values for what is None, measured on small data sets.
 
     Args:
         num_images: N, of training.
@@ -56,7 +56,7 @@ def choose(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
     steps = max(1, int(num_images // batch))
     epochs = _within(round(TOTAL_STEPS / steps), EPOCHS)
     settle(MAX_EPOCHS, epochs, f"{steps * epochs:,} steps")
-    settle(LEARNING_RATE, LEARNING_RATE_AT_64 * batch / 64, f"{LEARNING_RATE_AT_64} for each 64")
+    settle(LEARNING_RATE, LEARNING_RATE_AT_32 * batch / 32, f"{LEARNING_RATE_AT_32} for each 32")
     return choices
 
 

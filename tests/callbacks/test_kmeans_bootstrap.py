@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 from torch.nn.functional import normalize
 
-from helpers import TinyData, tiny_module, tiny_trainer
+from helpers import TinyData, TinyViews, tiny_module, tiny_trainer
 from odc_lightning.callbacks import KMeansBootstrap, SamplesMemory
 from odc_lightning.extraction import evaluating
 
@@ -79,7 +79,7 @@ def test_a_restored_memory_is_not_clustered_again() -> None:
 
 def test_training_views_are_what_the_first_epoch_will_see() -> None:
     """Dropout and batch statistics are those of training; the network itself is not changed."""
-    data = TinyData(N, [list(range(0, 16)), list(range(16, 32))], num_views=2)
+    data = TinyViews(N, [list(range(0, 16)), list(range(16, 32))], num_views=2)
     module = tiny_module(C, dropout=0.0)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     after: dict[str, torch.Tensor] = {}

@@ -11,7 +11,7 @@ from odc_lightning.callbacks import label_scores
 from odc_lightning.data import ImageSource, digits
 from odc_lightning.train import train
 
-SHORT = ("experiment=quickstart", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+SHORT = ("experiment=odc_digits", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
 
 
 def run_with_labels(

@@ -9,15 +9,15 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from helpers import TinyData, tiny_module, tiny_trainer
+from helpers import TinyViews, tiny_module, tiny_trainer
 from odc_lightning.callbacks import (
     BalancedClusters,
     CentroidRefresh,
+    CurrentTargets,
     KMeansBootstrap,
     LossReweighting,
     SamplesMemory,
     SmallClusters,
-    SwappedTargets,
     in_order,
 )
 from odc_lightning.models import PrototypeHead
@@ -81,7 +81,7 @@ class Replay(pl.Callback):
         owner = SamplesMemory.of(trainer)
         if self.swapped:
             assert self.targets is not None
-            expected = self.slow.swapped_targets(
+            expected = self.slow.soft_targets(
                 batch["index"].numpy(), outputs["features"].numpy(), temperature=0.2
             )
             np.testing.assert_allclose(self.targets, expected, atol=1e-4)
@@ -129,7 +129,7 @@ def run(
         *more,
     ]
     torch.manual_seed(0)
-    data = TinyData(N, batches(STEPS // 3, duplicates, last), num_views)
+    data = TinyViews(N, batches(STEPS // 3, duplicates, last), num_views)
     tiny_trainer([*in_order(callbacks), replay], max_epochs=3, **trainer).fit(
         module or tiny_module(C), data
     )
@@ -228,14 +228,14 @@ def test_balanced_clusters(assignment: str) -> None:
     assert np.abs(found.slow.offsets).max() > 0.01
 
 
-@pytest.mark.parametrize("num_views", [2, 3])
-def test_swapped_targets(num_views: int) -> None:
+@pytest.mark.parametrize("num_views", [1, 2, 3])
+def test_current_targets(num_views: int) -> None:
     """The whole recipe for small data sets: views, soft targets of now, the centroids as head."""
     balance = {"temperature": 0.1, "iterations": 2, "max_samples": N}
     run(
         memory={"assignment": "cosine", "renormalize": True},
         more=[
-            SwappedTargets(temperature=0.2),
+            CurrentTargets(temperature=0.2),
             BalancedClusters(every_n_steps=10, **balance),  # type: ignore[arg-type]
         ],
         swapped=True,

@@ -257,7 +257,7 @@ def test_an_impossible_interval() -> None:
 
 def test_a_run_of_the_command_and_its_continuation(compose_config: Compose, tmp_path: Path) -> None:
     # Without dropout, whose draws a checkpoint does not hold.
-    short = ("experiment=quickstart", "model.neck.dropout=0", "~callbacks.label_scores")
+    short = ("experiment=odc_digits", "model.neck.dropout=0", "~callbacks.label_scores")
 
     def checkpoint(run: str, *overrides: str) -> dict[str, Any]:
         train(compose_config(*short, *overrides, run=run))
@@ -298,7 +298,7 @@ def partly_labelled_digits(split: Literal["train", "val"]) -> ImageSource:
 def test_two_processes_train_one_probe(tmp_path: Path) -> None:
     """The gradient is that of all labelled samples, the running statistics are rank 0's."""
     command = [
-        *(sys.executable, "-m", "odc_lightning.train", "experiment=quickstart"),
+        *(sys.executable, "-m", "odc_lightning.train", "experiment=odc_digits"),
         *("callbacks=online_probe", "~callbacks.label_scores", "trainer.max_epochs=2"),
         *("trainer.devices=2", "trainer.strategy=ddp", "data.num_workers=0"),
         f"data.train._target_={Path(__file__).stem}.partly_labelled_digits",

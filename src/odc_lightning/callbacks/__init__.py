@@ -4,6 +4,7 @@ from odc_lightning.callbacks.balanced_clusters import BalancedClusters
 from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
 from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
 from odc_lightning.callbacks.colorization import Colorization
+from odc_lightning.callbacks.current_targets import CurrentTargets
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.health_monitor import HealthMonitor
 from odc_lightning.callbacks.index_table import IndexTable
@@ -22,7 +23,6 @@ from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.callbacks.rotation import Rotation
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
-from odc_lightning.callbacks.swapped_targets import SwappedTargets
 from odc_lightning.callbacks.throughput import Throughput
 from odc_lightning.callbacks.true_labels import TrueLabels
 
@@ -31,6 +31,7 @@ __all__ = [
     "CentroidRefresh",
     "ClusterSizeMonitor",
     "Colorization",
+    "CurrentTargets",
     "HealthMonitor",
     "IndexTable",
     "Jigsaw",
@@ -47,7 +48,6 @@ __all__ = [
     "Rotation",
     "SamplesMemory",
     "SmallClusters",
-    "SwappedTargets",
     "Throughput",
     "TrueLabels",
     "check_order",

@@ -9,7 +9,7 @@ Readers of the memory act when a batch starts, writers when it ends. Among the w
 5. whatever only looks (monitors, scores, progress) sees the state that the next step will see.
 
 The samples memory also comes before the loss re-weighting when a batch starts, since weights need
-labels, and that before the swapped targets, which take the labels' place. The bootstrap comes after
+labels, and that before the current targets, which take the labels' place. The bootstrap comes after
 the memory, because it fills it, and before whatever looks.
 """
 
@@ -21,7 +21,7 @@ ORDER = (
     "SamplesMemory",
     "KMeansBootstrap",
     "LossReweighting",
-    "SwappedTargets",
+    "CurrentTargets",
     "CentroidRefresh",
     "SmallClusters",
     "BalancedClusters",

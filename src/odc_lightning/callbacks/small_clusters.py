@@ -72,7 +72,9 @@ class SmallClusters(pl.Callback):
         plan = from_rank_zero(lambda: self._plan(memory, rng))
         device = memory.labels.device
         memory.relabel(plan.indices.to(device), plan.labels.to(device))
-        memory.set_centroids(broadcast(memory.refreshed_centroids(plan.clusters.to(device))))
+        clusters = plan.clusters.to(device)
+        memory.set_centroids(broadcast(memory.refreshed_centroids(clusters)))
+        memory.offsets[clusters] = 0  # what made them dear or cheap is gone
         self.num_splits = plan.num_splits
 
     def _plan(self, memory: ClusterMemory, rng: np.random.Generator) -> Relabelling:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -42,7 +42,8 @@ class ImageDataModule(pl.LightningDataModule):
         sampling_with_replacement: as in the authors' code; the paper does not say.
         seed: for the order and the augmentation.
         root: where the builders look for files; the configs refer to it.
-        flip: how often augmentation mirrors an image; the configs refer to it.
+        flip, crop: how often augmentation mirrors an image, and the part of its area that it keeps,
+            least and most; the configs refer to them.
         name: what the data set is called in tables of results, and by the published ones:
             `imagenet`, `places205`, `voc07`, `digits`, `fashion_mnist`, `cifar10`, ...
     """
@@ -68,6 +69,7 @@ class ImageDataModule(pl.LightningDataModule):
         seed: int = 0,
         root: str | None = None,
         flip: float = 0.5,
+        crop: Sequence[float] = (0.3, 1.0),
         name: str | None = None,
     ) -> None:
         super().__init__()
@@ -93,6 +95,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.seed = seed
         self.root = root
         self.flip = flip
+        self.crop = crop
         self.name = name
         self._sources: tuple[ImageSource, ImageSource | None] | None = None
         self._is_set_up = False
