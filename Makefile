@@ -8,12 +8,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 RUN := $(VENV)/bin/python -m
 SETUP := $(VENV)/.installed
 SETUP_DEV := $(VENV)/.installed-dev
+SETUP_BENCH := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart compare loss-curves fine-tuning lint type format test test-ddp bench clean
+.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others lint type format test test-ddp bench clean
 
 help: ## Explain every target
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 setup: $(SETUP) ## Make .venv and install the package in it
 
@@ -89,6 +90,60 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 
 .SECONDARY: $(TUNED)/dc/done $(TUNED)/odc/done
 
+# ODC for small data beside its rivals; benchmarks/conf has what they share. Every run has a stamp of
+# its own, so that an interruption costs no finished one.
+LITTLE := outputs/small_data
+METHODS := odc_small odc dc dcv2 rotation simclr swav supervised
+OTHERS := digits letters
+BENCH := --config-dir benchmarks/conf
+# The images, how a method is trained on them ($* is METHOD/SEED), and what must be there before.
+IMAGES_fashion := data=small_fashion_mnist
+IMAGES_digits := data=digits
+IMAGES_letters := data=letters data.root=$(LITTLE)/letters/images
+# On the others all is as the recipe chooses but the epochs: about two minutes.
+TRAIN_fashion = experiment=small_$(patsubst %/,%,$(dir $*))
+TRAIN_digits = experiment=odc_small $(IMAGES_digits) callbacks.label_scores.knn=false trainer.max_epochs=50
+TRAIN_letters = experiment=odc_small $(IMAGES_letters) callbacks.label_scores.knn=false trainer.max_epochs=6
+NEEDED_letters := $(LITTLE)/letters/drawn
+seeds_of = $(foreach number,0 1 2,$(addsuffix /$(number)/done,$(1)))
+
+small-data: $(call seeds_of,$(addprefix $(LITTLE)/fashion/evaluated/,untrained $(METHODS))) ## Compare ODC for small data with eight others on 20,000 images (3.5 hours of one core)
+	$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/fashion/evaluated > $(LITTLE)/fashion/results.md
+	@cat $(LITTLE)/fashion/results.md
+
+small-data-others: $(foreach data,$(OTHERS),$(call seeds_of,$(addprefix $(LITTLE)/$(data)/evaluated/,untrained odc_small))) ## Compare ODC for small data with an untrained network on digits and letters (half an hour of one core)
+	@for data in $(OTHERS); do \
+		$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/$$data/evaluated > $(LITTLE)/$$data/results.md && \
+		printf '\n%s:\n\n' $$data && cat $(LITTLE)/$$data/results.md || exit 1; \
+	done
+
+$(LITTLE)/letters/drawn: | $(SETUP_BENCH)
+	$(RUN) benchmarks.letters $(LITTLE)/letters/images
+	touch $@
+
+# What an interrupted run has left goes first: beside its last.ckpt a new one would be last-v1.ckpt.
+define compared
+$(LITTLE)/$(1)/trained/%/done: | $(SETUP_BENCH) $(NEEDED_$(1))
+	rm -rf $$(@D)
+	$$(RUN) odc_lightning.train $(BENCH) $$(TRAIN_$(1)) seed=$$(notdir $$*) hydra.run.dir=$$(@D)
+	touch $$@
+
+$(LITTLE)/$(1)/evaluated/untrained/%/done: | $(SETUP_BENCH) $(NEEDED_$(1))
+	rm -rf $$(@D)
+	$$(RUN) odc_lightning.evaluate $(BENCH) benchmark=small_data checkpoint=untrained model=convnet \
+		$(IMAGES_$(1)) seed=$$* features_dir=$(LITTLE)/features hydra.run.dir=$$(@D)
+	touch $$@
+
+$(LITTLE)/$(1)/evaluated/%/done: $(LITTLE)/$(1)/trained/%/done
+	rm -rf $$(@D)
+	$$(RUN) odc_lightning.evaluate $(BENCH) benchmark=small_data checkpoint=$$(<D) \
+		seed=$$(notdir $$*) features_dir=$(LITTLE)/features hydra.run.dir=$$(@D)
+	touch $$@
+
+.SECONDARY: $(call seeds_of,$(addprefix $(LITTLE)/$(1)/trained/,$(METHODS)))
+endef
+$(foreach data,fashion $(OTHERS),$(eval $(call compared,$(data))))
+
 lint: $(SETUP_DEV) ## Check style and formatting (ruff)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -118,6 +173,10 @@ $(SETUP): setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found; name one: make PYTHON=/path/to/python setup"; exit 1; }
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --editable .
+	@touch $@
+
+$(SETUP_BENCH): $(SETUP)
+	$(RUN) pip install --quiet --editable '.[bench]'
 	@touch $@
 
 $(SETUP_DEV): $(SETUP)
