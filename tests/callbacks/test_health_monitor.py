@@ -1,6 +1,7 @@
 """The monitor in a real Trainer: what it sees, and that it speaks once."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ import torch
 
 from helpers import TinyData, tiny_module, tiny_trainer
 from odc_lightning import health
-from odc_lightning.callbacks import SamplesMemory
+from odc_lightning.callbacks import CurrentTargets, SamplesMemory
 from odc_lightning.callbacks.health_monitor import HealthMonitor
 from odc_lightning.callbacks.kmeans_bootstrap import KMeansBootstrap
+from odc_lightning.models import PrototypeHead
 
 N, C, B = 48, 4, 16
 
@@ -83,6 +85,19 @@ def test_rules_get_the_means_of_the_epoch(monkeypatch: pytest.MonkeyPatch, accum
     ratios = [sum(record.ratios[:3]) / 3, sum(record.ratios[3:]) / 3]
     assert [last for _, last in switching] == pytest.approx(ratios)
     assert [first for first, _ in switching] == pytest.approx([ratios[0]] * 2)
+
+
+def test_labels_that_move_are_no_concern_where_targets_are_those_of_now(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(health, "switching_not_falling", lambda *_: "they move")
+    fit(HealthMonitor())
+    assert "they move" in caplog.text
+    caplog.clear()
+    callbacks = [SamplesMemory(), KMeansBootstrap(backend="torch"), CurrentTargets()]
+    module = tiny_module(C, head=partial(PrototypeHead, num_heads=1))
+    tiny_trainer([*callbacks, HealthMonitor()]).fit(module, datamodule=TinyData(N, B))
+    assert "they move" not in caplog.text
 
 
 def test_collapse_is_seen(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from odc_lightning import health
+from odc_lightning.callbacks.current_targets import CurrentTargets
+from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.pretext import Pretext
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.module import ODCModule
@@ -84,7 +86,10 @@ class HealthMonitor(pl.Callback):
             "loss": health.task_at_chance(means.loss, pretext.chance, epochs, steps)
             if pretext
             else health.loss_at_chance(means.loss, num_classes, epochs, steps),
-            "switching": health.switching_not_falling(
+            # Targets of now are never gone when the network comes back.
+            "switching": None
+            if find(trainer, CurrentTargets)
+            else health.switching_not_falling(
                 self.epochs[0].switch_ratio, means.switch_ratio, epochs, steps
             ),
             "collapse": health.features_collapsed(means.cosine),
