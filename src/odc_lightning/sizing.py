@@ -1,10 +1,10 @@
 """Settings that follow from the number of images, for those who do not want to choose them."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-IMAGES_PER_CLUSTER = 20
-CLUSTERS = range(10, 1001)
+CLUSTERS_PER_ROOT = 2  # C = 2 sqrt(N): 76 for 1,437 images, 283 for 20,000
 BATCH_SIZES = (16, 32)
 STEPS_PER_EPOCH = 20
 TOTAL_STEPS = 5000
@@ -45,8 +45,7 @@ def choose(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
             return value
         return known
 
-    clusters = _within(round(num_images / IMAGES_PER_CLUSTER), CLUSTERS)
-    clusters = min(clusters, max(2, num_images // 2))
+    clusters = min(round(CLUSTERS_PER_ROOT * math.sqrt(num_images)), max(2, num_images // 2))
     settle(NUM_CLUSTERS, clusters, f"about {round(num_images / clusters)} images each")
 
     fitting = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
@@ -56,7 +55,11 @@ def choose(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
     steps = max(1, int(num_images // batch))
     epochs = _within(round(TOTAL_STEPS / steps), EPOCHS)
     settle(MAX_EPOCHS, epochs, f"{steps * epochs:,} steps")
-    settle(LEARNING_RATE, LEARNING_RATE_AT_32 * batch / 32, f"{LEARNING_RATE_AT_32} for each 32")
+    settle(
+        LEARNING_RATE,
+        LEARNING_RATE_AT_32 * batch / 32,
+        f"{LEARNING_RATE_AT_32} for 32, in proportion",
+    )
     return choices
 
 

@@ -9,7 +9,7 @@ from lightly.loss import NTXentLoss, SwaVLoss
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from helpers import TinyData, tiny_module, tiny_trainer
+from helpers import TinyData, TinyViews, tiny_module, tiny_trainer
 
 IMAGES = torch.tensor([4, 4, 0, 0, 7, 7, 5, 5, 1, 1])
 
@@ -87,7 +87,7 @@ def test_refuses_what_it_would_divide_by(head: type[nn.Module], setting: str) ->
 def test_trains_on_two_views(head: type[SimCLRHead] | type[SwAVHead]) -> None:
     module = tiny_module(7, dropout=0.0, head=head)
     before = [parameter.clone() for parameter in module.parameters()]
-    tiny_trainer([ImageIndices()]).fit(module, datamodule=TinyData(16, 4, num_views=2))
+    tiny_trainer([ImageIndices()]).fit(module, datamodule=TinyViews(16, 4, num_views=2))
     assert not any(map(torch.equal, before, module.parameters()))
 
 
