@@ -43,6 +43,11 @@ def test_what_is_not_given_is_chosen_and_said(
     torch.testing.assert_close(prototypes.norm(dim=2), torch.ones(1, clusters))
 
 
+def test_a_folder_that_is_not_named_is_asked_for(compose_config: Compose) -> None:
+    with pytest.raises(ValueError, match=r"no value yet for data\.root: add data\.root=\.\.\."):
+        train(compose_config("experiment=odc_small", "data=image_folder"))
+
+
 @pytest.mark.parametrize("every", ["epoch", "step"])
 def test_a_continued_run_is_the_uninterrupted_run(
     compose_config: Compose, tmp_path: Path, every: str

@@ -53,6 +53,7 @@ def train(config: DictConfig) -> Summary | None:
     # What the run began from, also if it is only continued here.
     pretrained = OmegaConf.select(config, "model.pretrained")
     config = without_start(config) if config.ckpt_path is not None else config
+    resolve(config)  # what has no value is named before the images are counted
     config, chosen = sized(config)
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
