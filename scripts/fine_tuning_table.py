@@ -5,11 +5,10 @@ EVALUATIONS holds a ``results.json`` in METHOD/START/SEED/ for every network: me
 """
 
 import argparse
-import statistics
 from pathlib import Path
 
 from odc_lightning.evaluation.scores import Score
-from odc_lightning.report import read_results
+from odc_lightning.report import markdown_table, mean_and_spread, read_results
 
 METHODS = {"original": "original", "dc": "DC", "odc": "ODC"}
 STARTS = {
@@ -33,11 +32,11 @@ def collect(folder: Path) -> dict[tuple[str, str], list[list[Score]]]:
 
 def table(found: dict[tuple[str, str], list[list[Score]]], which: tuple[str, str, str]) -> str:
     """One measure as a Markdown table, in percent, with the standard deviation over seeds."""
-    rows = [["", *STARTS.values()], ["---", *["---:"] * len(STARTS)]]
+    rows = []
     for method, title in METHODS.items():
         cells = [cell(found.get((method, start), []), which) for start in STARTS]
         rows.append([title, *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(["", *STARTS.values()], rows)
 
 
 def cell(seeds: list[list[Score]], which: tuple[str, str, str]) -> str:
@@ -48,10 +47,7 @@ def cell(seeds: list[list[Score]], which: tuple[str, str, str]) -> str:
         for score in scores
         if (score.protocol, score.metric, score.setting) == which
     ]
-    if not values:
-        return "–"
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{spread}"
+    return mean_and_spread(values) if values else "–"
 
 
 def measures(found: dict[tuple[str, str], list[list[Score]]]) -> list[tuple[str, str, str]]:

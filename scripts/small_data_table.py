@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from odc_lightning.evaluation.scores import Evaluation, Score
-from odc_lightning.report import read_results
+from odc_lightning.report import markdown_table, mean_and_spread, read_results
 
 METHODS = {
     "untrained": "untrained",
@@ -79,13 +79,7 @@ def score_table(found: Mapping[str, list[Figures]]) -> str:
         [title_of(method), *(mean_and_spread(column) for column in zip(*seeds, strict=True))]
         for method, seeds in found.items()
     ]
-    return markdown(["method", *FIGURES], rows)
-
-
-def mean_and_spread(values: tuple[float, ...]) -> str:
-    """``81.2 ± 0.3``; without the spread for a single seed."""
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{spread}"
+    return markdown_table(["method", *FIGURES], rows)
 
 
 def share_table(found: Mapping[str, list[Figures]]) -> str:
@@ -106,7 +100,7 @@ def share_table(found: Mapping[str, list[Figures]]) -> str:
         for method, values in means.items()
         if method not in (FLOOR, CEILING)
     ]
-    return markdown(["method", *(title.removesuffix(" (%)") for title in FIGURES)], rows)
+    return markdown_table(["method", *(title.removesuffix(" (%)") for title in FIGURES)], rows)
 
 
 def share(value: float, floor: float, ceiling: float) -> str:
@@ -116,12 +110,6 @@ def share(value: float, floor: float, ceiling: float) -> str:
 
 def title_of(method: str) -> str:
     return METHODS.get(method, method)
-
-
-def markdown(head: list[str], rows: list[list[str]]) -> str:
-    """A table whose columns but the first are numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

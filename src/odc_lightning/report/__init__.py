@@ -6,6 +6,7 @@ from odc_lightning.report.evaluation_files import read_results, write_results
 from odc_lightning.report.evaluation_table import evaluation_table, print_evaluation
 from odc_lightning.report.loss_figure import draw_losses
 from odc_lightning.report.low_shot_figure import draw_low_shot
+from odc_lightning.report.markdown import markdown_table, mean_and_spread
 from odc_lightning.report.metrics import Series, read_metrics
 from odc_lightning.report.published import PublishedScore, published_scores
 from odc_lightning.report.summary import Scores, Summary, package_versions, write_summary
@@ -22,6 +23,8 @@ __all__ = [
     "draw_low_shot",
     "evaluation_table",
     "format_duration",
+    "markdown_table",
+    "mean_and_spread",
     "package_versions",
     "print_evaluation",
     "published_scores",
