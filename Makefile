@@ -105,6 +105,12 @@ TRAIN_fashion = experiment=small_$(patsubst %/,%,$(dir $*))
 TRAIN_digits = experiment=odc_small $(IMAGES_digits) callbacks.label_scores.knn=false trainer.max_epochs=50
 TRAIN_letters = experiment=odc_small $(IMAGES_letters) callbacks.label_scores.knn=false trainer.max_epochs=6
 NEEDED_letters := $(LITTLE)/letters/drawn
+# One change at a time of ODC as published, and of the recipe, in half of the benchmark's budget.
+STUDIES := study_odc study_recipe
+HALF := small_data.views_1.max_epochs=8 small_data.views_2.max_epochs=4
+TRAIN_study_odc = experiment=small_odc +study_odc=$(patsubst %/,%,$(dir $*)) $(HALF)
+TRAIN_study_recipe = experiment=small_odc_small +study_recipe=$(patsubst %/,%,$(dir $*)) $(HALF)
+studied = $(notdir $(basename $(wildcard benchmarks/conf/$(1)/*.yaml)))
 seeds_of = $(foreach number,0 1 2,$(addsuffix /$(number)/done,$(1)))
 
 small-data: $(call seeds_of,$(addprefix $(LITTLE)/fashion/evaluated/,untrained $(METHODS))) ## Compare ODC for small data with eight others on 20,000 images (3.5 hours of one core)
@@ -116,6 +122,16 @@ small-data-others: $(foreach data,$(OTHERS),$(call seeds_of,$(addprefix $(LITTLE
 		$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/$$data/evaluated > $(LITTLE)/$$data/results.md && \
 		printf '\n%s:\n\n' $$data && cat $(LITTLE)/$$data/results.md || exit 1; \
 	done
+
+small-data-study: $(foreach study,$(STUDIES),$(foreach name,$(call studied,$(study)),$(LITTLE)/$(study)/evaluated/$(name)/0/done) \
+		$(call seeds_of,$(LITTLE)/$(study)/evaluated/as_$(if $(filter study_odc,$(study)),published,recommended))) ## Change one thing at a time of ODC on small data, and look at what its clusters hold (4 hours of one core)
+	@for study in $(STUDIES); do \
+		$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/$$study/evaluated > $(LITTLE)/$$study/results.md && \
+		printf '\n%s:\n\n' $$study && cat $(LITTLE)/$$study/results.md || exit 1; \
+	done
+	$(RUN) benchmarks.cluster_content 'K-Means at the start=$(LITTLE)/study_odc/trained/bootstrap_alone/0' \
+		'ODC as published=$(LITTLE)/study_odc/trained/as_published/0' \
+		'ODC for small data=$(LITTLE)/study_recipe/trained/as_recommended/0' --out $(LITTLE)/content
 
 $(LITTLE)/letters/drawn: | $(SETUP_BENCH)
 	$(RUN) benchmarks.letters $(LITTLE)/letters/images
@@ -140,9 +156,9 @@ $(LITTLE)/$(1)/evaluated/%/done: $(LITTLE)/$(1)/trained/%/done
 		seed=$$(notdir $$*) features_dir=$(LITTLE)/features hydra.run.dir=$$(@D)
 	touch $$@
 
-.SECONDARY: $(call seeds_of,$(addprefix $(LITTLE)/$(1)/trained/,$(METHODS)))
+.SECONDARY: $(call seeds_of,$(addprefix $(LITTLE)/$(1)/trained/,$(METHODS) $(call studied,$(1))))
 endef
-$(foreach data,fashion $(OTHERS),$(eval $(call compared,$(data))))
+$(foreach data,fashion $(OTHERS) $(STUDIES),$(eval $(call compared,$(data))))
 
 lint: $(SETUP_DEV) ## Check style and formatting (ruff)
 	$(RUN) ruff check .
