@@ -86,3 +86,44 @@ def test_letters_are_a_folder_of_classes(compose_config: Compose) -> None:
     with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         alone = compose("evaluate", ["data=letters", "data.root=here", "model=convnet", OWN])
     assert alone.data.eval_transform == config.data.eval_transform
+
+
+STUDIED = {"study_odc": ("odc", "as_published"), "study_recipe": ("odc_small", "as_recommended")}
+CHANGES = [
+    (study, file.stem)
+    for study in STUDIED
+    for file in sorted((ROOT / "benchmarks" / "conf" / study).glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize(("study", "change"), CHANGES)
+def test_the_study_changes_one_thing(compose_config: Compose, study: str, change: str) -> None:
+    method, unchanged = STUDIED[study]
+    plain = compose_config(f"experiment=small_{method}", OWN)
+    changed = compose_config(f"experiment=small_{method}", f"+{study}={change}", OWN)
+    assert changed.name == change
+    different = {
+        ".".join(path)
+        for path in {*leaves(plain), *leaves(changed)}
+        if leaves(plain).get(path) != leaves(changed).get(path)
+    } - {"name"}
+    assert bool(different) == (change != unchanged), different
+
+
+def leaves(config: Any, above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every value of a config by its path."""
+    if above == () and OmegaConf.is_config(config):
+        config = OmegaConf.to_container(config)
+    children = (
+        config.items()
+        if isinstance(config, dict)
+        else enumerate(config)
+        if isinstance(config, list)
+        else None
+    )
+    if not children:
+        return {above: config}
+    found: dict[tuple[str, ...], Any] = {}
+    for key, value in children:
+        found |= leaves(value, (*above, str(key)))
+    return found
