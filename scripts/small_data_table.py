@@ -22,6 +22,8 @@ METHODS = {
     "rotation": "rotation",
     "simclr": "SimCLR",
     "swav": "SwAV",
+    "odc_small_16": "ODC for small data, 16 images a step",
+    "simclr_16": "SimCLR, 16 images a step",
     "supervised": "supervised",
 }
 FLOOR, CEILING = "untrained", "supervised"
