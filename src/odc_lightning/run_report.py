@@ -1,6 +1,5 @@
 """What a finished run leaves in its folder."""
 
-import math
 import time
 from pathlib import Path
 
@@ -36,14 +35,16 @@ def write_report(
         started: ``time.monotonic()`` of the run's start.
         pretrained: the checkpoint that the network started from, if any.
     """
-    num_clusters = ODCModule.of(trainer.lightning_module).num_clusters
+    module = ODCModule.of(trainer.lightning_module)
+    num_clusters = module.num_clusters
     owner = PseudoLabels.find(trainer)  # there is none in supervised training
     if owner is not None:
         names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
         labels, distances = owner.labels, owner.distances()
         report.write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
     pretext = Pretext.find(trainer)
-    chance = pretext.chance if pretext else math.log(num_clusters)
+    rows = data.batch_size // trainer.world_size * data.num_views
+    chance = pretext.chance if pretext else module.head.chance(rows)
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists():
         report.draw_curves(

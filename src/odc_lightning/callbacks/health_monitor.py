@@ -47,6 +47,7 @@ class HealthMonitor(pl.Callback):
         self.epochs: list[EpochMeans] = []
         self._sums: Tensor | None = None  # (3,), as EpochMeans
         self._num_steps = 0
+        self._rows = 0  # of features, in a full batch of this rank
         self._given: list[str] = []
 
     def on_train_batch_end(
@@ -70,6 +71,7 @@ class HealthMonitor(pl.Callback):
         values = torch.stack([loss, switch_ratio.to(loss.device, non_blocking=True), cosine])
         self._sums = values if self._sums is None else self._sums + values
         self._num_steps += 1
+        self._rows = max(self._rows, len(features))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Ask every rule, log what is new."""
@@ -78,14 +80,16 @@ class HealthMonitor(pl.Callback):
         means = EpochMeans(*(self._sums / self._num_steps).tolist())
         self._sums, self._num_steps = None, 0
         self.epochs.append(means)
-        num_classes = ODCModule.of(pl_module).num_clusters
+        module = ODCModule.of(pl_module)
         pretext = Pretext.find(trainer)
+        chance = pretext.chance if pretext else module.head.chance(self._rows)
+        usual = pretext is None and chance == math.log(module.num_clusters)
         epochs, steps = trainer.current_epoch + 1, trainer.global_step
         found = {
             "diverged": health.not_finite(means.loss),
-            "loss": health.task_at_chance(means.loss, pretext.chance, epochs, steps)
-            if pretext
-            else health.loss_at_chance(means.loss, num_classes, epochs, steps),
+            "loss": health.loss_at_chance(means.loss, module.num_clusters, epochs, steps)
+            if usual
+            else health.task_at_chance(means.loss, chance, epochs, steps),
             # Targets of now are never gone when the network comes back.
             "switching": None
             if find(trainer, CurrentTargets)

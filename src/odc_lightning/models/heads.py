@@ -1,14 +1,31 @@
 """Heads: from features to scores, and the loss of each sample."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from odc_lightning.models.contrast import contrast_losses
+
 
 class Head(nn.Module, ABC):
-    """What stands last in a network and knows how wrong it is."""
+    """What stands last in a network and knows how wrong it is.
+
+    Attributes:
+        num_clusters: the number of answers.
+    """
+
+    num_clusters: int
+
+    def chance(self, rows: int) -> float:
+        """The loss of knowing nothing, where all answers are equally frequent: ln C.
+
+        Args:
+            rows: of features, in a batch of a rank.
+        """
+        return math.log(self.num_clusters)
 
     @abstractmethod
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
@@ -56,21 +73,41 @@ class PrototypeHead(Head):
         num_clusters: number of prototypes C of each head.
         num_heads: H.
         temperature: what the cosines are divided by.
+        contrast: the share of the loss, from 0 to less than 1, that is not about prototypes but
+            about telling images apart: `contrast_losses` of the views, at the same temperature.
+        num_views: V, views of an image; ``contrast`` asks for 2 or more.
     """
 
     prototypes: Tensor
 
     def __init__(
-        self, in_features: int, num_clusters: int, num_heads: int = 3, temperature: float = 0.1
+        self,
+        in_features: int,
+        num_clusters: int,
+        num_heads: int = 3,
+        temperature: float = 0.1,
+        contrast: float = 0.0,
+        num_views: int = 1,
     ) -> None:
         super().__init__()
         if num_heads < 1:
             raise ValueError(f"model.head.num_heads={num_heads}; expected 1 or more")
         if temperature <= 0:
             raise ValueError(f"model.head.temperature={temperature}; expected more than 0")
+        if not 0 <= contrast < 1:
+            raise ValueError(
+                f"model.head.contrast={contrast}; expected a share, 0 or more, below 1"
+            )
+        if contrast > 0 and num_views < 2:
+            raise ValueError(
+                f"model.head.contrast={contrast} compares views of an image, and there is "
+                f"{num_views}; set data.num_views=2, or model.head.contrast=0"
+            )
         self.num_clusters = num_clusters
         self.num_heads = num_heads
         self.temperature = temperature
+        self.contrast = contrast
+        self.num_views = num_views
         self.register_buffer("prototypes", torch.zeros(num_heads, num_clusters, in_features))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -78,18 +115,27 @@ class PrototypeHead(Head):
         scores = F.linear(F.normalize(features, dim=1), self.prototypes.flatten(0, 1))
         return scores.view(-1, self.num_heads, self.num_clusters) / self.temperature
 
+    def chance(self, rows: int) -> float:
+        """As of any head, and with ``contrast`` that of telling ``rows`` views apart."""
+        apart = self.contrast * math.log(rows - 1) if self.contrast else 0.0
+        return (1 - self.contrast) * math.log(self.num_clusters) + apart
+
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy (rows,), the mean over the heads.
+        """Cross-entropy (rows,), the mean over the heads; with ``contrast`` that of both tasks.
 
         Args:
-            features: (rows, D).
+            features: (rows, D), an image's views one after the other.
             target: labels (rows, H) int64, or with a single head (rows,); or distributions over
                 the prototypes (rows, H, C), or with a single head (rows, C).
         """
         soft = target.is_floating_point()
         target = target.view(-1, self.num_clusters) if soft else target.flatten()
         losses = F.cross_entropy(self(features).flatten(0, 1), target, reduction="none")
-        return losses.view(-1, self.num_heads).mean(dim=1)
+        losses = losses.view(-1, self.num_heads).mean(dim=1)
+        if not self.contrast:
+            return losses
+        apart = contrast_losses(features, self.num_views, self.temperature)
+        return (1 - self.contrast) * losses + self.contrast * apart
 
 
 class ColorizationHead(nn.Conv2d, Head):
