@@ -51,6 +51,7 @@ class SimCLRHead(Head):
 
     def __init__(self, in_features: int, num_clusters: int, temperature: float = 0.2) -> None:
         super().__init__()
+        self.num_clusters = num_clusters
         self.loss = NTXentLoss(_positive("temperature", temperature))
 
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
@@ -80,6 +81,7 @@ class SwAVHead(Head):
         iterations: int = 3,
     ) -> None:
         super().__init__()
+        self.num_clusters = num_clusters
         self.prototypes = SwaVPrototypes(in_features, num_clusters)
         for layer in self.prototypes.heads:
             layer.register_parameter("bias", None)
