@@ -9,7 +9,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.callbacks import in_order
-from odc_lightning.checkpoints import Conversion, checkpoint_file, load_pretrained
+from odc_lightning.checkpoints import (
+    Conversion,
+    DurableCheckpointIO,
+    checkpoint_file,
+    load_pretrained,
+)
 from odc_lightning.data.subset import subset_of
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
@@ -54,6 +59,7 @@ def build_module(config: DictConfig) -> ODCModule:
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
         head_optimizer=OmegaConf.to_container(config.head_optimizer, resolve=True),  # type: ignore[arg-type]
+        seed=config.seed,
     )
 
 
@@ -89,9 +95,12 @@ def build_callbacks(config: DictConfig) -> list[pl.Callback]:
 
 
 def build_trainer(config: DictConfig) -> pl.Trainer:
-    """The Trainer with its callbacks and loggers."""
+    """The Trainer with its callbacks and loggers, and checkpoints that are whole."""
     return instantiate(
-        config.trainer, callbacks=build_callbacks(config), logger=build_all(config.logger)
+        config.trainer,
+        callbacks=build_callbacks(config),
+        logger=build_all(config.logger),
+        plugins=[DurableCheckpointIO()],
     )
 
 

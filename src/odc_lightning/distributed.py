@@ -76,6 +76,21 @@ def share_rows(rows: Tensor) -> None:
         dist.broadcast(rows[shard(len(rows), rank, ranks)], src=rank)
 
 
+def gather_rows(row: Tensor) -> Tensor:
+    """The same-shaped tensors of all ranks, stacked: (ranks, ...)."""
+    _, ranks = world()
+    if ranks == 1:
+        return row.unsqueeze(0)
+    rows = [torch.empty_like(row) for _ in range(ranks)]
+    dist.all_gather(rows, row)
+    return torch.stack(rows)
+
+
+def largest_over_ranks(number: int, device: torch.device) -> int:
+    """The largest of the ranks' numbers, on every rank."""
+    return int(gather_rows(torch.tensor(number, device=device)).max())
+
+
 def from_rank_zero(decide: Callable[[], T]) -> T:
     """What ``decide`` returns on rank 0, on every rank; the others do not call it.
 

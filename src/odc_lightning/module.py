@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.models import Backbone, Head
+from odc_lightning.seeds import sample_seed
 
 
 class ODCModule(pl.LightningModule):
@@ -32,6 +34,7 @@ class ODCModule(pl.LightningModule):
         scheduler: Callable[..., LRScheduler] | None = None,
         head_optimizer: Mapping[str, Any] | None = None,
         dense: bool = False,
+        seed: int = 0,
     ) -> None:
         """Build the network.
 
@@ -45,12 +48,14 @@ class ODCModule(pl.LightningModule):
             head_optimizer: settings of the head's parameter group that differ, such as
                 ``{"momentum": 0}``.
             dense: neck and head read the backbone's last feature map, not its pooled features.
+            seed: of dropout, and whatever else draws in a step.
         """
         super().__init__()
         self.backbone = backbone
         self.neck = neck(in_features=backbone.map_channels if dense else backbone.num_features)
         self.head: Head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
         self.dense = dense
+        self.seed = seed
         for name in backbone.after_maps if dense else ():
             # DDP waits for the gradient of whatever is to be learned.
             backbone.get_submodule(name).requires_grad_(False)
@@ -79,6 +84,11 @@ class ODCModule(pl.LightningModule):
         """
         views = images.flatten(0, 1) if images.ndim == 5 else images
         return self.neck(self.backbone.maps(views) if self.dense else self.backbone(views))
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make what the step draws a function of (seed, batch, rank), so that no restart shows."""
+        drawn = sample_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
+        torch.manual_seed(drawn)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
         """Eq. 1, the head's loss with the pseudo-labels; the features go out for the memory."""

@@ -31,6 +31,7 @@ from odc_lightning.config import (
 )
 from odc_lightning.data import ImageDataModule
 from odc_lightning.report import Summary, closing_lines
+from odc_lightning.resume import keep_metrics, with_checkpoint
 from odc_lightning.run_report import write_report
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def train(config: DictConfig) -> Summary | None:
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
+    config = with_checkpoint(config)
     # What the run began from, also if it is only continued here.
     pretrained = OmegaConf.select(config, "model.pretrained")
     config = without_start(config) if config.ckpt_path is not None else config
@@ -73,6 +75,7 @@ def train(config: DictConfig) -> Summary | None:
             if start is not None:
                 log.info("started from %s %s", config.model.pretrained, start.summary)
                 start.write_csv(run_dir / "pretrained.csv")
+        keep_metrics(trainer.loggers, config.ckpt_path)
         for logger in trainer.loggers:
             logger.log_hyperparams(OmegaConf.to_container(resolved))  # type: ignore[arg-type]
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)

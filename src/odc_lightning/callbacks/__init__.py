@@ -6,6 +6,8 @@ from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
 from odc_lightning.callbacks.colorization import Colorization
 from odc_lightning.callbacks.current_targets import CurrentTargets
 from odc_lightning.callbacks.find import find
+from odc_lightning.callbacks.finite_check import FiniteCheck
+from odc_lightning.callbacks.graceful_stop import GracefulStop
 from odc_lightning.callbacks.health_monitor import HealthMonitor
 from odc_lightning.callbacks.index_table import IndexTable
 from odc_lightning.callbacks.jigsaw import Jigsaw
@@ -20,6 +22,7 @@ from odc_lightning.callbacks.pretext import Pretext
 from odc_lightning.callbacks.progress import Progress
 from odc_lightning.callbacks.prototype_clustering import PrototypeClustering
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
+from odc_lightning.callbacks.replica_check import ReplicaCheck
 from odc_lightning.callbacks.rotation import Rotation
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
@@ -32,6 +35,8 @@ __all__ = [
     "ClusterSizeMonitor",
     "Colorization",
     "CurrentTargets",
+    "FiniteCheck",
+    "GracefulStop",
     "HealthMonitor",
     "IndexTable",
     "Jigsaw",
@@ -45,6 +50,7 @@ __all__ = [
     "Progress",
     "PrototypeClustering",
     "PseudoLabels",
+    "ReplicaCheck",
     "Rotation",
     "SamplesMemory",
     "SmallClusters",

@@ -113,10 +113,16 @@ class HealthMonitor(pl.Callback):
                     log.warning(warning)
 
     def state_dict(self) -> dict[str, Any]:
-        """What must outlive a restart: the epochs' means and what has been said."""
-        return {"epochs": [list(means) for means in self.epochs], "given": list(self._given)}
+        """What must outlive a restart: the epochs' means, the sums, and what has been said."""
+        return {
+            "epochs": [list(means) for means in self.epochs],
+            "given": list(self._given),
+            "sums": self._sums,
+            "num_steps": self._num_steps,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As `state_dict` gave it."""
         self.epochs = [EpochMeans(*means) for means in state_dict["epochs"]]
         self._given = list(state_dict["given"])
+        self._sums, self._num_steps = state_dict["sums"], state_dict["num_steps"]

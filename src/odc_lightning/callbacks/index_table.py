@@ -14,9 +14,9 @@ class IndexTable(pl.Callback):
         """Keep where to write."""
         self.path = Path(path)
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """On rank 0; the datamodule has been set up by now."""
-        if stage == "fit" and trainer.is_global_zero:
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """On rank 0, when a continued run has been found to be about the same images."""
+        if trainer.is_global_zero:
             source = trainer.datamodule.train_dataset.source  # type: ignore[attr-defined]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_index_table(self.path, [source.name(index) for index in range(len(source))])

@@ -1,6 +1,7 @@
 """The one fixed order of the callbacks.
 
-Readers of the memory act when a batch starts, writers when it ends. Among the writers:
+Readers of the memory act when a batch starts, writers when it ends. Before the writers whatever may
+refuse the batch looks at it. Among the writers:
 
 1. the samples memory writes the batch's new features and labels;
 2. the centroids are refreshed from it, every k iterations;
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 import pytorch_lightning as pl
 
 ORDER = (
+    "FiniteCheck",
     "SamplesMemory",
     "KMeansBootstrap",
     "LossReweighting",

@@ -1,6 +1,7 @@
 """Checkpoints: how they are read, what becomes of their keys, and which run they are from."""
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
+from odc_lightning.checkpoints.durable import DurableCheckpointIO, newest_whole
 from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import fit, load_pretrained
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
@@ -9,11 +10,13 @@ from odc_lightning.checkpoints.run import TrainingRun
 __all__ = [
     "FORMATS",
     "Conversion",
+    "DurableCheckpointIO",
     "Row",
     "TrainingRun",
     "checkpoint_file",
     "convert",
     "fit",
     "load_pretrained",
+    "newest_whole",
     "read_checkpoint",
 ]

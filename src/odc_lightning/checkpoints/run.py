@@ -49,6 +49,14 @@ class TrainingRun:
         assert isinstance(config, DictConfig)  # a run writes nothing else
         return config
 
+    def image_names(self) -> list[str] | None:
+        """The names of the run's training images, in their order; None if it kept none."""
+        table = self.folder / "index.csv"
+        if not table.is_file():
+            return None
+        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return [row["path"] for row in csv.DictReader(file)]
+
     def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
         """The cluster (N,) of each image of the run's training set, in the order of ``names``.
 
@@ -62,11 +70,10 @@ class TrainingRun:
         states = [
             state for state in callbacks.values() if isinstance(state, dict) and "labels" in state
         ]
-        table = self.folder / "index.csv"
-        if not states or not table.is_file():
+        known = self.image_names()
+        if not states or known is None:
             return None
-        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = {row["path"]: int(row["index"]) for row in csv.DictReader(file)}
+        rows = {name: index for index, name in enumerate(known)}
         if any(name not in rows for name in names):
             return None
         labels: NDArray[np.int64] = states[0]["labels"].numpy()

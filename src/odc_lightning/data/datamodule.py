@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.data import suggested_max_num_workers
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.data.checks import check_batches, check_class_names, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
+from odc_lightning.data.identity import check_same_images, fingerprints
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
@@ -98,6 +102,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.crop = crop
         self.name = name
         self._sources: tuple[ImageSource, ImageSource | None] | None = None
+        self._images: Tensor | None = None
         self._is_set_up = False
         self._may_train = False
 
@@ -174,6 +179,28 @@ class ImageDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which images the checkpoint is about."""
+        return {"images": self._fingerprints()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to go on with other images.
+
+        Raises:
+            ValueError: if they are not those of the checkpoint.
+        """
+        source = self.train_dataset.source
+        names = [source.name(index) for index in range(len(source))]
+        file = None if self.trainer is None else self.trainer.ckpt_path
+        run = None if file is None else TrainingRun.of(Path(file))
+        known = None if run is None else run.image_names()
+        check_same_images(state_dict["images"], self._fingerprints(), names, known)
+
+    def _fingerprints(self) -> Tensor:
+        if self._images is None:
+            self._images = fingerprints(self.train_dataset.source)
+        return self._images
 
     @property
     def _world_size(self) -> int:

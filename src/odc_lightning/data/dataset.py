@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypedDict
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from odc_lightning.data.sources import ImageSource
+from odc_lightning.seeds import sample_seed, seeded
 
 Transform = Callable[[Image.Image], Tensor]
 Key = int | tuple[int, int, int]  # an index, or (epoch, index, copy)
@@ -23,25 +22,6 @@ class Sample(TypedDict):
 
     image: Tensor
     index: int
-
-
-def sample_seed(seed: int, epoch: int, index: int, copy: int = 0) -> int:
-    """A 64-bit seed in which every bit depends on all of these numbers.
-
-    Neighbouring seeds, as `seed + epoch + index` would give, repeat from epoch to epoch. torch's
-    CPU generator uses the lower 32 bits; that two samples share them now and then does no harm.
-    """
-    numbers = (seed, epoch, index, copy) if copy else (seed, epoch, index)
-    mixed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-    return int(mixed[0])
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Run the body with torch's CPU generator seeded, and put the generator back afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would reach for the GPUs
-        yield
 
 
 class IndexedDataset(Dataset[Sample]):

@@ -1,0 +1,128 @@
+"""Checkpoints that are whole or are not there, and which of several a run goes on from."""
+
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+
+from odc_lightning.checkpoints.read import read_checkpoint
+
+log = logging.getLogger(__name__)
+
+_BLOCK = 2**20  # bytes read at once
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint under another name first; the one that it replaces stays beside it.
+
+    Whatever happens, the power included, ``last.ckpt`` is an old checkpoint or the new one, never a
+    part of it. The one before stays as ``last.previous.ckpt``, in case the disk damages the newest.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write, wait until the disk has it, and then rename.
+
+        Raises:
+            ValueError: if it cannot be written; what was there before is there still.
+        """
+        if "://" in str(path):  # no disk; fsspec's transactions are all that there is
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        path = Path(path)
+        unfinished = path.with_name(f"{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                path.replace(previous(path))
+            unfinished.replace(path)
+            _sync_folder(path.parent)
+        except (OSError, RuntimeError) as error:
+            unfinished.unlink(missing_ok=True)
+            raise ValueError(_not_written(path, error)) from error
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint goes that is replaced by a newer one."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def newest_whole(folder: Path) -> Path | None:
+    """The checkpoint of most steps in a folder, of those that are whole.
+
+    Those that are damaged are passed over, with a warning.
+
+    Returns:
+        None if there is none.
+    """
+    found: list[tuple[int, Path]] = []
+    for path in sorted(folder.glob("*.ckpt")):
+        try:
+            found.append((int(read_checkpoint(path)["global_step"]), path))
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("%s is passed over: %s", path, error)
+    for _, path in sorted(found, reverse=True):
+        damaged = first_damaged_part(path)
+        if damaged is None:
+            return path
+        log.warning("%s is passed over: its part %s is damaged", path, damaged)
+    return None
+
+
+def first_damaged_part(path: Path) -> str | None:
+    """The first part of a file of `torch.save` whose checksum (CRC-32) is wrong; None: all right.
+
+    Reads the whole file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                try:
+                    _read_through(archive, name)
+                except (zipfile.BadZipFile, EOFError):
+                    return name
+    except (zipfile.BadZipFile, OSError):
+        return "(its table of contents)"
+    return None
+
+
+def _read_through(archive: zipfile.ZipFile, name: str) -> None:
+    """To the end, where zipfile compares the checksum."""
+    with archive.open(name) as part:
+        for _ in _blocks(part.read):
+            pass
+
+
+def _blocks(read: Any) -> Iterator[bytes]:
+    while block := read(_BLOCK):
+        yield block
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the disk has the new names too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_written(path: Path, error: Exception) -> str:
+    there = path.parent if path.parent.is_dir() else path.anchor or "."
+    kept = f"; the last good one is {path}" if path.is_file() else ""
+    return (
+        f"no checkpoint could be written to {path}: {error} "
+        f"({shutil.disk_usage(there).free / 1e9:.1f} GB free){kept}. Make room, or choose another "
+        f"folder with hydra.run.dir=..., and go on with train.resume=auto"
+    )

@@ -1,0 +1,53 @@
+"""Which checkpoint a training goes on from."""
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
+
+from odc_lightning.checkpoints import newest_whole, read_checkpoint
+from odc_lightning.loggers import MetricsFile
+
+log = logging.getLogger(__name__)
+
+
+def with_checkpoint(config: DictConfig) -> DictConfig:
+    """The config with ``ckpt_path`` filled in, where ``train.resume=auto`` asks for it.
+
+    That is the newest whole checkpoint of the run's own folder. Where there is none the run begins,
+    so that one command serves for a job's first start and for each later one.
+
+    Raises:
+        ValueError: if ``train.resume`` is neither null nor ``auto``, or ``ckpt_path`` is given too.
+    """
+    resume = config.train.resume
+    if resume not in (None, "auto"):
+        raise ValueError(
+            f"train.resume={resume}; expected auto, which looks in the run's own folder "
+            "(hydra.run.dir=...); a certain checkpoint is ckpt_path=FILE"
+        )
+    if resume is None:
+        return config
+    if config.ckpt_path is not None:
+        raise ValueError(
+            f"both train.resume=auto and ckpt_path={config.ckpt_path}; expected one of them"
+        )
+    folder = Path(config.run_dir) / "checkpoints"
+    found = newest_whole(folder)
+    if found is None:
+        log.info("no checkpoint in %s: the run begins", folder)
+        return config
+    log.info("going on from %s", found)
+    config = config.copy()
+    config.ckpt_path = str(found)
+    return config
+
+
+def keep_metrics(loggers: list[Logger], ckpt_path: str | None) -> None:
+    """Let ``metrics.csv`` keep the rows of all steps that are in the checkpoint."""
+    files = [logger for logger in loggers if isinstance(logger, MetricsFile)]
+    if files and ckpt_path is not None:
+        step = int(read_checkpoint(ckpt_path)["global_step"])
+        for file in files:
+            file.continue_from(step)

@@ -1,0 +1,26 @@
+"""Random numbers as a function of what they are for: no restart, worker or rank shows in them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def sample_seed(seed: int, epoch: int, index: int, copy: int = 0) -> int:
+    """A 64-bit seed in which every bit depends on all of these numbers.
+
+    Neighbouring seeds, as `seed + epoch + index` would give, repeat from epoch to epoch. torch's
+    CPU generator uses the lower 32 bits; that two samples share them now and then does no harm.
+    """
+    numbers = (seed, epoch, index, copy) if copy else (seed, epoch, index)
+    mixed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return int(mixed[0])
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run the body with torch's CPU generator seeded, and put the generator back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would reach for the GPUs
+        yield
