@@ -24,6 +24,7 @@ from odc_lightning.callbacks.prototype_clustering import PrototypeClustering
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.callbacks.replica_check import ReplicaCheck
 from odc_lightning.callbacks.rotation import Rotation
+from odc_lightning.callbacks.run_checkpoint import RunCheckpoint
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.callbacks.small_clusters import SmallClusters
 from odc_lightning.callbacks.throughput import Throughput
@@ -52,6 +53,7 @@ __all__ = [
     "PseudoLabels",
     "ReplicaCheck",
     "Rotation",
+    "RunCheckpoint",
     "SamplesMemory",
     "SmallClusters",
     "Throughput",

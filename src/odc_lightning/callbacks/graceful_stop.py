@@ -53,7 +53,7 @@ class GracefulStop(pl.Callback):
         self._former = {number: signal.signal(number, self._note) for number in signals}
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        """Leave, if the signal came at the end of the epoch before, which is saved."""
+        """Leave, if the signal came in the last step of the epoch before."""
         self._leave_if_asked(*_)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -65,17 +65,19 @@ class GracefulStop(pl.Callback):
         self._leave_if_asked(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save, if a signal has come; the end of an epoch saves by itself, when it is over."""
+        """Save, if a signal has come; in the last step of an epoch only when that is over."""
         received = self._received or (signal.SIGTERM if trainer.received_sigterm else 0)
         if world()[1] > 1:
             if trainer.global_step % self.every_n_steps:
                 return
             received = largest_over_ranks(received, trainer.strategy.root_device)
         self._leaving = received
-        if received and not trainer.is_last_batch:
-            file = _last_checkpoint(trainer)
-            if file is not None:
-                trainer.save_checkpoint(file)
+        if not trainer.is_last_batch:
+            self._save_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save, if a signal came in the epoch's last step."""
+        self._save_if_asked(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
@@ -89,6 +91,11 @@ class GracefulStop(pl.Callback):
             os.kill(os.getpid(), number)
             return
         self._received = number
+
+    def _save_if_asked(self, trainer: pl.Trainer) -> None:
+        file = _last_checkpoint(trainer)
+        if self._leaving and file is not None:
+            trainer.save_checkpoint(file)
 
     def _leave_if_asked(self, trainer: pl.Trainer, *_: Any) -> None:
         if not self._leaving:

@@ -1,0 +1,224 @@
+"""A run that goes on from a checkpoint is the run that was never stopped."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from conftest import Compose
+from faults.equal import assert_equal_runs, checkpoint, losses
+from odc_lightning.callbacks import GracefulStop
+from odc_lightning.checkpoints import newest_whole
+from odc_lightning.data import ImageSource, SubsetSource, digits
+from odc_lightning.train import train
+
+SMALL = (
+    "data=digits",
+    "data.subset={num_images: 300}",
+    "model.backbone.width=4",
+    "trainer.max_epochs=3",
+    "trainer.accelerator=cpu",
+    "callbacks.label_scores.knn=false",
+)
+FEWER = ("algorithm.num_clusters=20", "data.batch_size=32")
+ODC = ("experiment=odc_digits", *FEWER, "algorithm.small_clusters.threshold=5")
+ALGORITHMS = {
+    "odc": ODC,  # with dropout, and splits at most steps
+    "odc accumulating": (*ODC, "trainer.accumulate_grad_batches=2"),
+    "odc with a last part of a batch": (*ODC, "data.drop_last=false"),
+    "odc with workers": (*ODC, "data.num_workers=2"),
+    "odc with replacement": (*ODC, "data.sampling_with_replacement=true"),
+    "small": ("experiment=odc_small", *FEWER, "optimizer.lr=0.03"),
+    "dc": ("experiment=dc_quickstart", *FEWER),
+    "dcv2": ("experiment=dcv2_fashion_mnist", *FEWER),
+    "rotation": ("experiment=rotation_fashion_mnist", "data.batch_size=32"),
+}  # fmt: skip
+AT_STEPS = ("callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.every_n_train_steps=1")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_from_any_step(compose_config: Compose, tmp_path: Path, algorithm: str) -> None:
+    """From the middle of an epoch, from its last step, and from its end."""
+    settings = (*ALGORITHMS[algorithm], *SMALL)
+    train(compose_config(*settings, *AT_STEPS, run="whole"))
+    files = (tmp_path / "whole" / "checkpoints").glob("epoch=*-step=*.ckpt")
+    by_step = {int(file.stem.rpartition("=")[2]): file for file in files}
+    epoch = len(by_step) // 3
+    for step in (1, epoch + epoch // 2, epoch, 2 * epoch):
+        rest = [row for row in losses(tmp_path / "whole") if int(row[0]) >= step]
+        name = f"from_{step}"
+        train(compose_config(*settings, *AT_STEPS, f"ckpt_path='{by_step[step]}'", run=name))
+        # A folder of its own: the losses are those from there on.
+        assert losses(tmp_path / name) == rest
+        (tmp_path / name / "metrics.csv").write_bytes(
+            (tmp_path / "whole" / "metrics.csv").read_bytes()
+        )
+        assert_equal_runs(tmp_path / "whole", tmp_path / name)
+
+
+class SignalAt(pl.Callback):
+    """Sends this very process a signal, at the end of a step as others see it."""
+
+    def __init__(self, step: int, number: signal.Signals) -> None:
+        self.step, self.number = step, number
+
+    def on_before_backward(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+# 9 steps an epoch: in the middle, in the first step of all, in the last step of an epoch.
+@pytest.mark.parametrize("step", [13, 0, 8])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves_between_steps(
+    compose_config: Compose,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    step: int,
+    number: signal.Signals,
+) -> None:
+    settings = (*ODC, *SMALL)
+    train(compose_config(*settings, run="whole"))
+    with monkeypatch.context() as patched:
+        add_callback(patched, SignalAt(step, number))
+        with pytest.raises(SystemExit) as left:
+            train(compose_config(*settings, run="stopped"))
+    assert left.value.code == 128 + number
+    assert f"{number.name}: stopped after step {step + 1}" in caplog.text
+    assert checkpoint(tmp_path / "stopped")["global_step"] == step + 1
+    assert len(losses(tmp_path / "stopped")) == step + 1
+    assert signal.getsignal(signal.SIGTERM) is not GracefulStop._note
+
+    train(compose_config(*settings, "train.resume=auto", run="stopped"))
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def add_callback(patched: pytest.MonkeyPatch, callback: pl.Callback) -> None:
+    from odc_lightning import config
+
+    build = config.build_callbacks
+    patched.setattr(config, "build_callbacks", lambda given: [*build(given)[:-2], callback, *build(given)[-2:]])  # fmt: skip # noqa: E501
+
+
+def test_resume_auto_begins_where_there_is_nothing_and_does_nothing_more_at_the_end(
+    compose_config: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = (*ODC, *SMALL, "train.resume=auto")
+    caplog.set_level(logging.INFO)
+    train(compose_config(*settings))
+    assert "no checkpoint in" in caplog.text
+    before = losses(tmp_path / "run")
+    weights = checkpoint(tmp_path / "run")["state_dict"]
+    train(compose_config(*settings))
+    assert losses(tmp_path / "run") == before
+    after = checkpoint(tmp_path / "run")["state_dict"]
+    assert all(torch.equal(weights[name], after[name]) for name in weights)
+
+
+def test_other_ways_to_ask_are_refused(compose_config: Compose) -> None:
+    with pytest.raises(ValueError, match=r"train\.resume=yes; expected auto"):
+        train(compose_config(*ODC, *SMALL, "train.resume=yes"))
+    with pytest.raises(ValueError, match=r"both train\.resume=auto and ckpt_path=x"):
+        train(compose_config(*ODC, *SMALL, "train.resume=auto", "ckpt_path=x"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut, flip, empty])
+def test_a_damaged_checkpoint_is_passed_over(
+    compose_config: Compose,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], None],
+) -> None:
+    settings = (*ODC, *SMALL)
+    train(compose_config(*settings, run="whole"))
+    train(compose_config(*settings, "trainer.max_epochs=2", run="hit"))
+    folder = tmp_path / "hit" / "checkpoints"
+    assert {path.name for path in folder.iterdir()} == {"last.ckpt", "last.previous.ckpt"}
+    damage(folder / "last.ckpt")
+    train(compose_config(*settings, "train.resume=auto", run="hit"))
+    assert f"{folder / 'last.ckpt'} is passed over" in caplog.text
+    assert_equal_runs(tmp_path / "whole", tmp_path / "hit")
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(
+    compose_config: Compose, tmp_path: Path
+) -> None:
+    settings = (*ODC, *SMALL)
+    train(compose_config(*settings, "trainer.max_epochs=1"))
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    content = last.read_bytes()
+    # What is written there finds no room, as the system says it of a full disk.
+    last.with_name("last.ckpt.part").symlink_to("/dev/full")
+    with pytest.raises(ValueError, match=r"No space left on device.*the last good one is .*last"):
+        train(compose_config(*settings, "train.resume=auto"))
+    assert last.read_bytes() == content
+    assert newest_whole(last.parent) == last
+
+
+def test_other_images_are_refused_and_nothing_is_lost(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*ODC, *SMALL)
+    train(compose_config(*settings, "trainer.max_epochs=1"))
+    run = tmp_path / "run"
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.name != "config.yaml"}
+    with pytest.raises(ValueError, match=r"300 there, 299 here.*image 299 is not there"):
+        train(compose_config(*settings, "data.subset={num_images: 299}", "train.resume=auto"))
+
+    def reordered(split: str) -> ImageSource:
+        source = digits(split)  # type: ignore[arg-type]
+        return SubsetSource(source, np.roll(np.arange(len(source)), 1))
+
+    monkeypatch.setattr("odc_lightning.data.digits", reordered)
+    with pytest.raises(ValueError, match=r"300 of the first 300 differ.*and was 'digits/"):
+        train(compose_config(*settings, "train.resume=auto"))
+    for path, content in before.items():
+        if path.is_file():
+            assert path.read_bytes() == content, path
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_files_are_known_by_their_names(
+    compose_config: Compose, tmp_path: Path, moved: bool
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    source = digits("train")
+    for index in range(60):
+        source.load(index).resize((16, 16)).save(photos / f"{index:03}.png")
+    folder = ("experiment=odc_digits", "data=image_folder", "data.image_size=16", *FEWER)
+    few = ("algorithm.num_clusters=5", "algorithm.small_clusters.threshold=2", "data.batch_size=16")
+    settings = (*folder, *few, "model.backbone.width=4", "trainer.accelerator=cpu")
+    short = ("callbacks.label_scores.knn=false", "data.num_workers=0")
+    train(compose_config(*settings, *short, f"data.root={photos}", "trainer.max_epochs=1"))
+    again = (*settings, *short, "trainer.max_epochs=2", "train.resume=auto")
+    if moved:
+        elsewhere = tmp_path / "elsewhere"
+        photos.rename(elsewhere)
+        assert train(compose_config(*again, f"data.root={elsewhere}")) is not None
+    else:
+        (photos / "007.png").rename(photos / "9.png")
+        with pytest.raises(ValueError, match=r"image 7 is '008\.png', and was '007\.png'"):
+            train(compose_config(*again, f"data.root={photos}"))
