@@ -12,6 +12,7 @@ import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import LambdaCallback
 
 from odc_lightning.command import (
     ALWAYS_IRRELEVANT,
@@ -66,7 +67,10 @@ def train(config: DictConfig) -> Summary | None:
     trainer = build_trainer(config)
     refuse_ranks_in_multirun(trainer)
     summary, failed = None, True
-    try:
+    keep_metrics(trainer.loggers, config.ckpt_path)
+
+    def record(trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        """What the run is, once all of it was accepted: a refused one overwrites nothing."""
         if trainer.is_global_zero:
             run_dir.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(resolved, run_dir / "config.yaml")
@@ -75,9 +79,11 @@ def train(config: DictConfig) -> Summary | None:
             if start is not None:
                 log.info("started from %s %s", config.model.pretrained, start.summary)
                 start.write_csv(run_dir / "pretrained.csv")
-        keep_metrics(trainer.loggers, config.ckpt_path)
         for logger in trainer.loggers:
             logger.log_hyperparams(OmegaConf.to_container(resolved))  # type: ignore[arg-type]
+
+    trainer.callbacks.insert(0, LambdaCallback(on_fit_start=record))  # type: ignore[attr-defined]
+    try:
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
         if trainer.is_global_zero:
             summary = write_report(trainer, data, run_dir, started, pretrained)

@@ -16,12 +16,12 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     left, right = checkpoint(one), checkpoint(other)
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
         assert_same(left[part], right[part], part)
-    callbacks = [
+    one_state, other_state = (
         {key: state for key, state in content["callbacks"].items() if not key.startswith(ITS_OWN)}
         for content in (left, right)
-    ]
-    assert len(callbacks[0]) > 1
-    assert_same(*callbacks, "callbacks")
+    )
+    assert len(one_state) > 1
+    assert_same(one_state, other_state, "callbacks")
 
 
 def assert_same(left: Any, right: Any, where: str) -> None:
@@ -37,8 +37,8 @@ def assert_same(left: Any, right: Any, where: str) -> None:
             assert_same(left[key], right[key], f"{where}.{key}")
     elif isinstance(left, list | tuple):
         assert len(left) == len(right), where
-        for number, pair in enumerate(zip(left, right, strict=True)):
-            assert_same(*pair, f"{where}[{number}]")
+        for number, (mine, its) in enumerate(zip(left, right, strict=True)):
+            assert_same(mine, its, f"{where}[{number}]")
     else:
         assert left == right or (left != left and right != right), where
 
