@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,8 +12,15 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from odc_lightning import distributed
-from odc_lightning.callbacks import Pretext, PrototypeClustering, PseudoLabels, SamplesMemory
+from odc_lightning.callbacks import (
+    Pretext,
+    PrototypeClustering,
+    PseudoLabels,
+    ReplicaCheck,
+    SamplesMemory,
+)
 from odc_lightning.callbacks.loss_reweighting import normalized
+from odc_lightning.memory import ClusterMemory
 from odc_lightning.module import ODCModule
 
 
@@ -130,3 +138,25 @@ class DumpTask(pl.Callback):
         scores = {name: v for name, v in trainer.callback_metrics.items() if "eval/" in name}
         state: dict[str, Any] = {"targets": self.targets, "chance": task.chance, **kept, **scores}
         torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")
+
+
+def diverging(rank: int, folder: str) -> None:
+    """A memory of which rank 2 moves a sample by itself, between two checks."""
+    check = ReplicaCheck(every_n_steps=10)
+    owner = SamplesMemory()
+    owner.memory = ClusterMemory(12, 3, 2)
+    owner.memory.features.copy_(torch.arange(24.0).view(12, 2))
+    owner.memory.initialize(torch.arange(12) % 3)
+    owner.step_completed = True
+    refusal = ""
+    for step in range(1, 40):
+        if rank == 2 and step == 15:
+            owner.memory.labels[0] = 1
+            owner.memory.counts += torch.tensor([-1, 1, 0])
+        trainer: Any = SimpleNamespace(callbacks=[owner], global_step=step)
+        try:
+            check.on_train_batch_end(trainer)
+        except ValueError as error:
+            refusal = str(error)
+            break
+    torch.save({"refusal": refusal}, f"{folder}/{rank}.pt")
