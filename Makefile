@@ -11,7 +11,7 @@ SETUP_DEV := $(VENV)/.installed-dev
 SETUP_BENCH := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others lint type format test test-ddp bench clean
+.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others lint type format test test-slow test-ddp bench clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -172,8 +172,11 @@ format: $(SETUP_DEV) ## Mend style and formatting in place (ruff)
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-test: $(SETUP_DEV) ## Run all tests, two at a time
-	$(RUN) pytest -n 2
+test: $(SETUP_DEV) ## Run all tests but the slow ones, two at a time
+	$(RUN) pytest -n 2 -m "not kills"
+
+test-slow: $(SETUP_DEV) ## Run the tests that kill processes and those that soak
+	$(RUN) pytest -m kills
 
 test-ddp: $(SETUP_DEV) ## Run only the tests that start several processes
 	$(RUN) pytest -m ddp

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from conftest import Compose
@@ -20,7 +21,7 @@ from odc_lightning.callbacks import (
     SamplesMemory,
     SmallClusters,
 )
-from odc_lightning.callbacks.order import ORDER
+from odc_lightning.callbacks.order import GUARDS, ORDER
 from odc_lightning.config import (
     CONFIG_DIR,
     build_all,
@@ -65,6 +66,11 @@ CALLBACKS = {
 WITHOUT_CLUSTERS = (("TrueLabels",), *((callback,) for callback in PRETEXTS.values()))
 
 
+def algorithms_callbacks(config: DictConfig) -> list[pl.Callback]:
+    """All callbacks but those that guard the run, which come first."""
+    return build_callbacks(config)[len(GUARDS) :]
+
+
 def algorithm_of(experiment: str) -> str:
     """The option of the group `algorithm` that an experiment takes."""
     with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
@@ -99,7 +105,7 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     config, _ = sized(compose_config(*settings, "trainer.accelerator=cpu", "trainer.devices=1"))
     trainer = build_trainer(config)
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
-    assert tuple(kinds[: len(expected)]) == expected
+    assert tuple(kinds[: 1 + len(expected)]) == (*GUARDS, *expected)
     owners = [c for c in trainer.callbacks if isinstance(c, PseudoLabels)]  # type: ignore[attr-defined]
     assert len(owners) == clusters
     assert config.data.num_views == (2 if with_prototypes else 1)
@@ -156,7 +162,7 @@ def test_the_papers_alexnet_run(compose_config: Compose) -> None:
     assert (config.scheduler.milestones, config.scheduler.gamma) == ([400], 0.1)
     assert config.trainer.max_epochs == 440
     assert config.algorithm.num_clusters == 10_000
-    memory, _, _, refresh, small = build_callbacks(config)[:5]
+    memory, _, _, refresh, small = algorithms_callbacks(config)[:5]
     assert isinstance(memory, SamplesMemory)
     assert memory.settings == {"momentum": 0.5, "renormalize": False, "assignment": "l2"}
     assert isinstance(refresh, CentroidRefresh)
@@ -177,7 +183,7 @@ def test_every_choice_of_the_authors_code(compose_config: Compose) -> None:
     assert (config.scheduler.milestones, config.scheduler.gamma) == ([400], 0.4)
     assert config.data.sampling_with_replacement is True
     assert config.trainer.sync_batchnorm is True
-    memory, bootstrap, weights, refresh, small = build_callbacks(config)[:5]
+    memory, bootstrap, weights, refresh, small = algorithms_callbacks(config)[:5]
     assert isinstance(memory, SamplesMemory)
     assert memory.settings == {"momentum": 0.5, "renormalize": True, "assignment": "dot"}
     assert isinstance(bootstrap, KMeansBootstrap)
@@ -197,13 +203,13 @@ def test_the_papers_deepcluster_run(compose_config: Compose) -> None:
     assert config.model.backbone.sobel is True
     odc = compose_config("experiment=odc_resnet50", "data.root=/nowhere")
     assert config.data.train_transform == odc.data.train_transform
-    clustering = build_callbacks(config)[0]
+    clustering = algorithms_callbacks(config)[0]
     assert isinstance(clustering, OfflineClustering)
     assert (clustering.pca_dim, clustering.iterations, clustering.reweight) == (256, 20, False)
     weighed = compose_config(
         "experiment=dc_resnet50", "data.root=/nowhere", "algorithm.reweight=true"
     )
-    reweighting = build_callbacks(weighed)[0]
+    reweighting = algorithms_callbacks(weighed)[0]
     assert isinstance(reweighting, OfflineClustering)
     assert reweighting.reweight is True
 

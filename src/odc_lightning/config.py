@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
 from odc_lightning.callbacks import in_order
 from odc_lightning.checkpoints import (
@@ -20,6 +22,7 @@ from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
 from odc_lightning.sizing import SIZED, choose
 
+SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 _HERE = Path(__file__).resolve().parent
 # conf/ is inside the installed package, and at the top of a checkout.
 CONFIG_DIR = str(next(p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()))
@@ -95,13 +98,25 @@ def build_callbacks(config: DictConfig) -> list[pl.Callback]:
 
 
 def build_trainer(config: DictConfig) -> pl.Trainer:
-    """The Trainer with its callbacks and loggers, and checkpoints that are whole."""
-    return instantiate(
-        config.trainer,
-        callbacks=build_callbacks(config),
-        logger=build_all(config.logger),
-        plugins=[DurableCheckpointIO()],
-    )
+    """The Trainer with its callbacks and loggers, and checkpoints that are whole.
+
+    Raises:
+        ValueError: for what Lightning refuses, and for strategies that share out the weights.
+    """
+    callbacks, loggers = build_callbacks(config), build_all(config.logger)
+    try:
+        trainer: pl.Trainer = instantiate(
+            config.trainer, callbacks=callbacks, logger=loggers, plugins=[DurableCheckpointIO()]
+        )
+    except InstantiationException as error:
+        raise ValueError(f"settings of the trainer: {error.__cause__ or error}") from error
+    if isinstance(trainer.strategy, SHARDING):
+        raise ValueError(
+            f"trainer.strategy={config.trainer.strategy} gives each rank a part of the weights, "
+            "and the memory needs whole features on every rank; networks of this size fit a "
+            "device: use trainer.strategy=ddp"
+        )
+    return trainer
 
 
 def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:

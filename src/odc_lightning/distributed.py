@@ -1,5 +1,6 @@
 """A handful of collectives, no-ops in a single process. Only callbacks use them."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -89,6 +90,12 @@ def gather_rows(row: Tensor) -> Tensor:
 def largest_over_ranks(number: int, device: torch.device) -> int:
     """The largest of the ranks' numbers, on every rank."""
     return int(gather_rows(torch.tensor(number, device=device)).max())
+
+
+def is_lost_rank(error: BaseException) -> bool:
+    """Whether a collective failed since another process is no longer there."""
+    lost = r"Connection (closed|reset) by peer|Broken pipe|remote process exited|NCCL.*abort"
+    return isinstance(error, RuntimeError) and re.search(lost, str(error)) is not None
 
 
 def from_rank_zero(decide: Callable[[], T]) -> T:

@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
-from odc_lightning.checkpoints import newest_whole, read_checkpoint
+from odc_lightning.checkpoints import checkpoint_file, newest_whole, read_checkpoint
 from odc_lightning.loggers import MetricsFile
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,8 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
     so that one command serves for a job's first start and for each later one.
 
     Raises:
-        ValueError: if ``train.resume`` is neither null nor ``auto``, or ``ckpt_path`` is given too.
+        ValueError: if ``train.resume`` is neither null nor ``auto``, or ``ckpt_path`` is given too
+            or does not exist.
     """
     resume = config.train.resume
     if resume not in (None, "auto"):
@@ -28,6 +29,8 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
             "(hydra.run.dir=...); a certain checkpoint is ckpt_path=FILE"
         )
     if resume is None:
+        if config.ckpt_path is not None:
+            step_of(checkpoint_file(config.ckpt_path, "ckpt_path"))
         return config
     if config.ckpt_path is not None:
         raise ValueError(
@@ -48,6 +51,20 @@ def keep_metrics(loggers: list[Logger], ckpt_path: str | None) -> None:
     """Let ``metrics.csv`` keep the rows of all steps that are in the checkpoint."""
     files = [logger for logger in loggers if isinstance(logger, MetricsFile)]
     if files and ckpt_path is not None:
-        step = int(read_checkpoint(ckpt_path)["global_step"])
         for file in files:
-            file.continue_from(step)
+            file.continue_from(step_of(Path(ckpt_path)))
+
+
+def step_of(checkpoint: Path) -> int:
+    """The steps that a run had made.
+
+    Raises:
+        ValueError: if the file is not a whole run's.
+    """
+    step = read_checkpoint(checkpoint, option="ckpt_path").get("global_step")
+    if not isinstance(step, int):
+        raise ValueError(
+            f"{checkpoint} is no checkpoint of a training run, which could go on from there; to "
+            "start a run with its weights: model.pretrained=FILE"
+        )
+    return step

@@ -31,9 +31,11 @@ from odc_lightning.config import (
     without_start,
 )
 from odc_lightning.data import ImageDataModule
+from odc_lightning.distributed import is_lost_rank
 from odc_lightning.report import Summary, closing_lines
 from odc_lightning.resume import keep_metrics, with_checkpoint
 from odc_lightning.run_report import write_report
+from odc_lightning.settings import check_settings
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def train(config: DictConfig) -> Summary | None:
     # What the run began from, also if it is only continued here.
     pretrained = OmegaConf.select(config, "model.pretrained")
     config = without_start(config) if config.ckpt_path is not None else config
-    resolve(config)  # what has no value is named before the images are counted
+    check_settings(resolve(config))  # before the images are counted
     config, chosen = sized(config)
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
@@ -88,6 +90,14 @@ def train(config: DictConfig) -> Summary | None:
         if trainer.is_global_zero:
             summary = write_report(trainer, data, run_dir, started, pretrained)
         failed = False
+    except RuntimeError as error:
+        if not is_lost_rank(error):
+            raise
+        raise ValueError(
+            f"rank {trainer.global_rank} has lost another rank, which has died: look for its "
+            "message above, or into the system's log if it was killed (out of memory?). To go on "
+            f"from the last checkpoint, add train.resume=auto hydra.run.dir={run_dir}"
+        ) from error
     finally:
         finish_wandb(failed)
     if summary is not None:

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 
 import pytorch_lightning as pl
 
+GUARDS = ("FiniteCheck",)
 ORDER = (
-    "FiniteCheck",
     "SamplesMemory",
     "KMeansBootstrap",
     "LossReweighting",
@@ -28,21 +28,22 @@ ORDER = (
     "SmallClusters",
     "BalancedClusters",
 )
+_FIRST = (*GUARDS, *ORDER)
 
 
 def _place(callback: pl.Callback) -> int:
     names = [kind.__name__ for kind in type(callback).__mro__]
-    return next((i for i, name in enumerate(ORDER) if name in names), len(ORDER))
+    return next((i for i, name in enumerate(_FIRST) if name in names), len(_FIRST))
 
 
 def in_order(callbacks: Iterable[pl.Callback]) -> list[pl.Callback]:
-    """Callbacks as they must run; those that are not in `ORDER` keep theirs, at the end."""
+    """Callbacks as they must run; those that are neither guards nor in `ORDER` come last."""
     return sorted(callbacks, key=_place)
 
 
 def check_order(callbacks: Iterable[pl.Callback]) -> None:
     """Raise a ValueError if the callbacks are not `in_order`."""
-    given = [callback for callback in callbacks if _place(callback) < len(ORDER)]
+    given = [callback for callback in callbacks if _place(callback) < len(_FIRST)]
     expected = in_order(given)
     if given != expected:
         raise ValueError(

@@ -81,6 +81,12 @@ class ImageDataModule(pl.LightningDataModule):
             raise ValueError(f"data.on_error={on_error!r}; expected raise or skip")
         if num_views < 1:
             raise ValueError(f"data.num_views={num_views}; expected 1 or more")
+        unknown = set(subset or ()) - {"num_classes", "images_per_class", "num_images", "seed"}
+        if unknown:
+            raise ValueError(
+                f"data.subset has {', '.join(sorted(unknown))}; expected num_images, or "
+                "num_classes and images_per_class, and perhaps seed"
+            )
         if seed < 0:
             raise ValueError(f"data.seed={seed}; expected 0 or more")
         self.build_train = train

@@ -1,0 +1,74 @@
+"""What settings may be: one table, asked before anything is built."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+
+class Whole(NamedTuple):
+    """A whole number, ``least`` or more; null where the config has it by default."""
+
+    least: int
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is one; a bool is none."""
+        return isinstance(value, int) and not isinstance(value, bool) and value >= self.least
+
+    def __str__(self) -> str:
+        return f"a whole number, {self.least} or more"
+
+
+class Number(NamedTuple):
+    """A finite number from ``least`` to less than ``below``."""
+
+    least: float = 0.0
+    below: float = math.inf
+    zero: bool = True  # whether 0 itself is one
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is one; a bool is none."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return self.least <= value < self.below and (self.zero or value != 0)
+
+    def __str__(self) -> str:
+        low = f"{self.least:g} or more" if self.zero else f"more than {self.least:g}"
+        return f"a number, {low}" + (f" and below {self.below:g}" if self.below < math.inf else "")
+
+
+# What a part checks itself, with more to say, is not here.
+RULES: Mapping[str, Whole | Number] = {
+    "seed": Whole(0),
+    "data.batch_size": Whole(1),
+    "data.image_size": Whole(1),
+    "data.num_workers": Whole(0),
+    "algorithm.num_clusters": Whole(2),
+    "algorithm.kmeans_bootstrap.iterations": Whole(1),
+    "algorithm.samples_memory.momentum": Number(),
+    "model.backbone.width": Whole(1),
+    "model.neck.hidden_features": Whole(1),
+    "model.neck.out_features": Whole(1),
+    "model.neck.dropout": Number(below=1.0),
+    "optimizer.lr": Number(zero=False),
+    "optimizer.momentum": Number(below=1.0),
+    "optimizer.weight_decay": Number(),
+    "trainer.max_epochs": Whole(1),
+    "trainer.accumulate_grad_batches": Whole(1),
+    "trainer.log_every_n_steps": Whole(1),
+}
+
+
+def check_settings(config: DictConfig) -> None:
+    """Refuse values that nothing can be made of.
+
+    Null stands for "choose for me", and whoever cannot says so.
+
+    Raises:
+        ValueError: for the first setting of `RULES` that is there and wrong.
+    """
+    for key, rule in RULES.items():
+        value = OmegaConf.select(config, key)
+        if value is not None and not rule.accepts(value):
+            raise ValueError(f"{key}={value}; expected {rule}")
