@@ -239,6 +239,8 @@ def check_command(words: list[str]) -> None:
                 assert requirement == "." or requirement in installable(), requirement
         case ["python", path, *_] if path.endswith(".py"):
             assert (ROOT / path).is_file(), path
+        case ["python", "-m", "odc_lightning.doctor"]:
+            pass
         case ["python", "-m", "benchmarks.memory_step", *arguments]:
             memory_step.parse(arguments)
         case ["python", "-m", "benchmarks.extraction_memory", *arguments]:

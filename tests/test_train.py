@@ -146,23 +146,10 @@ def test_the_same_seed_trains_the_same_with_any_number_of_workers(
         assert_same_training(tmp_path / "0", tmp_path / "other")
 
 
-def test_a_run_continued_after_an_epoch_is_the_uninterrupted_run(
-    compose_config: Compose, tmp_path: Path
-) -> None:
-    # Without dropout, whose draws a checkpoint does not hold yet.
-    short = (*SHORT, "model.neck.dropout=0")
-    train(compose_config(*short, "trainer.max_epochs=4", run="whole"))
-    train(compose_config(*short, run="half"))
-    last = tmp_path / "half" / "checkpoints" / "last.ckpt"
-    train(compose_config(*short, "trainer.max_epochs=4", f"ckpt_path={last}", run="rest"))
-    assert_same_training(tmp_path / "whole", tmp_path / "rest")
-
-
-def test_a_run_that_diverges_says_so(
-    compose_config: Compose, caplog: pytest.LogCaptureFixture
-) -> None:
-    train(compose_config(*SHORT, "optimizer.lr=1e6", "trainer.max_epochs=1"))
-    assert "The loss is nan: the network has diverged" in caplog.text
+def test_a_run_that_diverges_stops(compose_config: Compose, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf) at step \d+ of epoch 0"):
+        train(compose_config(*SHORT, "optimizer.lr=1e6", "trainer.max_epochs=1"))
+    assert len(list((tmp_path / "run" / "not_finite").iterdir())) == 1
 
 
 def test_epochs_that_are_shorter_than_the_logging_interval(compose_config: Compose) -> None:

@@ -39,16 +39,6 @@ def mean_cosine(features: Tensor) -> Tensor:
     return (over_all_pairs - len(features)) / (len(features) * (len(features) - 1))
 
 
-def not_finite(loss: float) -> str | None:
-    """Warn if the mean loss of an epoch is NaN or infinite."""
-    if math.isfinite(loss):
-        return None
-    return (
-        f"The loss is {loss}: the network has diverged, and the memory with it, so this run is "
-        "lost. Start again with a learning rate ten times lower (optimizer.lr)."
-    )
-
-
 def loss_at_chance(loss: float, num_clusters: int, epochs: int, steps: int) -> str | None:
     """Warn if the loss is not 2 % below ln C after three epochs (and `MIN_STEPS`).
 

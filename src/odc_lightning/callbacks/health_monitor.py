@@ -86,7 +86,6 @@ class HealthMonitor(pl.Callback):
         usual = pretext is None and chance == math.log(module.num_clusters)
         epochs, steps = trainer.current_epoch + 1, trainer.global_step
         found = {
-            "diverged": health.not_finite(means.loss),
             "loss": health.loss_at_chance(means.loss, module.num_clusters, epochs, steps)
             if usual
             else health.task_at_chance(means.loss, chance, epochs, steps),
