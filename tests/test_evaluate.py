@@ -79,7 +79,7 @@ def test_everything_that_applies_to_a_run(
     assert layers == {"conv1", "conv2", "conv3", "conv4", "pooled"}
     for score in evaluation.scores:
         if score.metric in ("top1", "map"):
-            assert score.value > 0.3, score  # chance is 0.1
+            assert score.value > 0.2, score  # chance is 0.1, give or take 0.016 for 360 images
     assert read_results(folder / "results.json") == evaluation
     assert json.loads((folder / "results.json").read_text())["versions"]["torch"]
     for name in ("results.md", "low_shot.png", "metrics.csv", "config.yaml"):

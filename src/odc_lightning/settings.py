@@ -25,17 +25,16 @@ class Number(NamedTuple):
 
     least: float = 0.0
     below: float = math.inf
-    zero: bool = True  # whether 0 itself is one
 
     def accepts(self, value: Any) -> bool:
         """Whether it is one; a bool is none."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        return self.least <= value < self.below and (self.zero or value != 0)
+        return self.least <= value < self.below
 
     def __str__(self) -> str:
-        low = f"{self.least:g} or more" if self.zero else f"more than {self.least:g}"
-        return f"a number, {low}" + (f" and below {self.below:g}" if self.below < math.inf else "")
+        limit = f" and below {self.below:g}" if self.below < math.inf else ""
+        return f"a number, {self.least:g} or more{limit}"
 
 
 # What a part checks itself, with more to say, is not here.
@@ -44,14 +43,14 @@ RULES: Mapping[str, Whole | Number] = {
     "data.batch_size": Whole(1),
     "data.image_size": Whole(1),
     "data.num_workers": Whole(0),
-    "algorithm.num_clusters": Whole(2),
+    "algorithm.num_clusters": Whole(1),
     "algorithm.kmeans_bootstrap.iterations": Whole(1),
     "algorithm.samples_memory.momentum": Number(),
     "model.backbone.width": Whole(1),
     "model.neck.hidden_features": Whole(1),
     "model.neck.out_features": Whole(1),
     "model.neck.dropout": Number(below=1.0),
-    "optimizer.lr": Number(zero=False),
+    "optimizer.lr": Number(),
     "optimizer.momentum": Number(below=1.0),
     "optimizer.weight_decay": Number(),
     "trainer.max_epochs": Whole(1),
