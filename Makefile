@@ -11,7 +11,7 @@ SETUP_DEV := $(VENV)/.installed-dev
 SETUP_BENCH := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others lint type format test test-slow test-ddp bench clean
+.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others small-data-study lint type format test test-slow test-ddp bench clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -138,7 +138,7 @@ $(LITTLE)/letters/drawn: | $(SETUP_BENCH)
 	$(RUN) benchmarks.letters $(LITTLE)/letters/images
 	touch $@
 
-# What an interrupted run has left goes first: beside its last.ckpt a new one would be last-v1.ckpt.
+# What an interrupted run has left goes first, so that a folder is of one run.
 define compared
 $(LITTLE)/$(1)/trained/%/done: | $(SETUP_BENCH) $(NEEDED_$(1))
 	rm -rf $$(@D)

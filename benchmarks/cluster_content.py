@@ -232,13 +232,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     same: dict[str, float] = {}
     runs: dict[str, Clustered] = {}
     for argument in given.runs:
-        title, equals, folder = argument.partition("=")
-        path = Path(folder if equals else title)
+        name, equals, folder = argument.partition("=")
+        path = Path(folder if equals else argument)
+        title = name if equals else path.name
         try:
-            run = runs[title if equals else path.name] = Clustered.read(path)
+            run = runs[title] = Clustered.read(path)
         except ValueError as error:
             parser.error(str(error))
-        title = title if equals else path.name
         images[title] = told(run.memory.labels.numpy(), of_images(run.source))
         views[title], same[title] = of_views(run)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -52,9 +52,9 @@ class GracefulStop(pl.Callback):
             signals += [signal.Signals(self._requeue_signal)] if self._requeue_signal else []
         self._former = {number: signal.signal(number, self._note) for number in signals}
 
-    def on_train_epoch_start(self, *_: Any) -> None:
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Leave, if the signal came in the last step of the epoch before."""
-        self._leave_if_asked(*_)
+        self._leave_if_asked(trainer)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Leave, now that the step before is saved and logged.
@@ -97,7 +97,7 @@ class GracefulStop(pl.Callback):
         if self._leaving and file is not None:
             trainer.save_checkpoint(file)
 
-    def _leave_if_asked(self, trainer: pl.Trainer, *_: Any) -> None:
+    def _leave_if_asked(self, trainer: pl.Trainer) -> None:
         if not self._leaving:
             return
         for logger in trainer.loggers:
