@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
-from odc_lightning.checkpoints import checkpoint_file, newest_whole, read_checkpoint
+from odc_lightning.checkpoints import checkpoint_file, newest_whole, step_of
 from odc_lightning.loggers import MetricsFile
 
 log = logging.getLogger(__name__)
@@ -53,18 +53,3 @@ def keep_metrics(loggers: list[Logger], ckpt_path: str | None) -> None:
     if files and ckpt_path is not None:
         for file in files:
             file.continue_from(step_of(Path(ckpt_path)))
-
-
-def step_of(checkpoint: Path) -> int:
-    """The steps that a run had made.
-
-    Raises:
-        ValueError: if the file is not a whole run's.
-    """
-    step = read_checkpoint(checkpoint, option="ckpt_path").get("global_step")
-    if not isinstance(step, int):
-        raise ValueError(
-            f"{checkpoint} is no checkpoint of a training run, which could go on from there; to "
-            "start a run with its weights: model.pretrained=FILE"
-        )
-    return step

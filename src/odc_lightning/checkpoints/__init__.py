@@ -1,7 +1,7 @@
 """Checkpoints: how they are read, what becomes of their keys, and which run they are from."""
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
-from odc_lightning.checkpoints.durable import DurableCheckpointIO, newest_whole
+from odc_lightning.checkpoints.durable import DurableCheckpointIO, newest_whole, step_of
 from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import fit, load_pretrained
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
@@ -19,4 +19,5 @@ __all__ = [
     "load_pretrained",
     "newest_whole",
     "read_checkpoint",
+    "step_of",
 ]

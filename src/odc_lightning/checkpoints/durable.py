@@ -67,8 +67,8 @@ def newest_whole(folder: Path) -> Path | None:
     found: list[tuple[int, Path]] = []
     for path in sorted(folder.glob("*.ckpt")):
         try:
-            found.append((int(read_checkpoint(path)["global_step"]), path))
-        except (ValueError, KeyError, TypeError) as error:
+            found.append((step_of(path), path))
+        except ValueError as error:
             log.warning("%s is passed over: %s", path, error)
     for _, path in sorted(found, reverse=True):
         damaged = first_damaged_part(path)
@@ -76,6 +76,21 @@ def newest_whole(folder: Path) -> Path | None:
             return path
         log.warning("%s is passed over: its part %s is damaged", path, damaged)
     return None
+
+
+def step_of(checkpoint: Path) -> int:
+    """The steps that a run had made.
+
+    Raises:
+        ValueError: if the file is not a whole run's.
+    """
+    step = read_checkpoint(checkpoint, option="ckpt_path").get("global_step")
+    if not isinstance(step, int):
+        raise ValueError(
+            f"{checkpoint} is no checkpoint of a training run, which could go on from there; to "
+            "start a run with its weights: model.pretrained=FILE"
+        )
+    return step
 
 
 def first_damaged_part(path: Path) -> str | None:
