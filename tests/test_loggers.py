@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import wandb
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import Compose
@@ -30,6 +31,29 @@ def test_wandb_offline_is_written_and_finished(compose_config: Compose, tmp_path
             time.sleep(0.1)
         assert not missing
         assert (tmp_path / run / "metrics.csv").exists()
+
+
+def test_a_wandb_run_goes_on(compose_config: Compose, tmp_path: Path) -> None:
+    """Under the id that it had; a run from a lone checkpoint is a new one."""
+    settings = (*SHORT, "logger=wandb", "logger.wandb.offline=true", "model.backbone.width=4")
+    checkpoints = tmp_path / "run" / "checkpoints"
+
+    def ids(run: str) -> list[str]:
+        folders = sorted((tmp_path / run / "wandb").glob("offline-run-*"))
+        return [folder.name.rpartition("-")[2] for folder in folders]
+
+    train(compose_config(*settings))
+    time.sleep(1.1)  # the folder's name has the second in it
+    more = (*settings, "trainer.max_epochs=2")
+    train(compose_config(*more, "train.resume=auto"))
+    first, second = ids("run")
+    assert first == second == OmegaConf.load(tmp_path / "run" / "config.yaml").logger.wandb.id
+    train(compose_config(*more, f"ckpt_path={checkpoints / 'last.previous.ckpt'}", run="elsewhere"))
+    assert ids("elsewhere") == [first]
+    lone = (tmp_path / "lone.ckpt").resolve()
+    lone.write_bytes((checkpoints / "last.previous.ckpt").read_bytes())
+    train(compose_config(*more, f"ckpt_path={lone}", run="new"))
+    assert ids("new") != [first]
 
 
 def test_wandb_is_finished_after_an_error(compose_config: Compose, tmp_path: Path) -> None:

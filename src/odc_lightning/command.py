@@ -1,15 +1,19 @@
-"""What the command lines share: settings, refusals in one line, the end of a W&B run."""
+"""What the command lines share: their folder, settings, short refusals, the end of a W&B run."""
 
+import errno
 import os
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
@@ -20,6 +24,36 @@ ALWAYS_IRRELEVANT = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
 )
+
+# What the machine refuses, and no mistake of the program.
+_OF_THE_MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+
+class OutputFolder(Callback):
+    """Looks, before Hydra makes the folder of a run, whether anything can be written there.
+
+    Hydra would end in a traceback.
+    """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Of a single run."""
+        _refuse_unwritable(Path(config.hydra.run.dir), "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Of a sweep."""
+        _refuse_unwritable(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
+
+
+def _refuse_unwritable(folder: Path, option: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"a full disk takes the file, and not what is in it")
+    except OSError as error:
+        sys.exit(
+            f"error: nothing can be written to {folder} ({error.strerror}); choose another folder "
+            f"with {option}=..."
+        )
 
 
 def ignore_warnings(messages: Iterable[str]) -> None:
@@ -73,7 +107,9 @@ def finish_wandb(failed: bool) -> None:
 
 
 def _is_refusal(error: BaseException | None) -> bool:
-    """Whether this package raised the error itself, with a message for the user."""
+    """Whether the error is for the user: of this package's own raising, or the machine's."""
+    if isinstance(error, OSError):
+        return error.errno in _OF_THE_MACHINE
     if not isinstance(error, ValueError) or error.__traceback__ is None:
         return False
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)

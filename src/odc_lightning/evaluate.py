@@ -17,7 +17,12 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich import get_console
 
 from odc_lightning import report
-from odc_lightning.checkpoints import TrainingRun, checkpoint_file, load_pretrained
+from odc_lightning.checkpoints import (
+    TrainingRun,
+    checkpoint_file,
+    load_pretrained,
+    refuse_unknown_targets,
+)
 from odc_lightning.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
@@ -54,7 +59,11 @@ def evaluate(config: DictConfig) -> Evaluation:
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
     run = find_run(config)
+    own = [] if run is None or config.checkpoint_trusted else of_the_run(config)
     config = resolve(completed(config, run))
+    for group in own:  # of the network nothing else is built
+        part = config.model.backbone if group == "model" else config.data
+        refuse_unknown_targets(part, str(config.checkpoint))
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
     subject = build_subject(config, backbone, run)
@@ -96,14 +105,18 @@ def find_run(config: DictConfig) -> TrainingRun | None:
     return None if checkpoint == UNTRAINED else TrainingRun.of(checkpoint_file(checkpoint))
 
 
+def of_the_run(config: DictConfig) -> list[str]:
+    """Which of network and data the command leaves to the training run."""
+    built = {"model": "backbone", "data": "_target_"}
+    return [group for group, key in built.items() if key not in (config.get(group) or {})]
+
+
 def completed(config: DictConfig, run: TrainingRun | None) -> DictConfig:
     """The config with the run's own network, data and name where the command gives none."""
     config = config.copy()
     config.name = config.name or name_of(config, run)
-    for group in ("model", "data"):
+    for group in of_the_run(config):
         given = config.get(group) or {}
-        if "_target_" in given or (group == "model" and "backbone" in given):
-            continue
         if run is None:
             raise ValueError(
                 f"no {group} yet: there is no training run beside the checkpoint to take it from, "

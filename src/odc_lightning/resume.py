@@ -1,12 +1,13 @@
-"""Which checkpoint a training goes on from."""
+"""Which checkpoint a training goes on from, and which records it adds to."""
 
 import logging
+import secrets
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from odc_lightning.checkpoints import checkpoint_file, newest_whole, step_of
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file, newest_whole, step_of
 from odc_lightning.loggers import MetricsFile
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,21 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
     log.info("going on from %s", found)
     config = config.copy()
     config.ckpt_path = str(found)
+    return config
+
+
+def with_wandb_run(config: DictConfig) -> DictConfig:
+    """The config with the id of the W&B run, if there is one: where it goes on, that from before.
+
+    The config of the run that the checkpoint is of has kept it; a lone file begins a new one.
+    """
+    if OmegaConf.select(config, "logger.wandb") is None or config.logger.wandb.id is not None:
+        return config
+    config, former = config.copy(), None
+    if config.ckpt_path is not None:
+        former = TrainingRun.of(checkpoint_file(config.ckpt_path))
+    known = None if former is None else OmegaConf.select(former.config, "logger.wandb.id")
+    config.logger.wandb.id = known or secrets.token_hex(4)
     return config
 
 

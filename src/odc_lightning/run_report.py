@@ -1,9 +1,12 @@
-"""What a finished run leaves in its folder."""
+"""What a run leaves in its folder: what it is, and what came out."""
 
+import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning import report
 from odc_lightning.callbacks import (
@@ -14,9 +17,65 @@ from odc_lightning.callbacks import (
     Throughput,
     find,
 )
+from odc_lightning.checkpoints import Conversion
 from odc_lightning.data import ImageDataModule
 from odc_lightning.module import ODCModule
 from odc_lightning.report import Scores, Summary
+
+log = logging.getLogger(__name__)
+
+
+class RunReport(pl.Callback):
+    """Writes the config once all of it was accepted, and at the end what is in the memory.
+
+    This is a callback because the memory may be in another process than the command is in
+    (``trainer.strategy=ddp_spawn``).
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        chosen: Sequence[str] = (),
+        start: Conversion | None = None,
+        pretrained: str | None = None,
+        started: float | None = None,
+    ) -> None:
+        """Take what is known before training.
+
+        Args:
+            config: of the run, resolved.
+            chosen: a line about each setting that was chosen for the user.
+            start: what became of the weights that the network starts from, if any.
+            pretrained: the checkpoint that the network started from, if any.
+            started: ``time.monotonic()`` of the run's start; None: now.
+        """
+        self.config = config
+        self.run_dir = Path(config.run_dir)
+        self.chosen = chosen
+        self.start = start
+        self.pretrained = pretrained
+        self.started = time.monotonic() if started is None else started
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what the run is; one that is refused before this overwrites nothing."""
+        if trainer.is_global_zero:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(self.config, self.run_dir / "config.yaml")
+            for line in self.chosen:
+                log.info(line)
+            if self.start is not None:
+                log.info("started from %s %s", self.pretrained, self.start.summary)
+                self.start.write_csv(self.run_dir / "pretrained.csv")
+        for logger in trainer.loggers:
+            logger.log_hyperparams(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the results."""
+        for logger in trainer.loggers:
+            logger.save()
+        if trainer.is_global_zero:
+            data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            write_report(trainer, data, self.run_dir, self.started, self.pretrained)
 
 
 def write_report(
@@ -25,11 +84,11 @@ def write_report(
     run_dir: Path,
     started: float,
     pretrained: str | None = None,
-) -> Summary:
+) -> None:
     """Write ``clusters.csv``, ``curves.png`` and ``summary.json``, of what there is.
 
     Args:
-        trainer: after ``fit``.
+        trainer: after the last step.
         data: what it was fitted on.
         run_dir: where ``metrics.csv`` is, if the run has one.
         started: ``time.monotonic()`` of the run's start.
@@ -72,7 +131,6 @@ def write_report(
         "versions": report.package_versions(),
     }
     report.write_summary(run_dir / "summary.json", summary)
-    return summary
 
 
 def _scores(logged: dict[str, float]) -> Scores:

@@ -12,7 +12,6 @@ import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import LambdaCallback
 
 from odc_lightning.command import (
     ALWAYS_IRRELEVANT,
@@ -32,9 +31,9 @@ from odc_lightning.config import (
 )
 from odc_lightning.data import ImageDataModule
 from odc_lightning.distributed import is_lost_rank
-from odc_lightning.report import Summary, closing_lines
-from odc_lightning.resume import keep_metrics, with_checkpoint
-from odc_lightning.run_report import write_report
+from odc_lightning.report import Summary, closing_lines, read_summary
+from odc_lightning.resume import keep_metrics, with_checkpoint, with_wandb_run
+from odc_lightning.run_report import RunReport
 from odc_lightning.settings import check_settings
 
 log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ def train(config: DictConfig) -> Summary | None:
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
-    config = with_checkpoint(config)
+    config = with_wandb_run(with_checkpoint(config))
     # What the run began from, also if it is only continued here.
     pretrained = OmegaConf.select(config, "model.pretrained")
     config = without_start(config) if config.ckpt_path is not None else config
@@ -68,27 +67,11 @@ def train(config: DictConfig) -> Summary | None:
     start = load_start(config, module.backbone)
     trainer = build_trainer(config)
     refuse_ranks_in_multirun(trainer)
-    summary, failed = None, True
     keep_metrics(trainer.loggers, config.ckpt_path)
-
-    def record(trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        """What the run is, once all of it was accepted: a refused one overwrites nothing."""
-        if trainer.is_global_zero:
-            run_dir.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(resolved, run_dir / "config.yaml")
-            for line in chosen:
-                log.info(line)
-            if start is not None:
-                log.info("started from %s %s", config.model.pretrained, start.summary)
-                start.write_csv(run_dir / "pretrained.csv")
-        for logger in trainer.loggers:
-            logger.log_hyperparams(OmegaConf.to_container(resolved))  # type: ignore[arg-type]
-
-    trainer.callbacks.insert(0, LambdaCallback(on_fit_start=record))  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, RunReport(resolved, chosen, start, pretrained, started))  # type: ignore[attr-defined]
+    failed = True
     try:
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
-        if trainer.is_global_zero:
-            summary = write_report(trainer, data, run_dir, started, pretrained)
         failed = False
     except RuntimeError as error:
         if not is_lost_rank(error):
@@ -100,8 +83,10 @@ def train(config: DictConfig) -> Summary | None:
         ) from error
     finally:
         finish_wandb(failed)
-    if summary is not None:
-        print(f"\n{closing_lines(summary, run_dir)}")
+    if not trainer.is_global_zero:
+        return None
+    summary = read_summary(run_dir / "summary.json")
+    print(f"\n{closing_lines(summary, run_dir)}")
     return summary
 
 

@@ -38,6 +38,7 @@ class Replay(pl.Callback):
         self.slow: SlowODC
         self.splits = 0
         self.steps = 0
+        self.feature_type: torch.dtype | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         memory = SamplesMemory.of(trainer).memory
@@ -79,6 +80,8 @@ class Replay(pl.Callback):
         batch_idx: int,
     ) -> None:
         owner = SamplesMemory.of(trainer)
+        self.feature_type = outputs["features"].dtype
+        outputs = {"features": outputs["features"].float()}
         if self.swapped:
             assert self.targets is not None
             expected = self.slow.soft_targets(
@@ -131,7 +134,7 @@ def run(
     torch.manual_seed(0)
     data = TinyViews(N, batches(STEPS // 3, duplicates, last), num_views)
     tiny_trainer([*in_order(callbacks), replay], max_epochs=3, **trainer).fit(
-        module or tiny_module(C), data
+        tiny_module(C) if module is None else module, data
     )
     assert replay.steps == STEPS
     return replay
@@ -228,9 +231,21 @@ def test_balanced_clusters(assignment: str) -> None:
     assert np.abs(found.slow.offsets).max() > 0.01
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "16-true"])
+def test_the_memory_counts_in_fp32_whatever_the_network_does(precision: str) -> None:
+    """The reference gets the same rounded features, and counts in fp64."""
+    found = run(precision=precision)
+    assert found.splits > 0
+    assert found.feature_type == (torch.float16 if precision == "16-true" else torch.bfloat16)
+
+
 @pytest.mark.parametrize("num_views", [1, 2, 3])
 def test_current_targets(num_views: int) -> None:
     """The whole recipe for small data sets: views, soft targets of now, the centroids as head."""
+    recipe(tiny_module(C, head=partial(PrototypeHead, num_heads=1)), num_views)
+
+
+def recipe(module: ODCModule, num_views: int) -> None:
     balance = {"temperature": 0.1, "iterations": 2, "max_samples": N}
     run(
         memory={"assignment": "cosine", "renormalize": True},
@@ -245,5 +260,19 @@ def test_current_targets(num_views: int) -> None:
             "balance": {"every": 10, **balance},
         },
         num_views=num_views,
-        module=tiny_module(C, head=partial(PrototypeHead, num_heads=1)),
+        module=module,
     )
+
+
+def compiled(module: ODCModule) -> ODCModule:
+    """By torch.compile, without a C++ compiler; Lightning takes the result for the module."""
+    return torch.compile(module, backend="aot_eager")  # type: ignore[return-value]
+
+
+def test_a_compiled_network() -> None:
+    assert run(module=compiled(tiny_module(C))).splits > 0
+
+
+def test_a_compiled_network_with_current_targets() -> None:
+    head = partial(PrototypeHead, num_heads=1, contrast=0.5, num_views=2)
+    recipe(compiled(tiny_module(C, head=head)), num_views=2)

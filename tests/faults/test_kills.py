@@ -18,7 +18,7 @@ OFTEN = ("callbacks.checkpoint.every_n_train_steps=4",)
 AGAIN = ("train.resume=auto",)
 
 
-@pytest.mark.kills
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_again_and_again_at_any_moment(tmp_path: Path, seed: int) -> None:
     """SIGKILL, also while a checkpoint is written, until the run gets through."""
@@ -36,7 +36,7 @@ def test_killed_again_and_again_at_any_moment(tmp_path: Path, seed: int) -> None
     assert_equal_runs(tmp_path / "whole", run)
 
 
-@pytest.mark.kills
+@pytest.mark.long
 @pytest.mark.ddp
 @pytest.mark.parametrize("only_rank_zero", [True, False])
 def test_two_ranks_stop_after_the_same_step_and_go_on(tmp_path: Path, only_rank_zero: bool) -> None:
@@ -56,7 +56,7 @@ def test_two_ranks_stop_after_the_same_step_and_go_on(tmp_path: Path, only_rank_
     assert_equal_runs(tmp_path / "whole", run)
 
 
-@pytest.mark.kills
+@pytest.mark.long
 @pytest.mark.ddp
 @pytest.mark.parametrize("dies", [0, 1])
 def test_when_a_rank_dies_the_other_stops_within_half_a_minute(tmp_path: Path, dies: int) -> None:

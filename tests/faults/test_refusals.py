@@ -1,5 +1,7 @@
 """What cannot work is refused with a message before training starts, and runs nothing."""
 
+import errno
+import os
 import pickle
 import re
 import struct
@@ -9,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -127,6 +130,10 @@ FILES = {
     "400 megapixels": Hostile(
         lambda f: (f / "a.png").write_bytes(pixels(20_000, 20_000)), r"a\.png"
     ),
+    "pixels that are not finite": Hostile(
+        lambda f: Image.fromarray(np.full((16, 16), np.nan, np.float32)).save(f / "a.tif"),
+        r"a\.tif.*floating-point",
+    ),
     "a link to itself": Hostile(lambda f: (f / "a.png").symlink_to(f / "a.png"), r"a\.png"),
     "a link to nowhere": Hostile(lambda f: (f / "a.png").symlink_to(f / "b.png"), r"a\.png"),
     "a folder with the name of an image": Hostile(lambda f: (f / "a.png").mkdir(), ""),
@@ -192,3 +199,34 @@ def test_checkpoints(
     CHECKPOINTS[what](path, mark)
     assert "some.ckpt" in refusal(monkeypatch, tmp_path, *DIGITS, f"{option}={path}")
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir"])
+@pytest.mark.parametrize("what", ["a file in its place", "read-only", "full"])
+def test_output_folders(
+    option: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write into read-only folders, so the system's answer is given by hand."""
+    place = tmp_path / "out"
+    if what == "a file in its place":
+        place.write_text("x")
+    else:
+        number = {"read-only": errno.EROFS, "full": errno.ENOSPC}[what]
+
+        def refuse(**_: Any) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("odc_lightning.command.tempfile.TemporaryFile", refuse)
+    sweep = ("seed=0,1", "-m") if option == "hydra.sweep.dir" else ()
+    said = refusal(monkeypatch, tmp_path, f"{option}={place / 'run'}", *DIGITS, *sweep)
+    assert re.search(rf"nothing can be written to .*out/run \(.+\).*{option}=", said), said
+
+
+def test_a_disk_that_fills_up_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "clusters.csv")
+
+    monkeypatch.setattr("odc_lightning.report.write_clusters", refuse)
+    said = refusal(monkeypatch, tmp_path, *DIGITS)
+    assert "No space left on device: 'clusters.csv'" in said
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()

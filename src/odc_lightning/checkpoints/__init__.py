@@ -6,6 +6,7 @@ from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import fit, load_pretrained
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
 from odc_lightning.checkpoints.run import TrainingRun
+from odc_lightning.checkpoints.targets import refuse_unknown_targets
 
 __all__ = [
     "FORMATS",
@@ -19,5 +20,6 @@ __all__ = [
     "load_pretrained",
     "newest_whole",
     "read_checkpoint",
+    "refuse_unknown_targets",
     "step_of",
 ]

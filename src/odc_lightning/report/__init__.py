@@ -9,7 +9,13 @@ from odc_lightning.report.low_shot_figure import draw_low_shot
 from odc_lightning.report.markdown import markdown_table, mean_and_spread
 from odc_lightning.report.metrics import Series, read_metrics
 from odc_lightning.report.published import PublishedScore, published_scores
-from odc_lightning.report.summary import Scores, Summary, package_versions, write_summary
+from odc_lightning.report.summary import (
+    Scores,
+    Summary,
+    package_versions,
+    read_summary,
+    write_summary,
+)
 from odc_lightning.report.tables import write_clusters, write_index_table
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "published_scores",
     "read_metrics",
     "read_results",
+    "read_summary",
     "write_clusters",
     "write_index_table",
     "write_results",

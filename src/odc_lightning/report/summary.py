@@ -1,6 +1,7 @@
 """The numbers of a run in one JSON file."""
 
 import importlib
+import json
 import platform
 from pathlib import Path
 from typing import TypedDict
@@ -65,3 +66,9 @@ def package_versions() -> dict[str, str | None]:
 def write_summary(path: Path | str, summary: Summary) -> None:
     """Write the summary as JSON: the whole file or none of it, with null for NaN and infinity."""
     write_json(path, summary)
+
+
+def read_summary(path: Path | str) -> Summary:
+    """What `write_summary` has written."""
+    summary: Summary = json.loads(Path(path).read_text(encoding="utf-8"))
+    return summary

@@ -1,0 +1,58 @@
+"""What the config of somebody's run may build: a config names Python objects, which are called."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+# Where networks, data and views come from. What is found there must be defined there as well:
+# "odc_lightning.data.os.system" is found, too.
+KNOWN = ("odc_lightning.data", "odc_lightning.models", "torchvision.transforms")
+_DTYPE = re.compile(r"torch\.[a-z]+\d+")  # `hydra.utils.get_object` gives its name a meaning
+
+
+def refuse_unknown_targets(config: DictConfig, where: str) -> None:
+    """Look at every ``_target_`` before anything is built.
+
+    Args:
+        config: a part of a config, resolved.
+        where: the file that it is from, for the message.
+
+    Raises:
+        ValueError: one is no network, data set or view of this package or of torchvision.
+    """
+    for node in _nodes(OmegaConf.to_container(config)):
+        target = node.get("_target_")
+        if target is not None and not _is_known(str(target), node):
+            raise ValueError(
+                f"the config of {where} would run {target}, which is no network, data set or view "
+                "of odc_lightning or torchvision. If you know where this run comes from and trust "
+                "it, add checkpoint_trusted=true"
+            )
+
+
+def _nodes(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        yield value
+        value = list(value.values())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for each in value:
+            yield from _nodes(each)
+
+
+def _is_known(target: str, node: Mapping[str, Any]) -> bool:
+    if target == "hydra.utils.get_object":
+        return _DTYPE.fullmatch(str(node.get("path"))) is not None
+    if not _is_in_known(target):
+        return False
+    try:
+        found = get_object(target)
+    except Exception:  # whatever an import of nothing raises; it will be told of when it is built
+        return False
+    return _is_in_known(str(getattr(found, "__module__", None)))
+
+
+def _is_in_known(name: str) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in KNOWN)

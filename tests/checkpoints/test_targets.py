@@ -1,0 +1,71 @@
+"""What a config may name that came with somebody's checkpoint."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from conftest import Compose, composer
+from odc_lightning.checkpoints import refuse_unknown_targets
+from odc_lightning.evaluate import evaluate
+from odc_lightning.train import train
+
+HOSTILE = [
+    {"_target_": "os.system", "command": "touch here"},
+    {"_target_": "builtins.eval", "_args_": ["1"]},
+    {"_target_": "odc_lightning.data.datamodule.pl.Trainer"},
+    {"_target_": "odc_lightning.models.backbone.torch.load"},
+    {"_target_": "odc_lightning.checkpoints.read_checkpoint", "trusted": True},
+    {"_target_": "odc_lightning.data.digits.__globals__.get"},
+    {"_target_": "odc_lightning.data_of_mine.load"},
+    {"_target_": "odc_lightning.models.nothing"},
+    {"_target_": "torchvision.transforms.v2.Lambda.__init__.__globals__"},
+    {"_target_": "torch.hub.load", "_partial_": True},
+    {"_target_": "hydra.utils.get_object", "path": "os.system"},
+    {"_target_": "hydra.utils.get_object", "path": "torch.load"},
+    {"_target_": "hydra.utils.call"},
+]
+
+
+@pytest.mark.parametrize("node", HOSTILE, ids=lambda node: node["_target_"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_is_not_known_is_refused(node: dict[str, object], deep: bool) -> None:
+    config = {"_target_": "odc_lightning.models.ConvNet", "parts": [{"x": node}]} if deep else node
+    with pytest.raises(ValueError, match=rf"some/run would run {node['_target_']}"):
+        refuse_unknown_targets(OmegaConf.create(config), "some/run")
+
+
+DATA = ["digits", "image_folder", "imagenet", "voc2007", "stl10", "cifar10", "places205"]
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("model", ["convnet", "resnet50", "alexnet", "timm"])
+def test_the_projects_own_configs_are_known(compose_config: Compose, data: str, model: str) -> None:
+    config = compose_config(f"data={data}", f"model={model}")
+    refuse_unknown_targets(config.data, "")
+    refuse_unknown_targets(config.model, "")
+
+
+def test_a_hostile_run_is_not_built_unless_it_is_trusted(
+    compose_evaluation: Compose, tmp_path: Path
+) -> None:
+    """The whole command, on a run whose config would write a file."""
+    folder, mark = tmp_path / "training", tmp_path / "mark"
+    short = ("trainer.max_epochs=1", "model.backbone.width=4", "data.subset={num_images: 300}")
+    few = ("algorithm.num_clusters=10", "callbacks.label_scores.knn=false")
+    train(composer(folder, "train")("experiment=odc_digits", *short, *few))
+    written = folder / "run" / "config.yaml"
+    config = OmegaConf.load(written)
+    config.data.train_transform = {
+        "_target_": "pathlib.Path.write_text",
+        "_args_": [{"_target_": "pathlib.Path", "_args_": [str(mark)]}, "was here"],
+    }
+    OmegaConf.save(config, written)
+    command = (f"checkpoint={folder / 'run'}", "protocol=clustering", "trainer.accelerator=cpu")
+    with pytest.raises(ValueError, match=r"would run pathlib\.Path\.write_text.*trusted=true"):
+        evaluate(compose_evaluation(*command))
+    assert not mark.exists()
+    # What the command itself names is not the run's.
+    assert evaluate(compose_evaluation(*command, "data=digits")).scores
+    evaluate(compose_evaluation(*command, "checkpoint_trusted=true"))
+    assert mark.exists()
