@@ -93,7 +93,7 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 # ODC for small data beside its rivals; benchmarks/conf has what they share. Every run has a stamp of
 # its own, so that an interruption costs no finished one.
 LITTLE := outputs/small_data
-METHODS := odc_small odc dc dcv2 rotation simclr swav odc_small_16 simclr_16 supervised
+METHODS := odc_small odc dc dcv2 rotation simclr swav supervised
 OTHERS := digits letters
 BENCH := --config-dir benchmarks/conf
 # The images, how a method is trained on them ($* is METHOD/SEED), and what must be there before.
@@ -115,7 +115,7 @@ UNCHANGED := study_odc/evaluated/as_published study_recipe/evaluated/as_recommen
 studied = $(notdir $(basename $(wildcard benchmarks/conf/$(1)/*.yaml)))
 seeds_of = $(foreach number,0 1 2,$(addsuffix /$(number)/done,$(1)))
 
-small-data: $(call seeds_of,$(addprefix $(LITTLE)/fashion/evaluated/,untrained $(METHODS))) ## Compare ODC for small data with seven others on 20,000 images (4 hours of one core)
+small-data: $(call seeds_of,$(addprefix $(LITTLE)/fashion/evaluated/,untrained $(METHODS))) ## Compare ODC for small data with seven others on 20,000 images (3 hours of one core)
 	$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/fashion/evaluated > $(LITTLE)/fashion/results.md
 	@cat $(LITTLE)/fashion/results.md
 

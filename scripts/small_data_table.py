@@ -22,8 +22,6 @@ METHODS = {
     "rotation": "rotation",
     "simclr": "SimCLR",
     "swav": "SwAV",
-    "odc_small_16": "ODC for small data, 16 images a step",
-    "simclr_16": "SimCLR, 16 images a step",
     "supervised": "supervised",
 }
 FLOOR, CEILING = "untrained", "supervised"

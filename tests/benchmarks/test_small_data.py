@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 OWN = f"hydra.searchpath=[file://{ROOT / 'benchmarks' / 'conf'}]"
 TRAINED = [method for method in METHODS if method != "untrained"]
 VIEWS = {"rotation": 4, "odc_small": 2, "dcv2": 2, "simclr": 2, "swav": 2}
-SMALLER = {"odc_small_16": "odc_small", "simclr_16": "simclr"}
 # 300 digits bear fewer clusters.
 FEWER = {
     "odc": ("algorithm.num_clusters=10", "algorithm.small_clusters.threshold=5"),
@@ -34,7 +33,7 @@ def test_the_makefile_runs_what_the_table_shows() -> None:
     assert {path.stem for path in files} == {f"small_{method}" for method in ("base", *TRAINED)}
 
 
-@pytest.mark.parametrize("method", [method for method in TRAINED if method not in SMALLER])
+@pytest.mark.parametrize("method", TRAINED)
 def test_all_see_as_many_views_under_the_same_settings(
     compose_config: Compose, method: str
 ) -> None:
@@ -52,22 +51,6 @@ def test_all_see_as_many_views_under_the_same_settings(
     assert config.scheduler.T_max == config.trainer.max_epochs
     if method == "simclr":
         assert config.algorithm.num_clusters == 2 * config.data.batch_size - 1
-
-
-@pytest.mark.parametrize(("smaller", "method"), SMALLER.items())
-def test_two_methods_in_smaller_steps_see_as_much(
-    compose_config: Compose, smaller: str, method: str
-) -> None:
-    plain = leaves(compose_config(f"experiment=small_{method}", OWN))
-    changed = leaves(compose_config(f"experiment=small_{smaller}", OWN))
-    different = {
-        ".".join(path) for path in {*plain, *changed} if plain.get(path) != changed.get(path)
-    }
-    rows = {"algorithm.num_clusters"} if method == "simclr" else set()
-    assert different == {"name", "data.batch_size", "optimizer.lr"} | rows
-    assert changed["data", "batch_size"] == 16
-    if rows:
-        assert changed["algorithm", "num_clusters"] == 2 * 16 - 1
 
 
 def test_every_method_trains_and_its_network_is_measured(
