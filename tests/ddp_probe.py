@@ -13,11 +13,13 @@ import torch.multiprocessing as mp
 
 from odc_lightning import distributed
 from odc_lightning.callbacks import (
+    CentroidRefresh,
     Pretext,
     PrototypeClustering,
     PseudoLabels,
     ReplicaCheck,
     SamplesMemory,
+    SmallClusters,
 )
 from odc_lightning.callbacks.loss_reweighting import normalized
 from odc_lightning.memory import ClusterMemory
@@ -102,6 +104,61 @@ class DumpMemory(pl.Callback):
         torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")
 
 
+class SynchronisedNorm(pl.Callback):
+    """Gives the network batch normalisation over all ranks; torch's own asks for a GPU."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        for module in list(pl_module.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+                    setattr(module, name, NormOverRanks(child))
+
+
+class SumOverRanks(torch.autograd.Function):
+    """Each rank's gradient is that of the loss of all ranks."""
+
+    @staticmethod
+    def forward(ctx: Any, own: torch.Tensor) -> torch.Tensor:
+        total = own.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
+class NormOverRanks(torch.nn.Module):
+    """Batch normalisation by its definition, with sums over all ranks that gradients follow."""
+
+    def __init__(self, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        norm = self.norm
+        if not self.training:
+            return norm(inputs)
+        axes = [axis for axis in range(inputs.ndim) if axis != 1]
+        total = torch.tensor(float(inputs.numel() // inputs.shape[1]))
+        sums = torch.cat([inputs.sum(axes), inputs.square().sum(axes), total.view(1)])
+        if dist.is_initialized():
+            sums = SumOverRanks.apply(sums)
+        first, second = sums[:-1].chunk(2)
+        mean, variance = first / sums[-1], second / sums[-1] - (first / sums[-1]).square()
+        with torch.no_grad():
+            unbiased = variance * sums[-1] / (sums[-1] - 1)
+            for kept, new in ((norm.running_mean, mean), (norm.running_var, unbiased)):
+                assert kept is not None
+                assert norm.momentum is not None
+                kept.lerp_(new, norm.momentum)
+        shape = [1, -1] + [1] * (inputs.ndim - 2)
+        unit = (inputs - mean.view(shape)) / (variance.view(shape) + norm.eps).sqrt()
+        return unit * norm.weight.view(shape) + norm.bias.view(shape) if norm.affine else unit
+
+
 class DumpPrototypes(pl.Callback):
     """Write this rank's DeepCluster-v2 clustering at the end of training."""
 
@@ -160,3 +217,36 @@ def diverging(rank: int, folder: str) -> None:
             refusal = str(error)
             break
     torch.save({"refusal": refusal}, f"{folder}/{rank}.pt")
+
+
+def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> None:
+    """Random batches, uneven over the ranks; splits; now and then a state goes out and in."""
+    shared, own = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2 + rank)
+    owner, refresh, small = SamplesMemory(), CentroidRefresh(), SmallClusters(threshold=10)
+    memory = owner.memory = ClusterMemory(num_samples, 20, 8)
+    memory.features.copy_(torch.randn(num_samples, 8, generator=shared))
+    memory.initialize(torch.arange(num_samples) % 20)
+    owner._global_step = sum_of_splits = empty = 0
+    sizes: list[int] = []
+    for step in range(1, steps + 1):
+        size = int(torch.randint(0, 10, (), generator=own))
+        empty += size == 0
+        batch = {"index": torch.randint(0, num_samples, (size,), generator=own)}
+        moving = 2 * torch.eye(8)[step // 100 % 8]
+        outputs = {"features": torch.randn(size, 8, generator=own) + moving}
+        trainer: Any = SimpleNamespace(callbacks=[owner, refresh, small], global_step=step)
+        owner.on_train_batch_end(trainer, None, outputs, batch, step)  # type: ignore[arg-type]
+        refresh.on_train_batch_end(trainer)
+        small.on_train_batch_end(trainer)
+        sum_of_splits += small.num_splits
+        if step % 500 == 0:
+            memory.load_state_dict({name: v.clone() for name, v in memory.state_dict().items()})
+        if step % 25 == 0:
+            sizes.append(resident_bytes())
+    state = {"splits": sum_of_splits, "empty": empty, "sizes": torch.tensor(sizes)}
+    torch.save({"memory": memory.state_dict(), **state}, f"{folder}/{rank}.pt")
+
+
+def resident_bytes() -> int:
+    """The size of this process in memory, as Linux tells it."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

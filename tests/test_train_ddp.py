@@ -12,10 +12,19 @@ ROOT = Path(__file__).parents[1]
 
 def train_on_two_ranks(tmp_path: Path, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The real command with two gloo processes, on real images; what each rank ended with."""
+    zero = train_on_ranks(2, tmp_path, *options)
+    one = torch.load(tmp_path / "rank1.pt", weights_only=True)
+    assert zero.pop("pid") != one.pop("pid")
+    return zero, one
+
+
+def train_on_ranks(ranks: int, tmp_path: Path, *options: str) -> dict[str, Any]:
+    """The same with any number of ranks; what the first ended with."""
     tmp_path.mkdir(exist_ok=True)
     command = [
         *(sys.executable, "-m", "odc_lightning.train"),
-        *("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=3"),
+        f"trainer.devices={ranks}",
+        *("trainer.strategy=ddp", "trainer.max_epochs=3", "trainer.accelerator=cpu"),
         *("data.num_workers=0", f"hydra.run.dir={tmp_path}/run"),
         # N is odd and the last batch is kept: the sampler pads with a duplicate.
         *("data.drop_last=false", "+callbacks.dump._target_=ddp_probe.DumpMemory"),
@@ -25,11 +34,9 @@ def train_on_two_ranks(tmp_path: Path, *options: str) -> tuple[dict[str, Any], d
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    zero, one = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
-    assert zero.pop("pid") != one.pop("pid")
     assert done.stdout.count("wall time") == 1  # rank 0 alone reports
     assert (tmp_path / "run" / "summary.json").exists()
-    return zero, one
+    return torch.load(tmp_path / "rank0.pt", weights_only=True)
 
 
 def assert_equal_replicas(zero: dict[str, Any], one: dict[str, Any]) -> None:
@@ -44,13 +51,54 @@ def assert_equal_replicas(zero: dict[str, Any], one: dict[str, Any]) -> None:
 
 @pytest.mark.ddp
 @pytest.mark.parametrize(
-    "options", [(), ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2")]
+    "options",
+    [
+        (),
+        ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2"),
+        ("trainer.strategy=ddp_spawn",),
+    ],
 )
 def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[str, ...]) -> None:
     zero, one = train_on_two_ranks(tmp_path, "experiment=odc_digits", *options)
     assert_equal_replicas(zero, one)
     assert set(zero["indices"].tolist()) | set(one["indices"].tolist()) == set(range(1437))
     assert int(zero["counts"].sum()) == 1437
+
+
+@pytest.mark.ddp
+def test_two_synchronised_processes_are_one(tmp_path: Path) -> None:
+    """The same global batches, batch normalisation and loss weights over both ranks."""
+    options = (
+        *("experiment=odc_digits", "trainer.max_epochs=2", "data.drop_last=true"),
+        *("model.neck.dropout=0.0", "callbacks.label_scores.knn=false", "optimizer.lr=0.01"),
+        "+callbacks.synchronised._target_=ddp_probe.SynchronisedNorm",
+        "trainer.precision=64-true",  # in fp32 a rounding can move a sample, and that others
+    )
+    zero, one = train_on_two_ranks(tmp_path / "two", *options)
+    alone = train_on_ranks(1, tmp_path / "one", *options)
+    assert torch.equal(
+        torch.stack([zero["indices"], one["indices"]], 1).flatten(), alone["indices"]
+    )
+    assert torch.equal(zero["labels"], alone["labels"])
+    for name in ("features", "centroids"):
+        torch.testing.assert_close(zero[name], alone[name], atol=1e-5, rtol=0)
+    torch.testing.assert_close(zero["head"]["weight"], alone["head"]["weight"], atol=1e-6, rtol=0)
+
+
+@pytest.mark.ddp
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_memories_are_equal_after_hundreds_of_steps(
+    tmp_path: Path, strategy: str, ranks: int
+) -> None:
+    options = ("experiment=odc_digits", f"trainer.strategy={strategy}", "data.batch_size=64")
+    settings = ("trainer.max_epochs=14", "callbacks.replica_check.every_n_steps=10")
+    first = train_on_ranks(ranks, tmp_path, *options, *settings)
+    assert len(first["indices"]) // 16 > 300
+    for rank in range(1, ranks):
+        other = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
+        assert_equal_replicas(first, other)
 
 
 @pytest.mark.ddp

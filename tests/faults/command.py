@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -37,11 +37,13 @@ def run_to_the_end(run: Path, *settings: str) -> str:
     return done.stdout + done.stderr
 
 
-def start(run: Path, *settings: str) -> subprocess.Popen[str]:
-    """Begin to train, in a process group of its own."""
+def start(
+    run: Path, *settings: str, more: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Begin to train, in a process group of its own, with more in its environment."""
     return subprocess.Popen(
         command(run, *settings),
-        env=environment(),
+        env={**environment(), **(more or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

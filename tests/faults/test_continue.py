@@ -16,7 +16,7 @@ from conftest import Compose
 from faults.equal import assert_equal_runs, checkpoint, losses
 from odc_lightning.callbacks import GracefulStop
 from odc_lightning.checkpoints import newest_whole
-from odc_lightning.data import ImageSource, SubsetSource, digits
+from odc_lightning.data import ImageSource, IndexedDataset, SubsetSource, digits
 from odc_lightning.train import train
 
 SMALL = (
@@ -133,6 +133,39 @@ def test_other_ways_to_ask_are_refused(compose_config: Compose) -> None:
         train(compose_config(*ODC, *SMALL, "train.resume=yes"))
     with pytest.raises(ValueError, match=r"both train\.resume=auto and ckpt_path=x"):
         train(compose_config(*ODC, *SMALL, "train.resume=auto", "ckpt_path=x"))
+
+
+def test_with_workers_it_is_the_same(compose_config: Compose, tmp_path: Path) -> None:
+    settings = (*ODC, *SMALL)
+    train(compose_config(*settings, run="whole"))
+    train(compose_config(*settings, "trainer.max_epochs=1", "data.num_workers=2", run="changed"))
+    train(compose_config(*settings, "data.num_workers=0", "train.resume=auto", run="changed"))
+    assert_equal_runs(tmp_path / "whole", tmp_path / "changed")
+
+
+def test_an_exception_in_the_data_costs_what_came_after_the_last_checkpoint(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*ODC, *SMALL, "callbacks.checkpoint.every_n_train_steps=4")
+    train(compose_config(*settings, run="whole"))
+    load, calls = IndexedDataset.__getitem__, 0
+
+    def fail_once(*given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 900:  # in the second epoch, beyond the bootstrap's 300 and the scores' 300
+            raise OSError("the network drive is gone")
+        return load(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(IndexedDataset, "__getitem__", fail_once)
+        with pytest.raises(OSError, match="the network drive is gone"):
+            train(compose_config(*settings, run="hit"))
+    done = checkpoint(tmp_path / "hit")["global_step"]
+    assert done > 0
+    assert done % 4 == 0
+    train(compose_config(*settings, "train.resume=auto", run="hit"))
+    assert_equal_runs(tmp_path / "whole", tmp_path / "hit")
 
 
 def cut(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from faults.command import TWO_RANKS, end, run_to_the_end, start, wait_for
-from faults.equal import assert_equal_runs, checkpoint
+from faults.equal import assert_equal_runs, checkpoint, losses
 
 LONG = ("trainer.max_epochs=12",)
 STEPS = 12 * 9
@@ -71,6 +71,50 @@ def test_when_a_rank_dies_the_other_stops_within_half_a_minute(tmp_path: Path, d
     assert re.search(said, printed), printed
     assert "Traceback" not in printed
     assert not alive(child_of(process.pid, or_zero=True))
+
+
+@pytest.mark.long
+def test_slurm_starts_the_job_again_after_its_signal(tmp_path: Path) -> None:
+    """As SLURM calls it, with a scontrol that only notes what it was asked for."""
+    asked, programs = tmp_path / "asked", tmp_path / "bin"
+    programs.mkdir()
+    (programs / "scontrol").write_text(f"#!/bin/sh\necho $* >> {asked}\n")
+    (programs / "scontrol").chmod(0o755)
+    job = {"JOB_ID": "17", "JOB_NAME": "odc", "NTASKS": "1", "PROCID": "0", "LOCALID": "0"}
+    slurm = {f"SLURM_{name}": value for name, value in job.items()}
+    slurm |= {"SLURM_NODELIST": "localhost", "PATH": f"{programs}:{os.environ['PATH']}"}
+    run_to_the_end(tmp_path / "whole", *LONG)
+    run = tmp_path / "stopped"
+    process = start(run, *LONG, *AGAIN, more=slurm)
+    wait_for((run / "checkpoints" / "last.ckpt").is_file, process)
+    process.send_signal(signal.SIGUSR1)
+    code, printed = end(process, 60)
+    assert code == 128 + signal.SIGUSR1, printed
+    assert asked.read_text() == "requeue 17\n"
+    assert 0 < checkpoint(run)["global_step"] < STEPS
+    run_to_the_end(run, *LONG, *AGAIN)
+    assert_equal_runs(tmp_path / "whole", run)
+
+
+@pytest.mark.long
+@pytest.mark.ddp
+@pytest.mark.parametrize("fewer", [True, False])
+def test_with_another_number_of_ranks_it_goes_on(tmp_path: Path, fewer: bool) -> None:
+    """Same order of images, same schedule; the sums of a batch are in another order."""
+    before, after = (TWO_RANKS, ()) if fewer else ((), TWO_RANKS)
+    whole, run = tmp_path / "whole", tmp_path / "changed"
+    short = ("trainer.max_epochs=4",)
+    run_to_the_end(whole, *short, *before)
+    run_to_the_end(run, "trainer.max_epochs=2", *before)
+    run_to_the_end(run, *short, *after, *AGAIN)
+    one, other = checkpoint(whole), checkpoint(run)
+    assert one["global_step"] == other["global_step"] == 4 * 9
+    assert one["lr_schedulers"] == other["lr_schedulers"]
+    # Up to there to the bit, and beyond it near.
+    same = [row for row in losses(whole) if int(row[0]) < 18]
+    assert losses(run)[: len(same)] == same
+    last = [float(losses(each)[-1][1]) for each in (whole, run)]
+    assert last[0] == pytest.approx(last[1], abs=0.7)
 
 
 def child_of(parent: int, or_zero: bool = False) -> int:
