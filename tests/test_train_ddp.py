@@ -66,11 +66,26 @@ def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[st
 
 
 @pytest.mark.ddp
+def test_what_a_spawned_rank_refuses_is_told_in_one_line(tmp_path: Path) -> None:
+    """As of a rank that is started as a command: no traceback."""
+    settings = ("experiment=odc_digits", "trainer.devices=2", "trainer.strategy=ddp_spawn")
+    command = [sys.executable, "-m", "odc_lightning.train", *settings, "trainer.accelerator=cpu"]
+    command += ["algorithm.num_clusters=1000", f"hydra.run.dir={tmp_path}/run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "1000" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.ddp
 def test_two_synchronised_processes_are_one(tmp_path: Path) -> None:
     """The same global batches, batch normalisation and loss weights over both ranks."""
     options = (
         *("experiment=odc_digits", "trainer.max_epochs=2", "data.drop_last=true"),
         *("model.neck.dropout=0.0", "callbacks.label_scores.knn=false", "optimizer.lr=0.01"),
+        *("data.subset={num_images: 400}", "model.backbone.width=8", "data.batch_size=32"),
+        *("algorithm.num_clusters=20", "algorithm.small_clusters.threshold=5"),
         "+callbacks.synchronised._target_=ddp_probe.SynchronisedNorm",
         "trainer.precision=64-true",  # in fp32 a rounding can move a sample, and that others
     )

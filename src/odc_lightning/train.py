@@ -12,6 +12,7 @@ import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from odc_lightning.command import (
     ALWAYS_IRRELEVANT,
@@ -73,6 +74,11 @@ def train(config: DictConfig) -> Summary | None:
     try:
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
         failed = False
+    except ProcessRaisedException as error:  # of ddp_spawn, with a rank's traceback as its text
+        kind, _, said = str(error).strip().splitlines()[-1].partition(": ")
+        if kind != "ValueError":
+            raise
+        raise ValueError(said) from error
     except RuntimeError as error:
         if not is_lost_rank(error):
             raise
