@@ -131,6 +131,8 @@ small-data-study: $(foreach study,$(STUDIES),$(patsubst %,$(LITTLE)/$(study)/eva
 		$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/$$study/evaluated > $(LITTLE)/$$study/results.md && \
 		printf '\n%s:\n\n' $$study && cat $(LITTLE)/$$study/results.md || exit 1; \
 	done
+	$(RUN) benchmarks.study_figure $(LITTLE)/study_odc/evaluated as_published $(LITTLE)/study_odc/changes.png
+	$(RUN) benchmarks.study_figure $(LITTLE)/study_recipe/evaluated as_recommended $(LITTLE)/study_recipe/changes.png
 	$(RUN) benchmarks.cluster_content 'K-Means at the start=$(LITTLE)/study_odc/trained/bootstrap_alone/0' \
 		'ODC as published=$(LITTLE)/study_odc/trained/as_published/0' \
 		'ODC for small data=$(LITTLE)/study_recipe/trained/as_recommended/0' --out $(LITTLE)/content
