@@ -1,5 +1,6 @@
-"""Draw one of the studies of `make small-data-study`: ``python -m benchmarks.study_figure EVALUATIONS
-UNCHANGED FIGURE.png``.
+"""Draw one of the studies of `make small-data-study`.
+
+``python -m benchmarks.study_figure EVALUATIONS UNCHANGED FIGURE.png``
 
 A row for each change, a panel for each of the four figures. The band is the unchanged run: the mean
 of its seeds, and one standard deviation to either side, which is what a seed alone does.

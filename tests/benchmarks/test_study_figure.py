@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
 from benchmarks.study_figure import draw_study
+from PIL import Image
 
 SEEDS = [[75.0, 66.0, 81.0, 40.0], [76.0, 67.0, 82.0, 44.0]]
 
