@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from conftest import Compose
 from odc_lightning.evaluate import evaluate
+from odc_lightning.loggers import MetricsFile, whole_rows
 from odc_lightning.train import train
 
 SHORT = ("experiment=odc_digits", "trainer.max_epochs=1", "callbacks.label_scores.knn=false")
@@ -31,6 +32,33 @@ def test_wandb_offline_is_written_and_finished(compose_config: Compose, tmp_path
             time.sleep(0.1)
         assert not missing
         assert (tmp_path / run / "metrics.csv").exists()
+
+
+def test_metrics_of_a_killed_run(tmp_path: Path) -> None:
+    """A torn last line is passed over; a run that is refused at its start costs nothing."""
+    first = MetricsFile(tmp_path, name="", version="", flush_logs_every_n_steps=1)
+    for step in range(5):
+        first.log_metrics({"train/loss": 0.5 + step}, step)
+    first.log_metrics({"eval/nmi": 0.25}, 4)  # another column: the file is written anew
+    file = tmp_path / "metrics.csv"
+    content = file.read_bytes()
+    with file.open("ab") as torn:
+        torn.write(b"0.12,")
+    refused = MetricsFile(tmp_path, name="", version="")
+    refused.continue_from(3)
+    assert refused.experiment is not None
+    refused.save()
+    assert file.read_bytes() == content + b"0.12,"
+    again = MetricsFile(tmp_path, name="", version="")
+    again.continue_from(5)
+    again.log_metrics({"train/loss": 9.0}, 5)
+    again.save()
+    rows = [(row["step"], row["train/loss"], row["eval/nmi"]) for row in whole_rows(file)]
+    assert rows[3:] == [("3", "3.5", ""), ("4", "4.5", ""), ("4", "", "0.25"), ("5", "9.0", "")]
+    anew = MetricsFile(tmp_path, name="", version="")
+    anew.log_metrics({"train/loss": 1.0}, 0)
+    anew.save()
+    assert [row["step"] for row in whole_rows(file)] == ["0"]
 
 
 def test_a_wandb_run_goes_on(compose_config: Compose, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
 T = TypeVar("T")
 
@@ -125,3 +127,23 @@ def broadcast(tensor: Tensor) -> Tensor:
     if world()[1] > 1:
         dist.broadcast(tensor, src=0)
     return tensor
+
+
+def refusal_of_rank(error: ProcessException) -> str | None:
+    """What this package refused in a process that ``ddp_spawn`` has started.
+
+    Returns:
+        None if the process is gone without a word, or lost another one.
+
+    Raises:
+        ProcessException: if it was another error; its text has the traceback.
+    """
+    if not isinstance(error, ProcessRaisedException):
+        return None
+    traceback, _, said = str(error).rpartition("\nValueError: ")
+    last_file = traceback.rpartition('File "')[2].partition('"')[0]
+    if said and "odc_lightning" in Path(last_file).parts:
+        return said.strip()
+    if is_lost_rank(RuntimeError(str(error))):
+        return None
+    raise error

@@ -1,44 +1,88 @@
 """``metrics.csv``, which a run that goes on adds to."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+
+Row = Mapping[str, Any]
 
 
 class MetricsFile(CSVLogger):
     """Lightning's CSV logger, which keeps what was logged before a run was interrupted.
 
-    It writes when a checkpoint is written too, so that a run that goes on from there has all rows.
+    It also writes when a checkpoint is written, so that a run that goes on from there has all rows.
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         """As `CSVLogger`."""
         super().__init__(*args, **settings)
-        self._kept: list[dict[str, str]] = []
+        self._kept: list[Row] = []
 
     def continue_from(self, step: int) -> None:
         """Keep the rows of the first ``step`` steps; to be called before anything is logged."""
         file = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
         if file.is_file():
-            with file.open(newline="", encoding="utf-8") as opened:
-                self._kept = [row for row in csv.DictReader(opened) if int(row["step"]) < step]
+            self._kept = [row for row in whole_rows(file) if int(row["step"]) < step]
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> Any:
-        """The writer; Lightning's deletes the old file when it is made."""
-        is_new = self._experiment is None
-        writer = super().experiment
-        if is_new and self._kept and isinstance(writer, ExperimentWriter):
-            writer.metrics_keys = list(self._kept[0])
-            with Path(writer.metrics_file_path).open("w", newline="", encoding="utf-8") as file:
-                rows = csv.DictWriter(file, fieldnames=writer.metrics_keys)
-                rows.writeheader()
-                rows.writerows(self._kept)
-        return writer
+        """The writer, on rank 0."""
+        if self._experiment is None:
+            self._experiment = _Writer(self.log_dir, self._kept)
+        return self._experiment
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         """Write what has been logged."""
         self.save()
+
+
+class _Writer(ExperimentWriter):
+    """Lightning's, which deletes the file of before when it is made, and this one does not.
+
+    That happens before a run is accepted. Here the new file replaces the old one as a whole, when
+    there is something to write.
+    """
+
+    def __init__(self, log_dir: str, kept: Sequence[Row]) -> None:
+        super().__init__(log_dir)
+        self._kept = kept
+        self._has_begun = False
+
+    def save(self) -> None:
+        """Add what has been logged."""
+        if self.metrics and not self._has_begun:
+            self._has_begun = True
+            if self._kept:
+                self.metrics_keys = list(self._kept[0])
+                self._replace(self._kept)
+            else:
+                Path(self.metrics_file_path).unlink(missing_ok=True)
+        super().save()
+
+    def _check_log_dir_exists(self) -> None:
+        """It does: Hydra's files are there."""
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        self._replace(whole_rows(Path(self.metrics_file_path)))
+
+    def _replace(self, rows: Sequence[Row]) -> None:
+        unfinished = Path(f"{self.metrics_file_path}.tmp")
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=self.metrics_keys)
+            writer.writeheader()
+            writer.writerows(rows)
+        unfinished.replace(self.metrics_file_path)
+
+
+def whole_rows(file: Path) -> list[Row]:
+    """The rows of a ``metrics.csv``, without a last one that a killed process has not finished."""
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        del lines[-1]
+    return list(csv.DictReader(lines))

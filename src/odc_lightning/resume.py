@@ -31,7 +31,10 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
         )
     if resume is None:
         if config.ckpt_path is not None:
-            step_of(checkpoint_file(config.ckpt_path, "ckpt_path"))
+            given = checkpoint_file(config.ckpt_path, "ckpt_path")
+            step_of(given)
+            config = config.copy()
+            config.ckpt_path = str(given)
         return config
     if config.ckpt_path is not None:
         raise ValueError(

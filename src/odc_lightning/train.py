@@ -12,7 +12,7 @@ import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessException
 
 from odc_lightning.command import (
     ALWAYS_IRRELEVANT,
@@ -31,7 +31,7 @@ from odc_lightning.config import (
     without_start,
 )
 from odc_lightning.data import ImageDataModule
-from odc_lightning.distributed import is_lost_rank
+from odc_lightning.distributed import is_lost_rank, refusal_of_rank
 from odc_lightning.report import Summary, closing_lines, read_summary
 from odc_lightning.resume import keep_metrics, with_checkpoint, with_wandb_run
 from odc_lightning.run_report import RunReport
@@ -74,19 +74,13 @@ def train(config: DictConfig) -> Summary | None:
     try:
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
         failed = False
-    except ProcessRaisedException as error:  # of ddp_spawn, with a rank's traceback as its text
-        kind, _, said = str(error).strip().splitlines()[-1].partition(": ")
-        if kind != "ValueError":
-            raise
-        raise ValueError(said) from error
+    except ProcessException as error:  # of ddp_spawn
+        said = refusal_of_rank(error)
+        raise ValueError(said or lost_rank(trainer, run_dir)) from error
     except RuntimeError as error:
         if not is_lost_rank(error):
             raise
-        raise ValueError(
-            f"rank {trainer.global_rank} has lost another rank, which has died: look for its "
-            "message above, or into the system's log if it was killed (out of memory?). To go on "
-            f"from the last checkpoint, add train.resume=auto hydra.run.dir={run_dir}"
-        ) from error
+        raise ValueError(lost_rank(trainer, run_dir)) from error
     finally:
         finish_wandb(failed)
     if not trainer.is_global_zero:
@@ -94,6 +88,15 @@ def train(config: DictConfig) -> Summary | None:
     summary = read_summary(run_dir / "summary.json")
     print(f"\n{closing_lines(summary, run_dir)}")
     return summary
+
+
+def lost_rank(trainer: pl.Trainer, run_dir: Path) -> str:
+    """What to say, and do, about a rank that is gone."""
+    return (
+        f"rank {trainer.global_rank} has lost another rank, which has died: look for its message "
+        "above, or into the system's log if it was killed (out of memory?). To go on from the last "
+        f"checkpoint, add train.resume=auto hydra.run.dir={run_dir}"
+    )
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="train")

@@ -73,9 +73,11 @@ class SignalAt(pl.Callback):
 
     def __init__(self, step: int, number: signal.Signals) -> None:
         self.step, self.number = step, number
+        self.sent = False
 
     def on_before_backward(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.step:
+        if trainer.global_step == self.step and not self.sent:
+            self.sent = True
             os.kill(os.getpid(), self.number)
 
 
@@ -91,6 +93,7 @@ def test_a_signal_saves_and_leaves_between_steps(
     number: signal.Signals,
 ) -> None:
     settings = (*ODC, *SMALL)
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
     train(compose_config(*settings, run="whole"))
     with monkeypatch.context() as patched:
         add_callback(patched, SignalAt(step, number))
@@ -100,10 +103,89 @@ def test_a_signal_saves_and_leaves_between_steps(
     assert f"{number.name}: stopped after step {step + 1}" in caplog.text
     assert checkpoint(tmp_path / "stopped")["global_step"] == step + 1
     assert len(losses(tmp_path / "stopped")) == step + 1
-    assert signal.getsignal(signal.SIGTERM) is not GracefulStop._note
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
 
     train(compose_config(*settings, "train.resume=auto", run="stopped"))
     assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_no_checkpoint_is_of_half_a_step(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal in the first of a step's two batches, and a checkpoint due where a run goes on."""
+    settings = (*ODC, *SMALL, "trainer.accumulate_grad_batches=2")
+    often = ("callbacks.checkpoint.every_n_train_steps=3",)
+    train(compose_config(*settings, *often, run="whole"))
+    with monkeypatch.context() as patched:
+        add_callback(patched, SignalAt(6, signal.SIGTERM))  # sent before its first batch is over
+        with pytest.raises(SystemExit):
+            train(compose_config(*settings, *often, run="stopped"))
+    assert checkpoint(tmp_path / "stopped")["global_step"] == 7
+    with monkeypatch.context() as patched:
+        add_callback(patched, Killed(batch=1))
+        with pytest.raises(RuntimeError, match="killed"):
+            train(compose_config(*settings, "train.resume=auto", *OFTENER, run="stopped"))
+    assert checkpoint(tmp_path / "stopped")["global_step"] == 7
+    train(compose_config(*settings, *often, "train.resume=auto", run="stopped"))
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+OFTENER = ("callbacks.checkpoint.every_n_train_steps=7",)  # due at the very step of the resume
+
+
+class Killed(pl.Callback):
+    """Ends the run after so many batches, as a kill does."""
+
+    def __init__(self, batch: int) -> None:
+        self.left = batch
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        if self.left == 0:
+            raise RuntimeError("killed")
+        self.left -= 1
+
+
+def test_a_second_signal_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *given: sent.append(given))
+    former = signal.getsignal(signal.SIGTERM)
+    stop = GracefulStop()
+    stop._note(signal.SIGTERM, None)
+    assert not sent
+    stop._note(signal.SIGTERM, None)
+    assert sent == [(os.getpid(), signal.SIGTERM)]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    signal.signal(signal.SIGTERM, former)
+
+
+def test_an_older_run_in_the_folder_is_not_gone_on_with(
+    compose_config: Compose, tmp_path: Path
+) -> None:
+    """A run that began anew where another one was has fewer steps, and is the newer."""
+    settings = (*ODC, *SMALL)
+    train(compose_config(*settings))
+    train(compose_config(*settings, "trainer.max_epochs=1"))
+    folder = tmp_path / "run" / "checkpoints"
+    assert newest_whole(folder) == folder / "last.ckpt"
+    cut(folder / "last.ckpt")
+    assert newest_whole(folder) == folder / "last.previous.ckpt"
+
+
+def test_a_flipped_bit_anywhere_is_damage(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.ckpt"
+    torch.save({"global_step": 3, "w": torch.arange(4.0)}, whole)
+    content = whole.read_bytes()
+    places = np.random.default_rng(0).integers(len(content), size=150)
+    refused = 0
+    for place in places:
+        bits = bytearray(content)
+        bits[place] ^= 1 << int(place) % 8
+        (tmp_path / "damaged.ckpt").write_bytes(bits)
+        # Nothing but a checkpoint of these very steps, or the other file.
+        found = newest_whole(tmp_path)
+        assert found is not None
+        refused += found == whole
+    assert refused > 100
 
 
 def add_callback(patched: pytest.MonkeyPatch, callback: pl.Callback) -> None:

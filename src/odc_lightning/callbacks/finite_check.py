@@ -72,7 +72,7 @@ class FiniteCheck(pl.Callback):
         shown = ", ".join(map(str, indices[:8])) + (", ..." if len(indices) > 8 else "")
         raise ValueError(
             f"{what} at step {step} of epoch {trainer.current_epoch}; the batch's images are "
-            f"{shown} (numbers of index.csv), and network and batch are in {file}. Lower "
-            "optimizer.lr, and look at these images; train.resume=auto goes on from the last "
-            "checkpoint"
+            f"{shown} (numbers of index.csv), and network and batch are in {file}. Look at "
+            "these images; if nothing is wrong with them, begin anew with a lower optimizer.lr "
+            "(a run that goes on keeps its own)"
         )

@@ -40,9 +40,11 @@ class GracefulStop(pl.Callback):
         self._leaving = 0  # the same, when all ranks know
         self._requeue_signal: int | None = None
         self._former: dict[int, Any] = {}
+        self._steps = 0  # optimiser steps that have been looked at
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over, where Python lets a program do so."""
+        self._steps = trainer.global_step
         if threading.current_thread() is not threading.main_thread():
             return
         self._received = self._leaving = 0
@@ -65,7 +67,13 @@ class GracefulStop(pl.Callback):
         self._leave_if_asked(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save, if a signal has come; in the last step of an epoch only when that is over."""
+        """Save, if a signal has come; in the last step of an epoch only when that is over.
+
+        Not between two batches of one step: a checkpoint has no accumulated gradients.
+        """
+        if trainer.global_step == self._steps:
+            return
+        self._steps = trainer.global_step
         received = self._received or (signal.SIGTERM if trainer.received_sigterm else 0)
         if world()[1] > 1:
             if trainer.global_step % self.every_n_steps:
@@ -82,7 +90,8 @@ class GracefulStop(pl.Callback):
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._note:  # Lightning may have been faster
+                signal.signal(number, handler)
         self._former = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -138,6 +147,7 @@ def _requeue() -> None:
     """Ask SLURM to start this job again."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
-    done = subprocess.run(["scontrol", "requeue", job], check=False)
-    if done.returncode:
-        log.warning("scontrol requeue %s failed with exit code %d", job, done.returncode)
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        log.warning("the job is not started again: scontrol requeue %s: %s", job, error)

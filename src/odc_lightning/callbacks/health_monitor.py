@@ -69,7 +69,8 @@ class HealthMonitor(pl.Callback):
         switch_ratio = torch.tensor(math.nan) if ratio is None else ratio
         cosine = health.mean_cosine(features)
         values = torch.stack([loss, switch_ratio.to(loss.device, non_blocking=True), cosine])
-        self._sums = values if self._sums is None else self._sums + values
+        # From a checkpoint they come on the CPU.
+        self._sums = values if self._sums is None else self._sums.to(values.device) + values
         self._num_steps += 1
         self._rows = max(self._rows, len(features))
 

@@ -33,6 +33,10 @@ class ReplicaCheck(pl.Callback):
         self.every_n_steps = every_n_steps
         self._agreed_at = 0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A checkpoint is the same on all ranks."""
+        self._agreed_at = trainer.global_step
+
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Ask, every n steps.
 
@@ -58,6 +62,7 @@ class ReplicaCheck(pl.Callback):
                 f"the memories of ranks 0 and {', '.join(map(str, ranks))} differ in "
                 f"{', '.join(names)} at step {step}; they agreed at step {self._agreed_at}. "
                 "Training from here on would be wrong: go on from the last checkpoint "
-                "(train.resume=auto), with the same software and kind of device on every rank"
+                "(train.resume=auto and this run's hydra.run.dir), with the same software and kind "
+                "of device on every rank"
             )
         self._agreed_at = step

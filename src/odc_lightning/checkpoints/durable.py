@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from odc_lightning.checkpoints.read import read_checkpoint
 
 log = logging.getLogger(__name__)
+SAVED_AT = "saved_at"  # the key of seconds since 1970
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint under another name first; the one that it replaces stays beside it.
 
-    Whatever happens, the power included, ``last.ckpt`` is never a part of a checkpoint. The one
-    before stays as ``last.previous.ckpt``, in case the disk damages the newest, or the process ends
-    between the two renamings; `newest_whole` finds it there.
+    Whatever happens, the power included, ``last.ckpt`` is a whole checkpoint from the first on. The
+    one before stays as ``last.previous.ckpt``, in case the disk damages the newest.
     """
 
     def save_checkpoint(
@@ -39,16 +40,28 @@ class DurableCheckpointIO(TorchCheckpointIO):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with unfinished.open("wb") as file:
-                torch.save(checkpoint, file)
+                torch.save({**checkpoint, SAVED_AT: time.time()}, file)
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
-                path.replace(previous(path))
+                _keep(path)
             unfinished.replace(path)
             _sync_folder(path.parent)
         except (OSError, RuntimeError) as error:
             unfinished.unlink(missing_ok=True)
             raise ValueError(_not_written(path, error)) from error
+
+
+def _keep(path: Path) -> None:
+    """Let a file have the name of the one before too, or that alone where a disk has no links."""
+    link = path.with_name(f"{path.name}.link")
+    try:
+        link.unlink(missing_ok=True)
+        os.link(path, link)
+    except OSError:
+        path.replace(previous(path))
+    else:
+        link.replace(previous(path))
 
 
 def previous(path: Path) -> Path:
@@ -57,33 +70,34 @@ def previous(path: Path) -> Path:
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """The checkpoint of most steps in a folder, of those that are whole.
+    """The checkpoint that was saved last in a folder, of those that are whole.
 
-    Those that are damaged are passed over, with a warning.
+    Those that are damaged are passed over, with a warning. A file's own time does not count: a copy
+    of a folder has others.
 
     Returns:
         None if there is none.
     """
-    found: list[tuple[int, Path]] = []
-    for path in sorted(folder.glob("*.ckpt")):
+    found: list[tuple[float, int, Path]] = []
+    for path in folder.glob("*.ckpt"):
         try:
-            found.append((step_of(path), path))
+            step = step_of(path)
+            found.append((read_checkpoint(path).get(SAVED_AT, 0.0), step, path))
         except ValueError as error:
             log.warning("%s is passed over: %s", path, error)
-    for _, path in sorted(found, reverse=True):
-        damaged = first_damaged_part(path)
-        if damaged is None:
-            return path
-        log.warning("%s is passed over: its part %s is damaged", path, damaged)
-    return None
+    return max(found)[2] if found else None
 
 
 def step_of(checkpoint: Path) -> int:
-    """The steps that a run had made.
+    """The steps that a run had made; reads the whole file, to see whether it is whole.
 
     Raises:
-        ValueError: if the file is not a whole run's.
+        ValueError: if the file is damaged, or not a run's.
     """
+    if zipfile.is_zipfile(checkpoint):
+        damaged = first_damaged_part(checkpoint)
+        if damaged is not None:
+            raise ValueError(f"{checkpoint} is damaged: in its part {damaged}")
     step = read_checkpoint(checkpoint, option="ckpt_path").get("global_step")
     if not isinstance(step, int):
         raise ValueError(
@@ -101,7 +115,7 @@ def first_damaged_part(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError):
+    except Exception:  # damage shows in many ways, and none of them is a whole file
         return "(its table of contents)"
 
 
@@ -119,6 +133,6 @@ def _not_written(path: Path, error: Exception) -> str:
     kept = f"; the last good one is {path}" if path.is_file() else ""
     return (
         f"no checkpoint could be written to {path}: {error} "
-        f"({shutil.disk_usage(there).free / 1e9:.1f} GB free){kept}. Make room, or choose another "
-        f"folder with hydra.run.dir=..., and go on with train.resume=auto"
+        f"({shutil.disk_usage(there).free / 1e9:.1f} GB free){kept}. Make room and go on with "
+        f"train.resume=auto and the same hydra.run.dir, or go on elsewhere with ckpt_path={path}"
     )

@@ -1,7 +1,7 @@
 """What the config of somebody's run may build: a config names Python objects, which are called."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hydra.utils import get_object
@@ -10,6 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 # Where networks, data and views come from. What is found there must be defined there as well:
 # "odc_lightning.data.os.system" is found, too.
 KNOWN = ("odc_lightning.data", "odc_lightning.models", "torchvision.transforms")
+# By these a network of timm would read a file of somebody's choice.
+_UNSAFE_ARGUMENTS = {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
 _DTYPE = re.compile(r"torch\.[a-z]+\d+")  # `hydra.utils.get_object` gives its name a meaning
 
 
@@ -21,25 +23,32 @@ def refuse_unknown_targets(config: DictConfig, where: str) -> None:
         where: the file that it is from, for the message.
 
     Raises:
-        ValueError: one is no network, data set or view of this package or of torchvision.
+        ValueError: one is no network, data set or view of this package or of torchvision, or
+            something refers to another part of the config, which is not looked at.
     """
-    for node in _nodes(OmegaConf.to_container(config)):
-        target = node.get("_target_")
-        if target is not None and not _is_known(str(target), node):
-            raise ValueError(
-                f"the config of {where} would run {target}, which is no network, data set or view "
-                "of odc_lightning or torchvision. If you know where this run comes from and trust "
-                "it, add checkpoint_trusted=true"
-            )
+    for reason in _reasons_against(OmegaConf.to_container(config)):
+        raise ValueError(
+            f"the config of {where} would {reason}. If you know where this run comes from and "
+            "trust it, add checkpoint_trusted=true"
+        )
 
 
-def _nodes(value: Any) -> Iterator[Mapping[str, Any]]:
+def _reasons_against(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and "${" in value:
+        yield f"look up {value}, and nothing in it should be left to look up"
     if isinstance(value, Mapping):
-        yield value
-        value = list(value.values())
-    if isinstance(value, Sequence) and not isinstance(value, str):
+        target = value.get("_target_")
+        if target is not None and not _is_known(str(target), value):
+            yield (
+                f"run {target}, which is no network, data set or view of odc_lightning or "
+                "torchvision"
+            )
+        for argument in _UNSAFE_ARGUMENTS & set(value):
+            yield f"give {target} its {argument}, a file or an address to load"
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list):
         for each in value:
-            yield from _nodes(each)
+            yield from _reasons_against(each)
 
 
 def _is_known(target: str, node: Mapping[str, Any]) -> bool:
