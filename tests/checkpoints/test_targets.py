@@ -47,7 +47,7 @@ DATA = ["digits", "image_folder", "imagenet", "voc2007", "stl10", "cifar10", "pl
 @pytest.mark.parametrize("model", ["convnet", "resnet50", "alexnet", "timm"])
 def test_the_projects_own_configs_are_known(compose_config: Compose, data: str, model: str) -> None:
     config = compose_config(f"data={data}", f"model={model}", "data.root=x")
-    config = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    OmegaConf.resolve(config)
     refuse_unknown_targets(config.data, "")
     refuse_unknown_targets(config.model, "")
 

@@ -81,11 +81,16 @@ def newest_whole(folder: Path) -> Path | None:
     found: list[tuple[float, int, Path]] = []
     for path in folder.glob("*.ckpt"):
         try:
-            step = step_of(path)
-            found.append((read_checkpoint(path).get(SAVED_AT, 0.0), step, path))
+            content = read_checkpoint(path, option="ckpt_path")
+            found.append((content.get(SAVED_AT, 0.0), _step(path, content), path))
         except ValueError as error:
             log.warning("%s is passed over: %s", path, error)
-    return max(found)[2] if found else None
+    for _, _, path in sorted(found, reverse=True):
+        damaged = first_damaged_part(path)
+        if damaged is None:
+            return path
+        log.warning("%s is passed over: its part %s is damaged", path, damaged)
+    return None
 
 
 def step_of(checkpoint: Path) -> int:
@@ -98,7 +103,11 @@ def step_of(checkpoint: Path) -> int:
         damaged = first_damaged_part(checkpoint)
         if damaged is not None:
             raise ValueError(f"{checkpoint} is damaged: in its part {damaged}")
-    step = read_checkpoint(checkpoint, option="ckpt_path").get("global_step")
+    return _step(checkpoint, read_checkpoint(checkpoint, option="ckpt_path"))
+
+
+def _step(checkpoint: Path, content: dict[str, Any]) -> int:
+    step = content.get("global_step")
     if not isinstance(step, int):
         raise ValueError(
             f"{checkpoint} is no checkpoint of a training run, which could go on from there; to "
