@@ -179,7 +179,7 @@ test: $(SETUP_DEV) ## Run all tests but the slow ones, two at a time
 	$(RUN) pytest -n 2 -m "not long"
 
 test-slow: $(SETUP_DEV) ## Run the tests that kill processes and those that soak
-	$(RUN) pytest -m long
+	$(RUN) pytest -n 2 -m long
 
 test-ddp: $(SETUP_DEV) ## Run only the tests that start several processes
 	$(RUN) pytest -m ddp
