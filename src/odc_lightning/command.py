@@ -20,7 +20,6 @@ from omegaconf.errors import MissingMandatoryValue
 
 # Said of every run, and nothing that its user could act on.
 ALWAYS_IRRELEVANT = (
-    "Experiment logs directory .* exists and is not empty",  # it holds Hydra's files already
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
 )

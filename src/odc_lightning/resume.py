@@ -7,7 +7,13 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from odc_lightning.checkpoints import TrainingRun, checkpoint_file, newest_whole, step_of
+from odc_lightning.checkpoints import (
+    TrainingRun,
+    check_whole,
+    checkpoint_file,
+    newest_whole,
+    step_of,
+)
 from odc_lightning.loggers import MetricsFile
 
 log = logging.getLogger(__name__)
@@ -32,7 +38,8 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
     if resume is None:
         if config.ckpt_path is not None:
             given = checkpoint_file(config.ckpt_path, "ckpt_path")
-            step_of(given)
+            check_whole(given)
+            step_of(given)  # it is a run's
             config = config.copy()
             config.ckpt_path = str(given)
         return config

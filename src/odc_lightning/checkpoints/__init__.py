@@ -1,7 +1,12 @@
 """Checkpoints: how they are read, what becomes of their keys, and which run they are from."""
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
-from odc_lightning.checkpoints.durable import DurableCheckpointIO, newest_whole, step_of
+from odc_lightning.checkpoints.durable import (
+    DurableCheckpointIO,
+    check_whole,
+    newest_whole,
+    step_of,
+)
 from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import fit, load_pretrained
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
@@ -14,6 +19,7 @@ __all__ = [
     "DurableCheckpointIO",
     "Row",
     "TrainingRun",
+    "check_whole",
     "checkpoint_file",
     "convert",
     "fit",

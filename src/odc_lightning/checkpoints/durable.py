@@ -93,16 +93,23 @@ def newest_whole(folder: Path) -> Path | None:
     return None
 
 
-def step_of(checkpoint: Path) -> int:
-    """The steps that a run had made; reads the whole file, to see whether it is whole.
+def check_whole(checkpoint: Path) -> None:
+    """Read the whole file, to see whether it is whole; only zip archives have checksums.
 
     Raises:
-        ValueError: if the file is damaged, or not a run's.
+        ValueError: if it is damaged.
     """
-    if zipfile.is_zipfile(checkpoint):
-        damaged = first_damaged_part(checkpoint)
-        if damaged is not None:
-            raise ValueError(f"{checkpoint} is damaged: in its part {damaged}")
+    damaged = first_damaged_part(checkpoint) if zipfile.is_zipfile(checkpoint) else None
+    if damaged is not None:
+        raise ValueError(f"{checkpoint} is damaged: in its part {damaged}")
+
+
+def step_of(checkpoint: Path) -> int:
+    """The steps that a run had made.
+
+    Raises:
+        ValueError: if the file is not a run's.
+    """
     return _step(checkpoint, read_checkpoint(checkpoint, option="ckpt_path"))
 
 
