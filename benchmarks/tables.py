@@ -1,0 +1,76 @@
+"""What every benchmark gives: tables, and targets that are met or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Cell = str | float | None
+
+NO_GPU = "not measured: no GPU"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under their heads.
+
+    Attributes:
+        title: what was measured.
+        columns: heads, with units.
+        rows: as many cells each; a number is shown with three significant digits, and None as a
+            dash.
+        note: what has to be known to read it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+    note: str = ""
+
+    def markdown(self) -> str:
+        """The title, the note and the table."""
+        lines = [
+            self.columns,
+            ["---", *["---:"] * (len(self.columns) - 1)],
+            *([shown(cell) for cell in row] for row in self.rows),
+        ]
+        head = [f"### {self.title}", ""] + ([self.note, ""] if self.note else [])
+        return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+class Target(NamedTuple):
+    """A ratio that was aimed at.
+
+    Attributes:
+        what: which ratio, and where.
+        measured: None where it could not be.
+        at_most: the aim.
+    """
+
+    what: str
+    measured: float | None
+    at_most: float
+
+    @property
+    def verdict(self) -> str:
+        """Met, missed, or not measured."""
+        if self.measured is None:
+            return NO_GPU
+        return "met" if self.measured <= self.at_most else "missed"
+
+
+def shown(cell: Cell) -> str:
+    """Three significant digits, or all of a large number."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, str):
+        return cell
+    return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.3g}"
+
+
+def targets_table(targets: list[Target]) -> Table:
+    """All targets, one below the other."""
+    rows: list[tuple[Cell, ...]] = [
+        (target.what, target.measured, target.at_most, target.verdict) for target in targets
+    ]
+    return Table("Targets", ("ratio", "measured", "at most", ""), rows)
