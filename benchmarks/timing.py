@@ -1,4 +1,4 @@
-"""Times that can be compared: of steps that take turns, so that whatever else runs meets them all."""
+"""Times that can be compared: steps take turns, so that whatever else runs meets them all."""
 
 from __future__ import annotations
 
