@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
 T = TypeVar("T")
+ROWS_AT_ONCE = 2**16
 
 
 def world() -> tuple[int, int]:
@@ -72,11 +73,20 @@ def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple
     return numbers[:, 0], words[:, 4:].contiguous().view(torch.float32), numbers[:, 1]
 
 
-def share_rows(rows: Tensor) -> None:
-    """Fill a tensor (N, ...) of which each rank has filled its own `shard`, in place."""
+def share_rows(rows: Tensor, device: torch.device | None = None) -> None:
+    """Fill a tensor (N, ...) of which each rank has filled its own `shard`, in place.
+
+    Args:
+        rows: wherever they lie.
+        device: by which ranks exchange; None is where the rows are.
+    """
     _, ranks = world()
     for rank in range(ranks if ranks > 1 else 0):
-        dist.broadcast(rows[shard(len(rows), rank, ranks)], src=rank)
+        for block in rows[shard(len(rows), rank, ranks)].split(ROWS_AT_ONCE):
+            moved = block.to(rows.device if device is None else device)
+            dist.broadcast(moved, src=rank)
+            if moved.data_ptr() != block.data_ptr():
+                block.copy_(moved)
 
 
 def gather_rows(row: Tensor) -> Tensor:

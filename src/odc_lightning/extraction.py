@@ -51,7 +51,7 @@ def extract_features(
         module: set to eval mode meanwhile.
         embed: images (B, 3, H, W) to features (B, D).
         split: ``"train"`` or ``"val"``.
-        out: (N, D) fp32, on the module's device; there is never a second copy.
+        out: (N, D) of any precision, wherever it lies; there is never a second copy.
         description: of the progress bar.
 
     Returns:
@@ -64,7 +64,7 @@ def extract_features(
         written += len(features)
     if written != rows.stop:
         raise ValueError(f"the dataloader of {split!r} ended at row {written}, not {rows.stop}")
-    share_rows(out)
+    share_rows(out, module.device)
     return out
 
 

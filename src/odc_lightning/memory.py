@@ -18,6 +18,7 @@ from odc_lightning.clustering import (
     scores,
     squared_distances,
 )
+from odc_lightning.rows import blocks_of, put_rows, rows_at
 
 Clusters = Literal["involved", "all"]
 
@@ -42,7 +43,8 @@ class ClusterMemory:
     """Features and labels of all samples, and the centroids of all clusters.
 
     Attributes:
-        features: (N, D) fp32, the samples memory ``F_m`` of Eq. 2.
+        features: (N, D), the samples memory ``F_m`` of Eq. 2; in fp32 beside all else, unless it
+            was given (`odc_lightning.storage`).
         labels: (N,) int64, the pseudo-labels; -1 before `initialize`.
         sums: (C, D) fp64, the sum of each cluster's features.
         counts: (C,) int64, each cluster's size.
@@ -61,6 +63,7 @@ class ClusterMemory:
         renormalize: bool = False,
         assignment: Assignment = "l2",
         device: torch.device | str = "cpu",
+        features: Tensor | None = None,
     ) -> None:
         """Allocate an empty memory.
 
@@ -72,7 +75,9 @@ class ClusterMemory:
             renormalize: bring the features back to unit length after Eq. 2, as the authors' code.
             assignment: ``"l2"`` is Eq. 3, ``"dot"`` the authors' code; see
                 `odc_lightning.clustering.scores`.
-            device: where all tensors are.
+            device: where all tensors are, and everything is computed.
+            features: zeros (N, D), the place for the features if it is another one: in RAM for a
+                GPU, in a mapped file, or in half precision. What is computed is in fp32.
 
         Raises:
             ValueError: if m is not in (0, 1], C < 2 or N < C.
@@ -93,7 +98,9 @@ class ClusterMemory:
         self.momentum = momentum
         self.renormalize = renormalize
         self.assignment = assignment
-        self.features = torch.zeros(num_samples, dim, device=device)
+        self.features = (
+            torch.zeros(num_samples, dim, device=device) if features is None else features
+        )
         self.labels = torch.full((num_samples,), -1, device=device)
         # fp64: after a million additions and subtractions the sums are still right to fp32.
         # Apple's GPUs have none; there the exact recomputation of each epoch has to do.
@@ -185,13 +192,17 @@ class ClusterMemory:
             (Fig. 5).
         """
         last = last_occurrences(indices)
-        indices, features, labels = indices[last], features[last], labels[last]
-        old_features, old_labels = self.features[indices], self.labels[indices]
-        self.sums.index_add_(0, old_labels, old_features.to(self.sums.dtype), alpha=-1)
-        self.sums.index_add_(0, labels, features.to(self.sums.dtype))
-        self.features[indices] = features
-        switched = self._move(indices, old_labels, labels)
-        return switched.float().mean()
+        once = last == torch.arange(len(indices), device=indices.device)
+        features, labels = features[last].to(self.features.dtype), labels[last]
+        old_features, old_labels = rows_at(self.features, indices), self.labels[indices]
+        # Another occurrence of a sample is added as zeros: to leave it out, a host would have to
+        # know how many there are, and a GPU to wait until it does.
+        counted = once.to(self.sums.dtype).unsqueeze(1)
+        self.sums.index_add_(0, old_labels, old_features * counted, alpha=-1)
+        self.sums.index_add_(0, labels, features * counted)
+        put_rows(self.features, indices, features)
+        switched = self._move(indices, old_labels, labels, once)
+        return switched.sum() / once.sum()
 
     def relabel(self, indices: Tensor, labels: Tensor) -> None:
         """Move samples to other clusters; their features stay.
@@ -200,10 +211,11 @@ class ClusterMemory:
             indices: (M,) int64, each sample once.
             labels: (M,) int64.
         """
-        features, old_labels = self.features[indices].to(self.sums.dtype), self.labels[indices]
+        features = rows_at(self.features, indices).to(self.sums.dtype)
+        old_labels = self.labels[indices]
         self.sums.index_add_(0, old_labels, features, alpha=-1)
         self.sums.index_add_(0, labels, features)
-        self._move(indices, old_labels, labels)
+        self._move(indices, old_labels, labels, torch.ones_like(labels, dtype=torch.bool))
 
     def refreshed_centroids(self, clusters: Clusters | Tensor = "involved") -> Tensor:
         """What the centroids memory (C, D) is after a refresh; `set_centroids` takes it over.
@@ -246,7 +258,7 @@ class ClusterMemory:
             iterations: of Sinkhorn and Knopp.
             rows: (S,) int64, the samples to look at.
         """
-        similarity = scores(self.features[rows], self.centroids, self.assignment)
+        similarity = scores(rows_at(self.features, rows), self.centroids, self.assignment)
         return balancing_offsets(similarity, temperature, iterations)
 
     def distances(self) -> Tensor:
@@ -275,10 +287,15 @@ class ClusterMemory:
         for name in STATE:
             getattr(self, name).copy_(state[name])
 
-    def _move(self, indices: Tensor, old: Tensor, new: Tensor) -> Tensor:
-        """Labels, counts and involvement of distinct samples; returns (B,) bool, who switched."""
-        switched = old != new
-        one = torch.ones_like(new)
+    def _move(self, indices: Tensor, old: Tensor, new: Tensor, once: Tensor) -> Tensor:
+        """Labels, counts and involvement; returns (B,) bool, who switched.
+
+        Args:
+            indices, old, new: (B,) int64, samples and their labels.
+            once: (B,) bool, True at one occurrence of each sample.
+        """
+        switched = (old != new) & once
+        one = once.long()
         self.counts.index_add_(0, old, one, alpha=-1)
         self.counts.index_add_(0, new, one)
         # index_fill_ with the clusters of switched samples alone would need a host sync on a GPU.
@@ -291,15 +308,17 @@ class ClusterMemory:
 
     def _updated(self, indices: Tensor, new: Tensor) -> Tensor:
         """Eq. 2: what the memory's rows (B,) become by new features (B, D) of unit length."""
-        updated = torch.lerp(self.features[indices], new, self.momentum)
+        updated = torch.lerp(rows_at(self.features, indices), new, self.momentum)
         return normalize(updated, dim=1) if self.renormalize else updated
 
     def _recompute_sums(self) -> None:
         self.counts.copy_(torch.bincount(self.labels, minlength=self.num_clusters))
         self.sums.zero_()
+        done = 0
         # In blocks: the features are never held a second time, in fp64.
-        for names, rows in zip(self.labels.split(2**16), self.features.split(2**16), strict=True):
-            self.sums.index_add_(0, names, rows.to(self.sums.dtype))
+        for rows in blocks_of(self.features, self.sums, self.sums.shape[1]):
+            self.sums.index_add_(0, self.labels[done : done + len(rows)], rows)
+            done += len(rows)
 
 
 def mean_views(features: Tensor, num_samples: int) -> Tensor:
@@ -316,9 +335,9 @@ def mean_views(features: Tensor, num_samples: int) -> Tensor:
 
 
 def last_occurrences(indices: Tensor) -> Tensor:
-    """Positions (U,) of the last occurrence of each distinct value of ``indices`` (B,)."""
-    distinct, inverse = indices.unique(return_inverse=True)
-    positions = torch.arange(len(indices), device=indices.device)
-    return torch.zeros_like(distinct).scatter_reduce_(
-        0, inverse, positions, reduce="amax", include_self=False
-    )
+    """Where each entry's value occurs last: (B,) positions in ``indices`` (B,), of equal shape.
+
+    Sorting needs no host to know how many distinct values there are, as `torch.unique` does.
+    """
+    ordered, order = indices.sort(stable=True)
+    return order[torch.searchsorted(ordered, indices, right=True) - 1]

@@ -110,7 +110,8 @@ class ODCModule(pl.LightningModule):
         if "weight" in batch:
             losses = losses * batch["weight"]
         loss = losses.mean()
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["image"]))
+        # Not with prog_bar: Lightning would read the number after each step, and the host wait.
+        self.log("train/loss", loss, batch_size=len(batch["image"]))
         return {"loss": loss, "features": features.detach()}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -32,7 +32,7 @@ def memory_digests(memory: ClusterMemory, turn: int) -> dict[str, Tensor]:
     blocks = -(-memory.num_samples // ROWS)
     first = turn % blocks * ROWS
     parts = {
-        "features": memory.features[first : first + ROWS],
+        "features": memory.features[first : first + ROWS].to(memory.labels.device),
         "labels": memory.labels,
         "sums": memory.sums,
         "counts": memory.counts,

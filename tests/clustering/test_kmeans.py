@@ -7,8 +7,8 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 
+from odc_lightning import rows
 from odc_lightning.clustering import Backend, assign, kmeans, nearest
-from odc_lightning.clustering import assign as assign_function
 
 BACKENDS: list[Backend] = ["faiss", "torch"]
 
@@ -90,7 +90,7 @@ def test_torch_refills_a_cluster_that_runs_empty() -> None:
         assert result.inertia == pytest.approx(0)
 
 
-def test_auto_is_torch_where_faiss_does_not_import(
+def test_faiss_that_does_not_import_is_missed_only_by_who_asks_for_it(
     digits: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
@@ -122,10 +122,9 @@ def test_an_unknown_backend(digits: torch.Tensor) -> None:
 
 
 def test_nearest_in_blocks_is_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules[assign_function.__module__]
     features, centroids = torch.randn(100, 7), torch.randn(9, 7)
     whole = nearest(features, centroids)
-    monkeypatch.setattr(module, "BLOCK_ELEMENTS", 20)
+    monkeypatch.setattr(rows, "BLOCK_ELEMENTS", 20)
     blocks = nearest(features, centroids)
     assert torch.equal(whole[0], blocks[0])
     torch.testing.assert_close(whole[1], blocks[1])

@@ -1,13 +1,12 @@
 """Spherical K-Means against loops, and what it says about clusters without members."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from odc_lightning import rows
 from odc_lightning.clustering import assign, spherical_kmeans
 from odc_lightning.clustering.spherical_kmeans import SphericalKMeansResult
 
@@ -57,8 +56,7 @@ def test_it_is_the_slow_reference(iterations: int, seed: int) -> None:
 def test_in_blocks_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     features = unit_rows(120, 6)
     whole = run(features, 7, 10, 0)
-    module = importlib.import_module("odc_lightning.clustering.assign")  # not the function
-    monkeypatch.setattr(module, "BLOCK_ELEMENTS", 7 * 11)
+    monkeypatch.setattr(rows, "BLOCK_ELEMENTS", 7 * 11)
     blocks = run(features, 7, 10, 0)
     assert torch.equal(whole.labels, blocks.labels)
     assert torch.equal(whole.centroids, blocks.centroids)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
@@ -21,10 +22,12 @@ class ClusterSizeMonitor(pl.Callback):
         if owner is None:
             return
         counts = owner.counts
-        pl_module.log("odc/cluster_size_min", counts.min().float(), prog_bar=True)
-        pl_module.log("odc/cluster_size_max", counts.max().float(), prog_bar=True)
+        pl_module.log("odc/cluster_size_min", counts.min().float())
+        pl_module.log("odc/cluster_size_max", counts.max().float())
         pl_module.log("odc/cluster_entropy", cluster_entropy(counts))
         pl_module.log("odc/empty_clusters", (counts == 0).sum().float())
         small_clusters = find(trainer, SmallClusters)
         if small_clusters is not None:
-            pl_module.log("odc/small_clusters_split", float(small_clusters.num_splits))
+            # Filled on the device: to send a number there would make the host wait.
+            splits = counts.new_full((), small_clusters.num_splits, dtype=torch.float32)
+            pl_module.log("odc/small_clusters_split", splits)

@@ -1,5 +1,6 @@
 """Stops a run at the first loss or feature that is no number, and keeps what led there."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ from torch import Tensor
 class FiniteCheck(pl.Callback):
     """Stops before a bad step is learned from, and before its features are in the memory.
 
-    Reading the loss makes a GPU wait for the step.
+    It looks at the loss, in which each row of features has its part: one that is no number makes
+    the loss no number. On a GPU the answer is fetched once the backward pass is under way, so that
+    the GPU has work while the host waits.
     """
 
     def __init__(self, folder: str) -> None:
         """Choose where the state goes: ``folder/step_S_rank_R.pt``."""
         self.folder = Path(folder)
         self._batch: Mapping[str, Any] = {}
+        self._loss: Fetched | None = None
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -29,32 +33,18 @@ class FiniteCheck(pl.Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
-        """Look at the loss, while the weights are still those that gave it.
+        """Send for the loss."""
+        self._loss = Fetched(loss.detach())
+
+    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at it, while the weights are still those that gave it.
 
         Raises:
             ValueError: if it is not finite.
         """
-        if not bool(torch.isfinite(loss)):
-            self._stop(trainer, pl_module, f"the loss is {loss.item():g}")
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Look at the features before the memory does.
-
-        Raises:
-            ValueError: if one is not finite.
-        """
-        features = outputs["features"]
-        # One number instead of as many as there are features: inf and NaN survive the sum.
-        if not bool(torch.isfinite(features.float().sum())):
-            number = int((~torch.isfinite(features)).sum())
-            self._stop(trainer, pl_module, f"{number} numbers of the features are not finite")
+        loss = math.nan if self._loss is None else self._loss.value()
+        if not math.isfinite(loss):
+            self._stop(trainer, pl_module, f"the loss is {loss:g}")
         self._batch = {}
 
     def _stop(self, trainer: pl.Trainer, pl_module: pl.LightningModule, what: str) -> None:
@@ -76,3 +66,23 @@ class FiniteCheck(pl.Callback):
             "these images; if nothing is wrong with them, begin anew with a lower optimizer.lr "
             "(a run that goes on keeps its own)"
         )
+
+
+class Fetched:
+    """A number on its way from the device to the host, which need not wait for it yet."""
+
+    def __init__(self, number: Tensor) -> None:
+        """Send for a 0-dim tensor, as it will be when the device has come to it."""
+        self._arrived: torch.cuda.Event | None = None
+        self._number = number
+        if number.is_cuda:
+            self._number = torch.empty_like(number, device="cpu", pin_memory=True)
+            self._number.copy_(number, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    def value(self) -> float:
+        """Wait for it, but not for what the device was told later."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return float(self._number)

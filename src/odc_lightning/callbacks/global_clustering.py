@@ -37,8 +37,8 @@ def cluster_globally(
     """Labels (N,) on the CPU by `nonempty_kmeans` on rank 0, the same on every rank.
 
     Args:
-        trainer: says whether to draw a bar.
-        features: (N, D), equal on all ranks.
+        trainer: says whether to draw a bar, and where to compute.
+        features: (N, D), wherever they lie, equal on all ranks.
         num_clusters, iterations, seed, backend: see `nonempty_kmeans`.
         description: of the bar.
     """
@@ -47,7 +47,13 @@ def cluster_globally(
         with Progress(disable=not shows_bars(trainer), transient=True) as progress:
             task = progress.add_task(description, total=iterations)
             return nonempty_kmeans(
-                features, num_clusters, iterations, seed, backend, lambda: progress.advance(task)
+                features,
+                num_clusters,
+                iterations,
+                seed,
+                backend,
+                lambda: progress.advance(task),
+                trainer.strategy.root_device,
             )
 
     return from_rank_zero(cluster)

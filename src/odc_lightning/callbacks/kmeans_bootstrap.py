@@ -11,6 +11,7 @@ from odc_lightning.distributed import all_gather_batch, broadcast
 from odc_lightning.extraction import extract_features, training_batches
 from odc_lightning.memory import last_occurrences, mean_views
 from odc_lightning.module import ODCModule
+from odc_lightning.rows import put_rows
 
 
 class KMeansBootstrap(pl.Callback):
@@ -77,5 +78,4 @@ class KMeansBootstrap(pl.Callback):
         ):
             views = mean_views(features, len(indices))
             indices, views, _ = all_gather_batch(indices, views, indices)
-            last = last_occurrences(indices)
-            rows[indices[last]] = views[last]
+            put_rows(rows, indices, views[last_occurrences(indices)])

@@ -34,7 +34,7 @@ class LabelSwitchMonitor(pl.Callback):
         """Log the share of the last global batch whose label changed."""
         owner = PseudoLabels.find(trainer)
         if owner is not None and owner.switch_ratio is not None:
-            pl_module.log("odc/label_switch_ratio", owner.switch_ratio, prog_bar=True)
+            pl_module.log("odc/label_switch_ratio", owner.switch_ratio)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare the labels with those of an epoch ago."""

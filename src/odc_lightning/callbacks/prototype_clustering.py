@@ -189,8 +189,7 @@ class PrototypeClustering(PseudoLabels):
         unit = normalize(features.float(), dim=1)
         indices, unit, views = all_gather_batch(indices, unit, views)
         rows = views * num_samples + indices  # of all banks, one below the other
-        last = last_occurrences(rows)
-        self.banks.flatten(0, 1)[rows[last]] = unit[last]
+        self.banks.flatten(0, 1)[rows] = unit[last_occurrences(rows)]
 
     def _cluster(self, epoch: int) -> None:
         """Labels and prototypes for an epoch: rank 0's, since rounding may turn an assignment."""

@@ -1,7 +1,10 @@
 """The samples memory: labels go out when a batch starts, features come in when it ends."""
 
+import logging
+import tempfile
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +20,9 @@ from odc_lightning.distributed import all_gather_batch
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.models import PrototypeHead
 from odc_lightning.module import ODCModule
+from odc_lightning.storage import Place, Precision, place_features
+
+log = logging.getLogger(__name__)
 
 
 class SamplesMemory(PseudoLabels):
@@ -37,14 +43,31 @@ class SamplesMemory(PseudoLabels):
     """
 
     def __init__(
-        self, momentum: float = 0.5, renormalize: bool = False, assignment: Assignment = "l2"
+        self,
+        momentum: float = 0.5,
+        renormalize: bool = False,
+        assignment: Assignment = "l2",
+        place: Place | Literal["auto"] = "auto",
+        precision: Precision = "float32",
+        scratch_dir: str | None = None,
     ) -> None:
-        """Keep the settings of `ClusterMemory`; N, C and D come from the data and the module."""
+        """Keep the settings; N, C and D come from the data and the module.
+
+        Args:
+            momentum, renormalize, assignment: see `ClusterMemory`.
+            place: where the features lie: ``"device"``, ``"ram"``, ``"disk"``, or ``"auto"``, the
+                first of these that has room. It makes no difference to what is computed.
+            precision: in which features are kept, between steps.
+            scratch_dir: folder of the file on disk; None is the system's for such files.
+        """
         self.settings: dict[str, Any] = {
             "momentum": momentum,
             "renormalize": renormalize,
             "assignment": assignment,
         }
+        self.place = place
+        self.precision = precision
+        self.folder = Path(scratch_dir or tempfile.gettempdir())
         self.memory: ClusterMemory
         self.initialized = False
         self.switch_ratio: Tensor = torch.zeros(())
@@ -77,16 +100,29 @@ class SamplesMemory(PseudoLabels):
         return self.memory.distances()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Allocate the memory where the module will be."""
+        """Allocate the memory where the module will be, its features where there is room."""
         if stage != "fit":
             return
         check_order(trainer.callbacks)  # type: ignore[attr-defined]
-        module = ODCModule.of(pl_module)
+        module, device = ODCModule.of(pl_module), trainer.strategy.root_device
+        num_samples = num_samples_to_cluster(trainer, module.num_clusters)
+        features, where = place_features(
+            num_samples,
+            module.dim,
+            device=device,
+            place=self.place,
+            precision=self.precision,
+            folder=self.folder,
+            ranks_on_node=trainer.num_devices,
+        )
+        if trainer.is_global_zero:
+            log.info(where)
         self.memory = ClusterMemory(
-            num_samples_to_cluster(trainer, module.num_clusters),
+            num_samples,
             module.num_clusters,
             module.dim,
-            device=trainer.strategy.root_device,
+            device=device,
+            features=features,
             **self.settings,
         )
         self.initialized = False

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from odc_lightning.rows import blocks_of
+
 Assignment = Literal["l2", "dot", "cosine"]
 ASSIGNMENTS = get_args(Assignment)
-
-# Similarities held at once when many samples are assigned: 2**24 fp32 values are 64 MiB.
-BLOCK_ELEMENTS = 2**24
 
 
 def assign(
@@ -22,13 +21,14 @@ def assign(
     """Label each sample with its nearest centroid, in blocks if there are many samples.
 
     Args:
-        features, centroids, metric, offsets: see `scores`, the largest of which wins.
+        features, centroids, metric, offsets: see `scores`, the largest of which wins. Features may
+            be of another precision than the centroids and lie elsewhere: blocks are converted.
 
     Returns:
-        (B,) int64 labels in ``0 .. C - 1``.
+        (B,) int64 labels in ``0 .. C - 1``, beside the centroids.
     """
     weights, bias = _as_linear(centroids, metric, offsets)
-    blocks = features.split(max(1, BLOCK_ELEMENTS // len(centroids)))
+    blocks = blocks_of(features, centroids, len(centroids))
     return torch.cat([torch.addmm(bias, rows, weights.T).argmax(dim=1) for rows in blocks])
 
 
@@ -91,11 +91,14 @@ def cluster_means(features: Tensor, labels: Tensor, num_clusters: int) -> Tensor
 
 
 def squared_distances(features: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
-    """Squared L2 distance (N,) of each sample (N, D) to the centroid that its label names."""
-    block = max(1, BLOCK_ELEMENTS // features.shape[1])
-    return torch.cat(
-        [
-            (rows - centroids[names]).square_().sum(dim=1)
-            for rows, names in zip(features.split(block), labels.split(block), strict=True)
-        ]
-    )
+    """Squared L2 distance (N,) of each sample (N, D) to the centroid that its label names.
+
+    Features may be of another precision than the centroids and lie elsewhere.
+    """
+    distances = centroids.new_empty(len(features))
+    done = 0
+    for rows in blocks_of(features, centroids, features.shape[1]):
+        part = slice(done, done + len(rows))
+        distances[part] = (rows - centroids[labels[part]]).square_().sum(dim=1)
+        done += len(rows)
+    return distances

@@ -17,13 +17,14 @@ def nonempty_kmeans(
     seed: int,
     backend: Backend,
     on_iteration: Callable[[], None],
+    device: torch.device | None = None,
 ) -> Tensor:
     """K-Means, whose empty clusters are filled by splitting the largest.
 
     Args:
         features: (N, D).
         num_clusters: C, at most N.
-        iterations, seed, backend, on_iteration: see `kmeans`.
+        iterations, seed, backend, on_iteration, device: see `kmeans`.
 
     Returns:
         Labels (N,) int64 on the CPU; every cluster has a member.
@@ -35,6 +36,7 @@ def nonempty_kmeans(
         seed=seed,
         backend=backend,
         on_iteration=on_iteration,
+        device=device,
     )
     repair = plan_relabelling(
         features,

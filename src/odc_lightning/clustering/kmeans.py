@@ -1,4 +1,4 @@
-"""Global K-Means, for the bootstrap: faiss where it imports, torch elsewhere."""
+"""Global K-Means, for the bootstrap, over features wherever they lie."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from odc_lightning.clustering.assign import nearest
+from odc_lightning.rows import blocks_of, rows_at
 
 Backend = Literal["auto", "faiss", "torch"]
 
@@ -27,32 +28,34 @@ def kmeans(
     seed: int = 0,
     backend: Backend = "auto",
     on_iteration: Callable[[], None] = lambda: None,
+    device: torch.device | str | None = None,
 ) -> KMeansResult:
     """Cluster all samples by Lloyd's algorithm from randomly chosen samples.
 
     Args:
-        features: (N, D) fp32; all are used, never a subsample.
+        features: (N, D); all are used, never a subsample. They may lie in RAM, on a GPU or in a
+            mapped file, and are read in blocks; faiss alone copies them where they are not fp32.
         num_clusters: C, at most N.
         iterations: Lloyd iterations (20 in the authors' code).
         seed: of the first centroids.
-        backend: ``"auto"`` is faiss for features in RAM, if it imports, and torch otherwise;
-            features on a GPU stay there.
+        backend: ``"auto"`` is torch, which was the faster one wherever both were measured
+            (docs/performance.md); ``"faiss"`` is there to be compared with.
         on_iteration: called after each iteration.
+        device: where torch computes; None is where the features are.
 
     Returns:
-        Labels, centroids and inertia on the features' device. A cluster can be empty where
-        samples coincide; `odc_lightning.clustering.small_clusters` repairs that.
+        Labels and centroids on the device, and inertia. A cluster can be empty where samples
+        coincide; `odc_lightning.clustering.small_clusters` repairs that.
 
     Raises:
         ValueError: if N < C, a feature is not finite, or faiss is asked for and missing.
     """
     check_features(features, num_clusters)
-    if backend == "auto":
-        backend = "faiss" if features.device.type == "cpu" and _faiss_imports() else "torch"
-    run = {"faiss": _faiss_kmeans, "torch": _torch_kmeans}.get(backend)
+    run = {"auto": _torch_kmeans, "faiss": _faiss_kmeans, "torch": _torch_kmeans}.get(backend)
     if run is None:
         raise ValueError(f"K-Means backend must be 'auto', 'faiss' or 'torch', got {backend!r}")
-    return run(features, num_clusters, iterations, seed, on_iteration)
+    device = features.device if device is None else torch.device(device)
+    return run(features, num_clusters, iterations, seed, on_iteration, device)
 
 
 def check_features(features: Tensor, num_clusters: int) -> None:
@@ -67,21 +70,15 @@ def check_features(features: Tensor, num_clusters: int) -> None:
             f"K-Means needs at least one sample a cluster: got {num_samples} samples for "
             f"{num_clusters} clusters; lower algorithm.num_clusters"
         )
-    if not torch.isfinite(features).all():
-        rows = (~torch.isfinite(features).all(dim=1)).nonzero().flatten()
+    # In blocks: what tells them apart is as large as the features.
+    finite = torch.cat([torch.isfinite(rows).all(dim=1) for rows in features.split(2**14)])
+    if not finite.all():
+        rows = (~finite).nonzero().flatten()
         raise ValueError(
             f"K-Means needs finite features: {len(rows)} of {num_samples} samples have NaN or "
             f"infinite ones, the first at index {int(rows[0])}; look at these images, or lower "
             "the learning rate if the network has diverged"
         )
-
-
-def _faiss_imports() -> bool:
-    try:
-        import faiss  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _faiss_kmeans(
@@ -90,6 +87,7 @@ def _faiss_kmeans(
     iterations: int,
     seed: int,
     on_iteration: Callable[[], None],
+    device: torch.device,
 ) -> KMeansResult:
     try:
         import faiss
@@ -99,7 +97,7 @@ def _faiss_kmeans(
             f"({error}); install faiss-gpu or faiss-cpu, or choose the backend 'torch'"
         ) from error
 
-    points = features.detach().cpu().contiguous().numpy()
+    points = features.detach().float().cpu().contiguous().numpy()
     clustering = faiss.Kmeans(
         points.shape[1],
         num_clusters,
@@ -109,7 +107,7 @@ def _faiss_kmeans(
         # faiss subsamples in silence past 256 points a centroid, and complains below 39.
         max_points_per_centroid=len(points),
         min_points_per_centroid=1,
-        gpu=features.is_cuda and faiss.get_num_gpus() > 0,
+        gpu=device.type == "cuda" and faiss.get_num_gpus() > 0,
     )
     centroids = None
     for _ in range(iterations):
@@ -118,8 +116,8 @@ def _faiss_kmeans(
         on_iteration()
     distances, labels = clustering.index.search(points, 1)
     return KMeansResult(
-        torch.from_numpy(labels[:, 0]).to(features.device),
-        torch.from_numpy(clustering.centroids).to(features.device),
+        torch.from_numpy(labels[:, 0]).to(device),
+        torch.from_numpy(clustering.centroids).to(device),
         float(distances.sum(dtype="float64")),
     )
 
@@ -130,20 +128,37 @@ def _torch_kmeans(
     iterations: int,
     seed: int,
     on_iteration: Callable[[], None],
+    device: torch.device,
 ) -> KMeansResult:
     # Drawn on the CPU, so that a GPU starts from the same samples.
     generator = torch.Generator().manual_seed(seed)
     first = torch.randperm(len(features), generator=generator)[:num_clusters]
-    centroids = features[first.to(features.device)].clone()
+    centroids = rows_at(features, first.to(device))
     for _ in range(iterations):
-        labels, distances = nearest(features, centroids)
-        sums = torch.zeros_like(centroids).index_add_(0, labels, features)
-        counts = torch.bincount(labels, minlength=num_clusters)
+        sums, counts, distances = _one_pass(features, centroids)
         centroids = sums / counts.clamp(min=1).unsqueeze(1)
         # As scikit-learn: an empty cluster starts again at the sample worst served.
         empty = (counts == 0).nonzero().flatten()
-        centroids[empty] = features[distances.topk(len(empty)).indices]
+        centroids[empty] = rows_at(features, distances.topk(len(empty)).indices)
         on_iteration()
     labels, distances = nearest(features, centroids)
     # Added up in RAM, since Apple's GPUs have no fp64.
     return KMeansResult(labels, centroids, float(distances.cpu().sum(dtype=torch.float64)))
+
+
+def _one_pass(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums (C, D) and counts (C,) of the samples nearest to each centroid, and distances (N,).
+
+    Each sample is read once. The squared distances have the rounding of a difference of products;
+    they tell which samples are served worst.
+    """
+    sums = torch.zeros_like(centroids)
+    counts = torch.zeros(len(centroids), dtype=torch.int64, device=centroids.device)
+    bias = torch.linalg.vector_norm(centroids, dim=1).square_().mul_(-0.5)
+    distances = []
+    for rows in blocks_of(features, centroids, len(centroids)):
+        best = torch.addmm(bias, rows, centroids.T).max(dim=1)
+        sums.index_add_(0, best.indices, rows)
+        counts.index_add_(0, best.indices, torch.ones_like(best.indices))
+        distances.append(torch.linalg.vector_norm(rows, dim=1).square_() - 2 * best.values)
+    return sums, counts, torch.cat(distances)

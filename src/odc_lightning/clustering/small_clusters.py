@@ -15,6 +15,7 @@ from torch import Tensor
 
 from odc_lightning.clustering.assign import Assignment, assign
 from odc_lightning.clustering.two_means import two_means
+from odc_lightning.rows import rows_at
 
 MovedHalf = Literal["random", "first"]
 
@@ -84,7 +85,8 @@ def plan_relabelling(
     topping up, the rare end, takes a pass for each cluster that gives.
 
     Args:
-        features: (N, D) samples memory.
+        features: (N, D) samples memory, of any precision, on whatever device; the members of the
+            clusters concerned are brought to where the labels are.
         labels: (N,) int64.
         counts: (C,) int64, cluster sizes.
         centroids: (C, D).
@@ -119,7 +121,7 @@ def plan_relabelling(
         # The next round must find these clusters where they are now.
         centroids = centroids.clone()
         for cluster, members in split.items():
-            centroids[cluster] = features[members].mean(dim=0)
+            centroids[cluster] = rows_at(features, members).mean(dim=0)
         changed.update(split)
         num_splits += len(small)
     if repeat:
@@ -143,7 +145,7 @@ def _disperse(
     members = is_small[labels].nonzero().flatten()
     if len(members) > 0:
         normal = (~is_small).nonzero().flatten()
-        labels[members] = normal[assign(features[members], centroids[normal], metric)]
+        labels[members] = normal[assign(rows_at(features, members), centroids[normal], metric)]
         sizes += np.bincount(labels[members].cpu().numpy(), minlength=len(sizes))
     sizes[small] = 0
 
@@ -171,7 +173,7 @@ def _split_largest(
     changed: dict[int, Tensor] = {}
     for slot in map(int, slots):
         _, donor = heapq.heappop(heap)
-        second = two_means(features[members[donor]].cpu(), rng).to(labels.device)
+        second = two_means(rows_at(features, members[donor]).cpu(), rng).to(labels.device)
         if moved_half == "first" or (moved_half == "random" and rng.integers(2) == 0):
             second = ~second
         members[slot], members[donor] = members[donor][second], members[donor][~second]
@@ -202,7 +204,7 @@ def _top_up(features: Tensor, labels: Tensor, sizes: np.ndarray, threshold: int)
             donor = int(sizes.argmax())
             given = min(lacking, int(sizes[donor]) - (threshold + 1))
             members = (labels == donor).nonzero().flatten()
-            points = features[members]
+            points = rows_at(features, members)
             distances = (points - points.mean(dim=0)).square().sum(dim=1)
             labels[members[distances.argsort(descending=True, stable=True)[:given]]] = slot
             sizes[donor] -= given

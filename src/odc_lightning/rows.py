@@ -1,0 +1,34 @@
+"""Rows of a tensor that may lie elsewhere than it is computed with, in another precision."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+# Numbers of a block, or of what is computed from it: 2**24 in fp32 are 64 MiB.
+BLOCK_ELEMENTS = 2**24
+
+
+def rows_at(features: Tensor, indices: Tensor) -> Tensor:
+    """Some rows (M, D) fp32 of features (N, D), beside the indices (M,) that name them."""
+    return features[indices.to(features.device)].to(indices.device, torch.float32)
+
+
+def put_rows(features: Tensor, indices: Tensor, rows: Tensor) -> None:
+    """Replace rows (M,) of features (N, D) by others (M, D), rounded to the features' precision.
+
+    Where an index occurs twice its rows must be equal.
+    """
+    features[indices.to(features.device)] = rows.to(features)
+
+
+def blocks_of(features: Tensor, like: Tensor, elements_per_row: int) -> Iterator[Tensor]:
+    """Features (N, D) in blocks, of the precision and on the device of another tensor.
+
+    Args:
+        features: wherever they lie.
+        like: the other tensor; nothing is copied if the features are as it is.
+        elements_per_row: of whatever is computed from a block.
+    """
+    for block in features.split(max(1, BLOCK_ELEMENTS // elements_per_row)):
+        yield block.to(like)
