@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -5,7 +7,16 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from helpers import tiny_module
-from odc_lightning.models import AlexNet, ColorizationHead, NoNeck
+from odc_lightning.models import (
+    AlexNet,
+    ColorizationHead,
+    ConvNet,
+    LinearHead,
+    NoNeck,
+    NonLinearNeck,
+    layer_features,
+    stage_features,
+)
 from odc_lightning.module import ODCModule
 
 C, B = 6, 8
@@ -108,3 +119,49 @@ def test_a_target_may_be_a_function_of_the_features(batch: dict[str, torch.Tenso
     torch.testing.assert_close(found["loss"], expected)
     assert torch.equal(seen[0], found["features"])
     assert not seen[0].requires_grad
+
+
+def test_a_compiled_network_is_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def network(compile: bool) -> ODCModule:
+        torch.manual_seed(0)
+        return ODCModule(
+            ConvNet(width=4),
+            lambda in_features: NonLinearNeck(in_features, 16, 8, dropout=0.0),
+            LinearHead,
+            C,
+            lambda groups: torch.optim.SGD(groups, lr=0.1),
+            compile=compile,
+        )
+
+    calls: list[Any] = []
+    real = torch.compile
+
+    def without_compiler(model: Any, **settings: Any) -> Any:
+        calls.append(model)
+        return real(model, backend="aot_eager", **settings)
+
+    monkeypatch.setattr(torch, "compile", without_compiler)
+    eager, compiled = network(False), network(True)
+    names = list(compiled.state_dict())
+    for module in (eager, compiled):
+        module.setup("validate")
+        module.setup("fit")
+    assert len(calls) == 2  # backbone and neck
+    assert list(compiled.state_dict()) == names
+    images = torch.randn(B, 3, 16, 16)
+    for mode in (True, False):
+        eager.train(mode), compiled.train(mode)
+        torch.testing.assert_close(compiled.embed(images), eager.embed(images))
+    # What looks inside sees the same, after a compiled call too.
+    inside = [
+        partial(stage_features, names=["conv2", "pooled"]),
+        partial(layer_features, path="conv3"),
+    ]
+    for look in inside:
+        torch.testing.assert_close(look(compiled.backbone, images), look(eager.backbone, images))
+    for module in (eager, compiled):
+        module.train()
+        module.embed(images).square().sum().backward()
+    for one, other in zip(eager.parameters(), compiled.parameters(), strict=True):
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad)

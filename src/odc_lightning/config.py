@@ -63,6 +63,7 @@ def build_module(config: DictConfig) -> ODCModule:
         scheduler=instantiate(config.scheduler),
         head_optimizer=OmegaConf.to_container(config.head_optimizer, resolve=True),  # type: ignore[arg-type]
         seed=config.seed,
+        compile=config.train.compile,
     )
 
 

@@ -80,7 +80,7 @@ def stage_features(backbone: Backbone, images: Tensor, names: Sequence[str]) -> 
             if name != POOLED:
                 stage = backbone.get_submodule(backbone.stages[name])
                 hooks.callback(stage.register_forward_hook(partial(_keep, outputs, name)).remove)
-        outputs[POOLED] = backbone(images)
+        outputs[POOLED] = backbone.forward(images)  # a compiled call would not see the hooks
     for name in names:
         if name != POOLED and outputs[name].ndim != 4:
             raise ValueError(
@@ -112,7 +112,7 @@ def layer_features(backbone: Backbone, images: Tensor, path: str) -> Tensor:
     # A copy, since a ReLU that follows may work in place.
     hook = layers[path].register_forward_hook(lambda _, __, out: kept.append(out.clone()))
     try:
-        backbone(images)
+        backbone.forward(images)  # a compiled call would not see the hook
     finally:
         hook.remove()
     return kept[-1].flatten(1)
