@@ -153,7 +153,7 @@ def test_a_compiled_network_is_the_same_network(monkeypatch: pytest.MonkeyPatch)
         eager.train(mode), compiled.train(mode)
         torch.testing.assert_close(compiled.embed(images), eager.embed(images))
     # What looks inside sees the same, after a compiled call too.
-    inside = [
+    inside: list[Callable[..., Any]] = [
         partial(stage_features, names=["conv2", "pooled"]),
         partial(layer_features, path="conv3"),
     ]
