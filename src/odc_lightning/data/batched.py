@@ -66,7 +66,7 @@ class BatchedAugmentation:
             images: (b, 3, H, W) uint8.
             drawn: (b, `count`) on the CPU, what `draw` gave for each image.
         """
-        images = images.float() / 255
+        images = images.float().mul_(1 / 255)  # as torchvision does
         unit = 255.0  # of the colours that a transform was given
         column = 0
         for transform in self.transforms:
@@ -167,4 +167,6 @@ def _colour(given: Any, unit: float, device: torch.device) -> Tensor:
 def _on(device: torch.device, array: Any) -> Tensor:
     """Without waiting, which a copy from memory that is not pinned would."""
     tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

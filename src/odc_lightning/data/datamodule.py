@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from odc_lightning.checkpoints import TrainingRun
-from odc_lightning.data.batched import BatchedAugmentation
 from odc_lightning.data.checks import check_batches, check_class_names, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
 from odc_lightning.data.drawing import DrawnDataset, SizedView, split
@@ -26,6 +25,9 @@ from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_prob
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import same_classes, subset_of
 from odc_lightning.distributed import shard
+
+if TYPE_CHECKING:
+    from odc_lightning.data.batched import BatchedAugmentation
 
 log = logging.getLogger(__name__)
 
@@ -272,6 +274,8 @@ class ImageDataModule(pl.LightningDataModule):
         self.val_dataset = None if val is None else self._as_evaluated(val)
 
     def _divide_augmentation(self) -> None:
+        from odc_lightning.data.batched import BatchedAugmentation  # and kornia, only where needed
+
         self._sized_view = split(self.train_transform)
         self._augmentation = BatchedAugmentation(self._sized_view.later)
         if self.trainer is not None and self.trainer.strategy.root_device.type == "cpu":
