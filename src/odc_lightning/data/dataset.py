@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from odc_lightning.data.ending import with_quick_ending
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.seeds import sample_seed, seeded
 
@@ -45,6 +46,7 @@ class IndexedDataset(Dataset[Sample]):
     ) -> None:
         self.source = source
         self.transform = transform
+        self._quick: Transform = with_quick_ending(transform)
         self.seed = seed
         self.num_views = num_views
 
@@ -59,7 +61,7 @@ class IndexedDataset(Dataset[Sample]):
         epoch, index, copy = key if isinstance(key, tuple) else (0, key, 0)
         image = self.source.load(index)
         with seeded(sample_seed(self.seed, epoch, index, copy)):
-            return [self.transform(image) for _ in range(self.num_views)]
+            return [self._quick(image) for _ in range(self.num_views)]
 
     def sample(self, key: Key, views: list[Tensor]) -> Sample:
         """The views as the data set yields them, with the index of their image."""
