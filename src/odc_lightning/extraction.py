@@ -114,9 +114,11 @@ def training_batches(
     batches = track(
         loader, description=description, disable=not shows_bars(trainer), transient=True
     )
-    with torch.no_grad(), trainer.precision_plugin.forward_context():
+    with torch.no_grad():
         for batch in batches:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-            yield batch["index"], embed(batch["image"])
+            with trainer.precision_plugin.forward_context():
+                features = embed(batch["image"])
+            yield batch["index"], features
         for name, buffer in module.named_buffers():
             buffer.copy_(buffers[name])

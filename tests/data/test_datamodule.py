@@ -8,8 +8,10 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
+from pytorch_lightning.plugins import HalfPrecision
 from torchvision.transforms import v2
 
 from odc_lightning.data import (
@@ -284,3 +286,82 @@ def test_choice_of_workers(tmp_path: Path) -> None:
     photos(tmp_path, 1)
     assert 1 <= choose_num_workers(image_folder(str(tmp_path))) <= 8
     assert choose_num_workers(toy(20_000)) >= 1
+
+
+CROP_AND_MORE = v2.Compose(
+    [
+        v2.RandomResizedCrop(8),
+        v2.RandomHorizontalFlip(),
+        v2.ColorJitter(0.4, 0.4),
+        v2.PILToTensor(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.RandomErasing(),
+    ]
+)
+
+
+def on_this_machine(data: ImageDataModule, precision: Any = None) -> ImageDataModule:
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    data.trainer = trainer
+    if precision is not None:
+        trainer.strategy.precision_plugin = precision
+    return data
+
+
+@pytest.mark.parametrize("num_views", [1, 2])
+def test_augmentation_in_batch_gives_the_views_of_the_loading_processes(num_views: int) -> None:
+    pytest.importorskip("kornia")
+    settings: dict[str, Any] = {"train_transform": CROP_AND_MORE, "num_views": num_views}
+    by_loaders = next(iter(ready(**settings).train_dataloader()))
+    data = ready(**settings, augment_on="gpu")
+    loaded = next(iter(data.train_dataloader()))
+    assert loaded["image"].dtype == torch.uint8
+    batch = data.on_after_batch_transfer(loaded, 0)
+    assert batch.keys() == {"image", "index"}
+    assert torch.equal(batch["index"], by_loaders["index"])
+    assert batch["image"].shape == by_loaders["image"].shape
+    torch.testing.assert_close(batch["image"], by_loaders["image"], rtol=0, atol=4 / 255)
+
+
+def test_augmentation_in_batch_leaves_evaluation_as_it_is() -> None:
+    pytest.importorskip("kornia")
+    data = ready(val=partial(toy, 12), augment_on="gpu")
+    for split in ("train", "val"):
+        batch = next(iter(data.extraction_dataloader(split)))
+        expected = next(iter(ready(val=partial(toy, 12)).extraction_dataloader(split)))
+        done = data.on_after_batch_transfer(dict(batch), 0)
+        assert done.keys() == expected.keys()
+        assert torch.equal(done["image"], expected["image"])
+    assert data.train_dataset[0]["image"].dtype == torch.float32
+
+
+def test_augmentation_in_batch_ends_in_the_precision_of_the_trainer() -> None:
+    pytest.importorskip("kornia")
+    data = on_this_machine(make(train_transform=CROP_AND_MORE, augment_on="gpu"))
+    data.setup("fit")
+    plugin = HalfPrecision("bf16-true")
+    batch = plugin.convert_input(next(iter(data.train_dataloader())))
+    exact = data.on_after_batch_transfer(dict(batch), 0)["image"]
+    assert exact.dtype == torch.float32
+    data = on_this_machine(data, plugin)
+    assert torch.equal(data.on_after_batch_transfer(batch, 0)["image"], exact.bfloat16())
+
+
+def test_augmentation_in_batch_on_a_cpu_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("kornia")
+    data = on_this_machine(make(augment_on="gpu"))
+    for _ in range(2):
+        data.setup("fit")
+    assert caplog.text.count("augment_on=gpu saves nothing here") == 1
+
+
+def test_where_augmentation_may_be() -> None:
+    with pytest.raises(ValueError, match=r"data\.augment_on='tpu'; expected cpu or gpu"):
+        make(augment_on="tpu")
+    pytest.importorskip("kornia")
+    build = Mock(side_effect=toy)
+    impossible = make(build, train_transform=v2.Compose([v2.RandomInvert()]), augment_on="gpu")
+    with pytest.raises(ValueError, match="cannot do RandomInvert"):
+        impossible.setup("fit")
+    build.assert_not_called()
+    impossible.setup("predict")  # where nothing is augmented

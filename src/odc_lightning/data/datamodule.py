@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.data import suggested_max_num_workers
@@ -15,6 +17,7 @@ from torch.utils.data import DataLoader
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.data.checks import check_batches, check_class_names, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
+from odc_lightning.data.drawing import DrawnDataset, SizedView, split
 from odc_lightning.data.identity import check_same_images, fingerprints
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
@@ -22,6 +25,11 @@ from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_prob
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import same_classes, subset_of
 from odc_lightning.distributed import shard
+
+if TYPE_CHECKING:
+    from odc_lightning.data.batched import BatchedAugmentation
+
+log = logging.getLogger(__name__)
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -44,6 +52,8 @@ class ImageDataModule(pl.LightningDataModule):
         on_error: what to do about damaged files, `raise` or `skip`.
         drop_last: leave out the incomplete batch at the end of an epoch.
         sampling_with_replacement: as in the authors' code; the paper does not say.
+        augment_on: where training images are augmented: `cpu`, by the processes that load them; or
+            `gpu`, by the device of the network and in batch, all but what changes their size.
         seed: for the order and the augmentation.
         root: where the builders look for files; the configs refer to it.
         flip, crop: how often augmentation mirrors an image, and the part of its area that it keeps,
@@ -70,6 +80,7 @@ class ImageDataModule(pl.LightningDataModule):
         drop_last: bool = True,
         sampling_with_replacement: bool = False,
         num_views: int = 1,
+        augment_on: Literal["cpu", "gpu"] = "cpu",
         seed: int = 0,
         root: str | None = None,
         flip: float = 0.5,
@@ -79,6 +90,8 @@ class ImageDataModule(pl.LightningDataModule):
         super().__init__()
         if on_error not in ("raise", "skip"):
             raise ValueError(f"data.on_error={on_error!r}; expected raise or skip")
+        if augment_on not in ("cpu", "gpu"):
+            raise ValueError(f"data.augment_on={augment_on!r}; expected cpu or gpu")
         if num_views < 1:
             raise ValueError(f"data.num_views={num_views}; expected 1 or more")
         unknown = set(subset or ()) - {"num_classes", "images_per_class", "num_images", "seed"}
@@ -102,6 +115,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.drop_last = drop_last
         self.sampling_with_replacement = sampling_with_replacement
         self.num_views = num_views
+        self.augment_on = augment_on
         self.seed = seed
         self.root = root
         self.flip = flip
@@ -109,6 +123,8 @@ class ImageDataModule(pl.LightningDataModule):
         self.name = name
         self._sources: tuple[ImageSource, ImageSource | None] | None = None
         self._images: Tensor | None = None
+        self._sized_view: SizedView | None = None
+        self._augmentation: BatchedAugmentation | None = None
         self._is_set_up = False
         self._may_train = False
 
@@ -130,6 +146,8 @@ class ImageDataModule(pl.LightningDataModule):
         for_training = stage in (None, "fit")
         if self._is_set_up and (self._may_train or not for_training):
             return
+        if for_training and self.augment_on == "gpu":
+            self._divide_augmentation()
         if not self._is_set_up:
             self._make_datasets()
         if for_training:
@@ -152,8 +170,11 @@ class ImageDataModule(pl.LightningDataModule):
             drop_last=self.drop_last,
         )
         num_workers = self._num_workers
+        dataset = self.train_dataset
+        if self._sized_view is not None:
+            dataset = DrawnDataset(dataset.source, self._sized_view, self.seed, self.num_views)
         return ResumableLoader(
-            self.train_dataset,
+            dataset,
             self.batch_size // self._world_size,
             sampler=sampler,
             drop_last=self.drop_last,
@@ -185,6 +206,20 @@ class ImageDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),
         )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Do the rest of the augmentation, with ``augment_on="gpu"``, to batches for training."""
+        if self._augmentation is None or "drawn" not in batch:
+            return batch
+        images: Tensor = batch["image"]
+        views = images.view(-1, *images.shape[-3:])
+        drawn = np.frombuffer(b"".join(batch.pop("drawn")), np.float32)
+        views = self._augmentation(views, drawn.reshape(len(views), self._augmentation.count)).view(
+            images.shape
+        )
+        if self.trainer is not None:  # which has converted what came from the loader
+            views = self.trainer.precision_plugin.convert_input(views)
+        return {**batch, "image": views}
 
     def state_dict(self) -> dict[str, Any]:
         """Which images the checkpoint is about."""
@@ -237,6 +272,14 @@ class ImageDataModule(pl.LightningDataModule):
             raise ValueError("data.train has no images that can be read; expected at least one")
         self.train_dataset = IndexedDataset(train, self.train_transform, self.seed, self.num_views)
         self.val_dataset = None if val is None else self._as_evaluated(val)
+
+    def _divide_augmentation(self) -> None:
+        from odc_lightning.data.batched import BatchedAugmentation  # and kornia, only where needed
+
+        self._sized_view = split(self.train_transform)
+        self._augmentation = BatchedAugmentation(self._sized_view.later)
+        if self.trainer is not None and self.trainer.strategy.root_device.type == "cpu":
+            log.warning("data.augment_on=gpu saves nothing here: the network is on the CPU, too")
 
     def _as_evaluated(self, source: ImageSource) -> IndexedDataset:
         return IndexedDataset(source, self.eval_transform, self.seed)

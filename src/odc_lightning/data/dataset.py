@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from odc_lightning.data.ending import with_quick_ending
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.seeds import sample_seed, seeded
 
@@ -22,6 +23,7 @@ class Sample(TypedDict):
 
     image: Tensor
     index: int
+    drawn: NotRequired[bytes]  # what the rest of an augmentation is to do, see `DrawnDataset`
 
 
 class IndexedDataset(Dataset[Sample]):
@@ -44,6 +46,7 @@ class IndexedDataset(Dataset[Sample]):
     ) -> None:
         self.source = source
         self.transform = transform
+        self._quick: Transform = with_quick_ending(transform)
         self.seed = seed
         self.num_views = num_views
 
@@ -51,8 +54,16 @@ class IndexedDataset(Dataset[Sample]):
         return len(self.source)
 
     def __getitem__(self, key: Key) -> Sample:
+        return self.sample(key, self.views(key))
+
+    def views(self, key: Key) -> list[Any]:
+        """What `transform` gives, V times."""
         epoch, index, copy = key if isinstance(key, tuple) else (0, key, 0)
         image = self.source.load(index)
         with seeded(sample_seed(self.seed, epoch, index, copy)):
-            views = [self.transform(image) for _ in range(self.num_views)]
+            return [self._quick(image) for _ in range(self.num_views)]
+
+    def sample(self, key: Key, views: list[Tensor]) -> Sample:
+        """The views as the data set yields them, with the index of their image."""
+        index = key[1] if isinstance(key, tuple) else key
         return {"image": views[0] if self.num_views == 1 else torch.stack(views), "index": index}
