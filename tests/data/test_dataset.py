@@ -1,7 +1,6 @@
 """The augmentation of a sample depends on seed, epoch and index, and on nothing else."""
 
 import random
-import timeit
 from pathlib import Path
 
 import numpy as np
@@ -139,12 +138,3 @@ def test_generator_is_put_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), seeded(5):
         torch.rand(1).item() / 0
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_seeding_is_cheap() -> None:
-    def overhead() -> None:
-        with seeded(sample_seed(0, 1, 2)):
-            pass
-
-    best = min(timeit.repeat(overhead, number=200, repeat=20)) / 200
-    assert best < 50e-6
