@@ -72,6 +72,8 @@ def made(size: Size, device: str) -> Ours:
 def missing(size: Size, device: str) -> str | None:
     """Why a step at that size cannot be measured; None if it can."""
     needed = size.samples * (4 * size.dim + 64) + size.clusters * (32 * size.dim + 12 * size.batch)
+    if device == "cuda":
+        torch.cuda.empty_cache()  # what the sizes before have left
     free = available_memory() if device == "cpu" else torch.cuda.mem_get_info()[0]
     return None if needed < free else f"not measured: needs {needed / 1e9:.1f} GB"
 

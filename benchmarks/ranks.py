@@ -51,7 +51,8 @@ def measure(quick: bool) -> Iterator[Table | Target]:
         one, both_of_one = sum(medians[1]), sum(medians[1][1:])
         in_ms = (1e3 * part for part in (propose, gather, write))
         rows.append((ranks, 1e3 * step, step / one, *in_ms, 1e3 * both, both / both_of_one))
-    rows.append(("on GPUs, by NCCL", NO_GPU, *[None] * (len(COLUMNS) - 2)))
+    on_gpus = "not measured: only gloo is" if torch.cuda.is_available() else NO_GPU
+    rows.append(("on GPUs, by NCCL", on_gpus, *[None] * (len(COLUMNS) - 2)))
     note = (
         f"{size}, B over all ranks together; gloo, one thread a rank, on {os.cpu_count()} cores, "
         "which more ranks than that share."

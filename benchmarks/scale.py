@@ -178,7 +178,7 @@ def cost_table(known: Mapping[str, float], chosen: Sequence[Size], ranks: Sequen
         ),
         rows,
         f"D = {chosen[0].dim}, B = {chosen[0].batch:,} over all ranks; {ITERATIONS} iterations of "
-        "K-Means. More ranks shorten the product of a step, and nothing else here.",
+        "K-Means. More ranks shorten the comparison with the centroids, and nothing else here.",
     )
 
 
