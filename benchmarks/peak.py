@@ -27,7 +27,7 @@ class Size(NamedTuple):
     iterations: int
 
 
-FULL = Size(400_000, 1000, 256, 2)
+FULL = Size(400_000, 200, 256, 2)
 QUICK = Size(4000, 20, 16, 1)
 EXTRACTIONS = [ExtractionSize(samples, 2048, 256) for samples in (20_000, 40_000, 80_000)]
 QUICK_EXTRACTIONS = [ExtractionSize(600, 32, 8)]
