@@ -184,9 +184,8 @@ test-slow: $(SETUP_DEV) ## Run the tests that kill processes and those that soak
 test-ddp: $(SETUP_DEV) ## Run only the tests that start several processes
 	$(RUN) pytest -m ddp
 
-bench: $(SETUP_DEV) ## Measure, side by side, what the memory's step and DC's features cost
-	$(RUN) benchmarks.memory_step
-	$(RUN) benchmarks.extraction_memory
+bench: $(SETUP_DEV) ## Measure what every part costs beside its floor and its rivals (outputs/bench)
+	$(RUN) benchmarks
 
 clean: ## Remove the environment, caches and builds; runs in outputs/ stay
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis

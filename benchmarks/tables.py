@@ -45,17 +45,19 @@ class Target(NamedTuple):
         what: which ratio, and where.
         measured: None where it could not be.
         at_most: the aim.
+        missing: what is said where it could not be measured.
     """
 
     what: str
     measured: float | None
     at_most: float
+    missing: str = NO_GPU
 
     @property
     def verdict(self) -> str:
         """Met, missed, or not measured."""
         if self.measured is None:
-            return NO_GPU
+            return self.missing
         return "met" if self.measured <= self.at_most else "missed"
 
 

@@ -1,4 +1,4 @@
-"""The two versions of the memory's step that `benchmarks.memory_step` holds against each other."""
+"""The two versions of the memory's step that `benchmarks.memory` holds against each other."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from benchmarks.terms import REFRESH_EVERY
 from odc_lightning.clustering import assign, loss_weights, plan_relabelling, two_means
 from odc_lightning.memory import ClusterMemory
 
 MOMENTUM = 0.5
-REFRESH_EVERY = 10  # k
 THRESHOLD = 20
 SEED = 0
 BLOCK = 2**16  # samples made at once
@@ -46,9 +46,11 @@ class Version(ABC):
         """Choose the batches, the same in every version with as many samples."""
         generator = torch.Generator().manual_seed(seed)
         num_samples, dim = self.features.shape
-        size = REFRESH_EVERY * self.batch_size
-        indices = torch.randperm(num_samples, generator=generator)[:size]
-        features = torch.randn(size, dim, generator=generator)
+        size, device = REFRESH_EVERY * self.batch_size, self.labels.device
+        # Unlike torch's permutations it takes no time that grows with N.
+        chosen = np.random.default_rng(seed).choice(num_samples, size, replace=False)
+        indices = torch.from_numpy(chosen).to(device)
+        features = torch.randn(size, dim, generator=generator).to(device)
         self.batches = [
             Batch(*pair)
             for pair in zip(
@@ -93,6 +95,16 @@ class Version(ABC):
     def product(self) -> Tensor:
         """Similarities (B, C) alone, which no version can do without."""
         return self.batch.features @ self.centroids.T
+
+    def gather_and_write(self) -> None:
+        """B rows of the memory, as they were."""
+        indices = self.batch.indices
+        self.features[indices] = self.features[indices]
+
+    def product_and_rows(self) -> None:
+        """What no step can do without."""
+        self.product()
+        self.gather_and_write()
 
     def iterate(self) -> Tensor:
         """k whole iterations, with one refresh."""
@@ -142,7 +154,8 @@ class Ours(Version):
             threshold=THRESHOLD,
             rng=np.random.default_rng(SEED),
         )
-        self.memory.relabel(plan.indices, plan.labels)
+        device = self.labels.device
+        self.memory.relabel(plan.indices.to(device), plan.labels.to(device))
         return self.labels
 
     def set_labels(self, labels: Tensor) -> None:
@@ -152,6 +165,11 @@ class Ours(Version):
 
 class Obvious(Version):
     """Features, labels and centroids alone; all else is found from them when it is needed."""
+
+    @staticmethod
+    def beside(ours: Ours) -> "Obvious":
+        """One that writes into our features, of which there may be no room for two."""
+        return Obvious(ours.features, ours.labels.clone(), ours.centroids.clone(), ours.batch_size)
 
     def sizes(self) -> Tensor:
         return torch.bincount(self.labels, minlength=len(self.centroids))
@@ -187,24 +205,29 @@ class Obvious(Version):
                 nearest = assign(self.features[members], self.centroids[normal])
                 self.labels[members] = normal[nearest]
             for slot in small:
-                largest = int(self.sizes().numpy().argmax())  # the lowest number, if several
+                largest = int(self.sizes().cpu().numpy().argmax())  # the lowest number, if several
                 members = (self.labels == largest).nonzero().flatten()
-                half = two_means(self.features[members], rng)
+                half = two_means(self.features[members].cpu(), rng).to(members.device)
                 self.labels[members[~half if rng.integers(2) == 0 else half]] = slot
         return self.labels
 
     def set_labels(self, labels: Tensor) -> None:
         self.labels.copy_(labels)
 
+    def take(self, ours: Ours) -> None:
+        """Start from where ours is."""
+        self.labels.copy_(ours.labels)
+        self.centroids = ours.centroids.clone()
 
-def new_memory(num_samples: int, num_clusters: int, dim: int) -> ClusterMemory:
+
+def new_memory(num_samples: int, num_clusters: int, dim: int, device: str = "cpu") -> ClusterMemory:
     """Clusters of equal size around random directions."""
-    generator = torch.Generator().manual_seed(SEED)
-    memory = ClusterMemory(num_samples, num_clusters, dim, momentum=MOMENTUM)
-    labels = torch.randperm(num_samples, generator=generator) % num_clusters
-    directions = torch.randn(num_clusters, dim, generator=generator)
+    generator = torch.Generator(device).manual_seed(SEED)
+    memory = ClusterMemory(num_samples, num_clusters, dim, momentum=MOMENTUM, device=device)
+    labels = torch.randperm(num_samples, generator=generator, device=device) % num_clusters
+    directions = torch.randn(num_clusters, dim, generator=generator, device=device)
     for rows, names in zip(memory.features.split(BLOCK), labels.split(BLOCK), strict=True):
-        noise = torch.randn(rows.shape, generator=generator)
+        noise = torch.randn(rows.shape, generator=generator, device=device)
         rows.copy_(normalize(directions[names] + noise, dim=1))
     memory.initialize(labels)
     return memory

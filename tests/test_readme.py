@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import benchmarks.__main__
+import benchmarks.scale
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 import odc_lightning
-from benchmarks import extraction_memory, memory_step
 from conftest import Compose
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import CONFIG_DIR
@@ -241,10 +242,10 @@ def check_command(words: list[str]) -> None:
             assert (ROOT / path).is_file(), path
         case ["python", "-m", "odc_lightning.doctor"]:
             pass
-        case ["python", "-m", "benchmarks.memory_step", *arguments]:
-            memory_step.parse(arguments)
-        case ["python", "-m", "benchmarks.extraction_memory", *arguments]:
-            extraction_memory.parse(arguments)
+        case ["python", "-m", "benchmarks", *arguments]:
+            benchmarks.__main__.parse(arguments)
+        case ["python", "-m", "benchmarks.scale", *arguments]:
+            benchmarks.scale.parse(arguments)
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)

@@ -1,0 +1,97 @@
+"""Everything that is measured here: ``python -m benchmarks [SECTION ...]``, or ``make bench``.
+
+Each section runs in a process of its own, so that neither threads nor memory of one meet another.
+Tables go to the screen and to ``tables.md``, all figures to ``bench.json``, the step's growth to
+``growth.png``. The exit code is 1 if a section fails; the others go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import odc_lightning  # noqa: F401  # before torch: it tells OpenMP how to wait
+from benchmarks.growth_figure import draw_growth
+from benchmarks.machine import machine
+from benchmarks.sections import SECTIONS, Section, run
+from benchmarks.tables import targets_table
+from odc_lightning.report.json_file import write_json
+
+QUICK_NOTE = "Quick: sizes are tiny, to see that all runs. The figures say nothing."
+
+
+def report(sections: Sequence[Section], about: dict[str, Any], quick: bool) -> dict[str, Any]:
+    """The content of ``bench.json``."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": about,
+        "settings": {"sections": [section.name for section in sections], "quick": quick},
+        "seconds": {section.name: section.seconds for section in sections},
+        "failures": {section.name: section.failure for section in sections if section.failure},
+        "tables": [
+            {"section": section.name, **asdict(table)}
+            for section in sections
+            for table in section.tables
+        ],
+        "targets": [
+            {"section": section.name, **target._asdict(), "verdict": target.verdict}
+            for section in sections
+            for target in section.targets
+        ],
+    }
+
+
+def markdown(sections: Sequence[Section], about: dict[str, Any], quick: bool) -> str:
+    """All tables, that of the targets last."""
+    blocks = [", ".join(f"{name}: {value}" for name, value in about.items())]
+    blocks += [QUICK_NOTE] if quick else []
+    for section in sections:
+        blocks.append(f"## {section.name}")
+        blocks += [table.markdown() for table in section.tables]
+        if section.failure:
+            *_, last = section.failure.splitlines()
+            blocks.append(f"Section {section.name} failed: {last}")
+    targets = [target for section in sections for target in section.targets]
+    return "\n\n".join([*blocks, targets_table(targets).markdown()])
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all runs")
+    parser.add_argument("--out", type=Path, default=Path("outputs/bench"), help="is written into")
+    options = parser.parse_args(argv)
+    if unknown := set(options.sections) - SECTIONS.keys():
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write; returns the exit code."""
+    options = parse(argv)
+    about = machine()
+    chosen = [name for name in SECTIONS if name in options.sections or not options.sections]
+    sections = [run(name, options.quick) for name in chosen]
+    content = report(sections, about, options.quick)
+    text = markdown(sections, about, options.quick)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "tables.md").write_text(f"{text}\n", encoding="utf-8")
+    write_json(options.out / "bench.json", content)
+    draw_growth(content, "CPU", options.out / "growth.png")
+    draw_growth(content, "GPU", options.out / "growth_gpu.png")
+    print(text)
+    return 1 if content["failures"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Where a benchmark ran."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("torch", "numpy", "scikit-learn")
+
+
+def machine() -> dict[str, str | int | float]:
+    """The processor, its memory, how busy it was, the GPU, and versions of what computes."""
+    import faiss
+    import torch
+
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count() or 0,
+        "RAM (GB)": round(_meminfo("MemTotal") / 1e9, 1),
+        "RAM available at the start (GB)": round(available_memory() / 1e9, 1),
+        "load at the start": round(os.getloadavg()[0], 2),
+        "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+        "faiss": faiss.__version__,
+    }
+
+
+def available_memory() -> int:
+    """Bytes that a new process may take without swapping (Linux)."""
+    return _meminfo("MemAvailable")
+
+
+def _meminfo(name: str) -> int:
+    text = Path("/proc/meminfo").read_text(encoding="ascii")
+    return 1024 * int(text.partition(f"{name}:")[2].split()[0])
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,61 @@
+"""The highest amount of memory that something takes, in a process of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.processes import apart
+
+SECONDS_BETWEEN_LOOKS = 0.005
+
+
+class Peak(NamedTuple):
+    """Bytes above what the process had when it was ready, and what the work gave."""
+
+    peak: int
+    result: Any
+
+
+def peak_of(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> Peak:
+    """Prepare and work in a new process, and look at the work.
+
+    Args:
+        prepare: importable by name; allocates what shall not count, and returns the work. What
+            that gives must go through a pipe: no tensors.
+        arguments: of ``prepare``.
+
+    Raises:
+        RuntimeError: if either fails.
+    """
+    (found,) = apart(_watched, prepare, arguments)
+    return found
+
+
+def own_memory() -> int:
+    """Bytes of this process that no file stands behind (Linux)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
+
+
+def _watched(
+    prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]
+) -> Iterator[Peak]:
+    work = prepare(*arguments)
+    before, peak, done = own_memory(), 0, threading.Event()
+
+    def look() -> None:
+        nonlocal peak
+        while not done.wait(SECONDS_BETWEEN_LOOKS):
+            peak = max(peak, own_memory() - before)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        result = work()
+    finally:
+        done.set()
+        watcher.join()
+    yield Peak(peak, result)

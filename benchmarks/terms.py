@@ -1,0 +1,107 @@
+"""Costs of one operation each, and the seconds that a step of the memory takes by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls  # type: ignore[import-untyped]
+
+from benchmarks.tables import Table
+
+REFRESH_EVERY = 10  # k
+
+PRODUCT = "product, seconds a flop"  # of the batch with the centroids
+ROWS = "rows, seconds a byte"  # gathered at random, or written
+REFRESH = "refresh, seconds a byte"  # of the centroids in fp32
+PASS = "pass, seconds a byte"  # of the features, for the exact sums at the end of an epoch
+RANKS = "ranks, seconds a byte"  # that a rank receives from the others
+KMEANS = "K-Means, seconds a flop"
+# What a step takes beyond these goes with one of three, by what fits best.
+SIMILARITIES = "rest, seconds a similarity"  # B C of them
+NUMBERS = "rest, seconds a number"  # B D of them
+FIXED = "rest, seconds a step"
+
+ALL = (PRODUCT, ROWS, REFRESH, PASS, RANKS, KMEANS, SIMILARITIES, NUMBERS, FIXED)
+
+TITLE = "Measured terms"
+
+
+class Size(NamedTuple):
+    """N samples, C clusters, D directions, B of a batch of all ranks together."""
+
+    samples: int
+    clusters: int
+    dim: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"N = {self.samples:,}, C = {self.clusters:,}, D = {self.dim}, B = {self.batch:,}"
+
+
+def amounts(size: Size, ranks: int = 1) -> dict[str, float]:
+    """How much of each term a step has on each of R ranks.
+
+    A rank compares its own B / R samples with the centroids, and writes all B.
+    """
+    _, clusters, dim, batch = size
+    own = batch / ranks
+    return {
+        PRODUCT: 2 * own * clusters * dim,
+        ROWS: 4 * dim * (batch + batch),
+        REFRESH: 4 * clusters * dim / REFRESH_EVERY,
+        # Feature, index and label: of the last two 8 bytes each.
+        RANKS: (4 * dim + 16) * (batch - own),
+        SIMILARITIES: own * clusters,
+        NUMBERS: batch * dim,
+        FIXED: 1,
+    }
+
+
+def step_seconds(terms: Mapping[str, float], size: Size, ranks: int = 1) -> float:
+    """Seconds of the memory's part of a step.
+
+    Raises:
+        KeyError: a term is missing that the step has some of.
+    """
+    return sum(terms[name] * amount for name, amount in amounts(size, ranks).items() if amount)
+
+
+def fitted_rest(
+    terms: Mapping[str, float], measured: Sequence[tuple[Size, float]]
+) -> dict[str, float]:
+    """The terms of the rest, none of them negative, by least squares of relative errors.
+
+    Args:
+        terms: `PRODUCT`, `ROWS` and `REFRESH`.
+        measured: seconds of a step of one rank, at some sizes.
+    """
+    names = (SIMILARITIES, NUMBERS, FIXED)
+    known = {**terms, **dict.fromkeys(names, 0.0)}
+    rest = [1 - step_seconds(known, size) / seconds for size, seconds in measured]
+    shares = [[amounts(size)[name] / seconds for name in names] for size, seconds in measured]
+    # The columns differ by many powers of ten, which the solver's tolerance does not bear.
+    scale = np.max(shares, axis=0)
+    found, _ = nnls(np.array(shares) / scale, np.array(rest))
+    return dict(zip(names, (found / scale).tolist(), strict=True))
+
+
+def terms_table(device: str, terms: Mapping[str, float]) -> Table:
+    """What `read_terms` reads: the terms of ``device``, ``"CPU"`` or ``"GPU"``."""
+    return Table(f"{TITLE}, {device}", ("term", "measured"), list(terms.items()))
+
+
+def read_terms(report: Mapping[str, Any], device: str) -> dict[str, float]:
+    """The terms of all sections of a ``bench.json``.
+
+    Args:
+        report: its content.
+        device: ``"CPU"`` or ``"GPU"``.
+    """
+    return {
+        term: value
+        for table in report["tables"]
+        if table["title"] == f"{TITLE}, {device}"
+        for term, value in table["rows"]
+    }
