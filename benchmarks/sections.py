@@ -13,6 +13,9 @@ from benchmarks.tables import Table, Target
 
 # Name -> module with ``measure(quick: bool) -> Iterator[Table | Target]``, in the order of the run.
 SECTIONS = {
+    "step": "benchmarks.step",
+    "epoch": "benchmarks.epoch",
+    "pipeline": "benchmarks.pipeline",
     "memory": "benchmarks.memory",
     "kmeans": "benchmarks.kmeans",
     "ranks": "benchmarks.ranks",

@@ -11,6 +11,9 @@ from odc_lightning.rows import blocks_of
 Assignment = Literal["l2", "dot", "cosine"]
 ASSIGNMENTS = get_args(Assignment)
 
+COLUMNS = 2048  # centroids at a time, on a CPU
+WIDTH = 64  # of them whose maximum is looked for at once
+
 
 def assign(
     features: Tensor,
@@ -29,7 +32,49 @@ def assign(
     """
     weights, bias = _as_linear(centroids, metric, offsets)
     blocks = blocks_of(features, centroids, len(centroids))
-    return torch.cat([torch.addmm(bias, rows, weights.T).argmax(dim=1) for rows in blocks])
+    return torch.cat([best_scores(rows, weights, bias)[1] for rows in blocks])
+
+
+def best_scores(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest of ``features @ weights.T + bias`` in each row, and where it is.
+
+    Args:
+        features: (B, D).
+        weights: (C, D).
+        bias: (C,).
+
+    Returns:
+        (B,) values and (B,) int64 columns; the first column where several are equal.
+    """
+    if features.device.type != "cpu":
+        best = torch.addmm(bias, features, weights.T).max(dim=1)
+        return best.values, best.indices
+    # By blocks of columns, which stay in a CPU's cache between the product and the search. It takes
+    # less time than the whole product alone, which goes to RAM.
+    values, columns = _largest(torch.addmm(bias[:COLUMNS], features, weights[:COLUMNS].T))
+    for start in range(COLUMNS, len(weights), COLUMNS):
+        part = slice(start, start + COLUMNS)
+        new, where = _largest(torch.addmm(bias[part], features, weights[part].T))
+        columns = torch.where(new > values, where + start, columns)
+        values = torch.maximum(values, new)
+    return values, columns
+
+
+def _largest(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """As ``scores.max(dim=1)`` of (B, C), on a CPU in a sixth of the time.
+
+    torch looks for a maximum by vector instructions, and for its place one number after the other;
+    so the place is sought among a few only.
+    """
+    whole = scores.shape[1] // WIDTH * WIDTH
+    tops = scores[:, :whole].unflatten(1, (-1, WIDTH)).amax(dim=2)
+    if whole < scores.shape[1]:
+        tops = torch.cat([tops, scores[:, whole:].amax(dim=1, keepdim=True)], dim=1)
+    best = tops.max(dim=1)
+    places = best.indices.unsqueeze(1) * WIDTH + torch.arange(WIDTH)
+    places.clamp_(max=scores.shape[1] - 1)
+    first = scores.gather(1, places).argmax(dim=1, keepdim=True)
+    return best.values, places.gather(1, first).squeeze(1)
 
 
 def scores(

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from odc_lightning.clustering.assign import nearest
+from odc_lightning.clustering.assign import best_scores, nearest
 from odc_lightning.rows import blocks_of, rows_at
 
 Backend = Literal["auto", "faiss", "torch"]
@@ -157,8 +157,8 @@ def _one_pass(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor, Tens
     bias = torch.linalg.vector_norm(centroids, dim=1).square_().mul_(-0.5)
     distances = []
     for rows in blocks_of(features, centroids, len(centroids)):
-        best = torch.addmm(bias, rows, centroids.T).max(dim=1)
-        sums.index_add_(0, best.indices, rows)
-        counts.index_add_(0, best.indices, torch.ones_like(best.indices))
-        distances.append(torch.linalg.vector_norm(rows, dim=1).square_() - 2 * best.values)
+        values, labels = best_scores(rows, centroids, bias)
+        sums.index_add_(0, labels, rows)
+        counts.index_add_(0, labels, torch.ones_like(labels))
+        distances.append(torch.linalg.vector_norm(rows, dim=1).square_() - 2 * values)
     return sums, counts, torch.cat(distances)
