@@ -7,6 +7,7 @@ their own.
 
 from __future__ import annotations
 
+import logging
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -70,6 +71,7 @@ class EpochClock(pl.Callback):
 
 def training(method: str, images: int, epochs: int) -> Callable[[], list[float]]:
     """Set a training up; the work gives what `EpochClock.seconds` says."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     folder = tempfile.mkdtemp()
     overrides = [
         f"experiment={EXPERIMENTS[method]}",

@@ -9,6 +9,7 @@ loading is not part of it (benchmarks/pipeline.py).
 
 from __future__ import annotations
 
+import logging
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -183,6 +184,7 @@ def only_in(callback: pl.Callback, kinds: tuple[int, ...]) -> pl.Callback:
 
 def seconds(size: Size, accelerator: str = "cpu", precision: str = "32-true") -> list[float]:
     """Median seconds of each of the `KINDS` of step."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         overrides = [
             *size.overrides,

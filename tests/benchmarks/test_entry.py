@@ -70,7 +70,8 @@ def test_one_section_alone_and_one_whose_process_ends(
 def test_no_such_section(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         entry.main(["nothing"])
-    assert f"no section nothing; there are {', '.join(sections.SECTIONS)}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"no section nothing; there are {', '.join(sections.SECTIONS)}" in said
 
 
 def test_sections_are_there() -> None:
