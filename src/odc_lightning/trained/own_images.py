@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from odc_lightning.checkpoints import TrainingRun, refuse_unknown_targets
 from odc_lightning.data import ImageDataModule, ImageSource
@@ -36,13 +36,16 @@ def own_images(model: "TrainedModel") -> ImageSource:
 
 
 def _data(run: TrainingRun, root: str | None) -> DictConfig:
-    """The config of the run's data, of its training images alone, resolved."""
-    config = run.config if root is None else run.unresolved_config
+    """The config of the run's training images, with ``root`` in the place of its own."""
+    data: DictConfig = run.config.data
+    data.val = None
     if root is not None:
-        config.data.root = root
-    config.data.val = None
-    plain = OmegaConf.to_container(config.data, resolve=True, throw_on_missing=True)
-    return OmegaConf.create(plain)  # type: ignore[return-value]
+        old = str(data.root)
+        for key, value in data.train.items():
+            if value == old or str(value).startswith(f"{old}/"):
+                data.train[key] = root + str(value).removeprefix(old)
+        data.root = root
+    return data
 
 
 def _check_names(source: ImageSource, run: TrainingRun) -> None:
