@@ -116,8 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complete(arguments)
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
-        meant = f"; did you mean odc {near[0]}?" if near else ""
-        print(f"odc has no command {name!r}{meant} See odc --help", file=sys.stderr)
+        meant = f"did you mean odc {near[0]}? See" if near else "see"
+        print(f"odc has no command {name!r}; {meant} odc --help", file=sys.stderr)
         return 2
     if "-h" in arguments or "--help" in arguments:
         print(help_of(name))
@@ -167,7 +167,7 @@ def translated(name: str, arguments: Sequence[str]) -> list[str]:
 
 def overview() -> str:
     """The help of all commands."""
-    width = max(map(len, COMMANDS))
+    width = max(map(len, (*COMMANDS, "completion")))
     lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     lines.append(f"  {'completion':{width}}  print a completion script for {', '.join(SHELLS)}")
     return "\n".join(
