@@ -15,9 +15,7 @@ from torch import Tensor
 
 from odc_lightning.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.tables import Parts, printable, write_csv, write_parquet
-from odc_lightning.trained import EMBEDDING, Reference
-from odc_lightning.work import (
+from odc_lightning.table_of_images import (
     check_numbers,
     facts_of,
     fill,
@@ -26,6 +24,8 @@ from odc_lightning.work import (
     load_from,
     rows_of_part,
 )
+from odc_lightning.tables import Parts, printable, write_csv, write_parquet
+from odc_lightning.trained import EMBEDDING, Reference
 
 FILES = {"assigned.parquet": write_parquet, "assigned.csv": write_csv}
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from odc_lightning.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.hub import export_folder, require_onnx
-from odc_lightning.work import folder_of, load_from
+from odc_lightning.table_of_images import folder_of, load_from
 
 
 def export(config: DictConfig) -> Path:

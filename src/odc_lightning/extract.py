@@ -14,10 +14,7 @@ from torch import Tensor
 
 from odc_lightning.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.tables import Parts, write_features
-from odc_lightning.tables.files import features_table
-from odc_lightning.trained import own_images
-from odc_lightning.work import (
+from odc_lightning.table_of_images import (
     check_numbers,
     facts_of,
     fill,
@@ -26,6 +23,9 @@ from odc_lightning.work import (
     load_from,
     rows_of_part,
 )
+from odc_lightning.tables import Parts, write_features
+from odc_lightning.tables.files import features_table
+from odc_lightning.trained import own_images
 
 
 def extract(config: DictConfig) -> Path:

@@ -55,7 +55,7 @@ def fitted_to_machine(config: DictConfig) -> tuple[DictConfig, list[str]]:
     Returns:
         The config, and a line about each value that was chosen.
     """
-    open_keys = [key for key in (IMAGE_SIZE, BACKBONE) if OmegaConf.select(config, key) is None]
+    open_keys = [key for key in (IMAGE_SIZE, BACKBONE) if _is_null(config, key)]
     if not open_keys:
         return config, []
     config = config.copy()
@@ -113,3 +113,10 @@ def trains_on_gpu(accelerator: str) -> bool:
     if accelerator not in ("auto", "gpu", "cuda", "mps"):
         return False
     return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _is_null(config: DictConfig, key: str) -> bool:
+    """Whether the key is there, and null; a value that is still to be given is not."""
+    group, _, name = key.partition(".")
+    node = config[group]
+    return name in node and not OmegaConf.is_missing(node, name) and node[name] is None

@@ -156,7 +156,12 @@ def _make(model: "TrainedModel") -> Reference:
         batch_size=BATCH,
         num_workers=choose_num_workers(source),
     )
-    features = torch.cat(list(batches))
+    width: int = model.neck.out_features  # type: ignore[assignment]
+    features = torch.empty(len(source), width)
+    filled = 0
+    for batch in batches:
+        features[filled : filled + len(batch)] = batch
+        filled += len(batch)
     names = [source.name(index) for index in range(len(source))]
     clusters = RunClusters.of_members(features, model.labels, model.num_clusters, _metric(model))
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
