@@ -1,13 +1,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
+from PIL import Image
 
 from odc_lightning import evaluate, train
 from odc_lightning.command import ignore_warnings
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.data import digits
+from odc_lightning.data.builtin import Split
 
 Compose = Callable[..., DictConfig]
 
@@ -35,3 +39,52 @@ def composer(tmp_path: Path, name: str, *always: str) -> Compose:
             return compose(name, [f"run_dir={tmp_path / run}", *always, *overrides])
 
     return compose_with
+
+
+def compose_command(name: str, *overrides: str) -> DictConfig:
+    """Compose the config of a command that has no folder of Hydra's."""
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        return compose(name, list(overrides))
+
+
+def write_photos(folder: Path, split: Split, count: int) -> None:
+    """Coloured digits of 16 x 16 as files, nested, with spaces and other alphabets in the names."""
+    source = digits(split)
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        place = folder / ("Ausflüge" if index % 2 else "2024/五月 a,b='c'")
+        place.mkdir(parents=True, exist_ok=True)
+        gray = np.asarray(source.load(index).resize((16, 16)), np.float32)
+        tinted = (gray * rng.uniform(0.5, 1, 3)).astype(np.uint8)
+        Image.fromarray(tinted).save(place / f"bild {index}.png")
+
+
+@pytest.fixture(scope="session")
+def photos_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short training of the recipe for small data on 200 coloured images, made once."""
+    folder = tmp_path_factory.mktemp("photos run")
+    write_photos(folder / "my photos", "train", 200)
+    train.train(
+        composer(folder, "train")(
+            "experiment=odc_small",
+            "data=image_folder",
+            f"data.root='{folder}/my photos'",
+            "data.image_size=16",
+            "data.num_workers=0",
+            "data.flip=0",
+            "augmentation@data.eval_transform=small_images_eval",
+            "model.backbone.width=8",
+            "algorithm.num_clusters=12",
+            "trainer.max_epochs=4",
+            "trainer.accelerator=cpu",
+        )
+    )
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def new_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """70 images that the run has not seen."""
+    folder = tmp_path_factory.mktemp("new") / "new photos"
+    write_photos(folder, "val", 70)
+    return folder

@@ -18,8 +18,10 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 import odc_lightning
-from conftest import Compose
+from conftest import Compose, compose_command
+from odc_lightning import cli
 from odc_lightning.callbacks.order import ORDER
+from odc_lightning.completion import SHELLS
 from odc_lightning.config import CONFIG_DIR
 
 ROOT = Path(__file__).parents[1]
@@ -29,9 +31,11 @@ PAGES = (
 )
 TRAIN = ["python", "-m", "odc_lightning.train"]
 EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
+WITH_CONFIG = [f"odc_lightning.{name}" for name in ("assign", "export", "extract")]
 # Where code in the text may start, for short names such as `memory.py`.
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
+OF_A_MODEL = (".onnx", ".safetensors")
 # What is not in the checkout: files of a run, or of the reader.
 ELSEWHERE = ("config.yaml", "hparams.yaml", "my_conf/")
 # Packages whose public names may stand in the text beside our own.
@@ -77,7 +81,15 @@ def page(name: str) -> str:
 def everywhere() -> Iterator[tuple[str, list[str]]]:
     for name in PAGES:
         for words in commands(page(name)):
-            yield name, words
+            yield name, written_out(words)
+
+
+def written_out(words: list[str]) -> list[str]:
+    """A command of ``odc`` as the one that it stands for."""
+    match words:
+        case ["odc", name, *arguments] if name in cli.COMMANDS and "--help" not in arguments:
+            return ["python", "-m", f"odc_lightning.{name}", *cli.translated(name, arguments)]
+    return words
 
 
 TRAININGS = [(name, words[3:]) for name, words in everywhere() if words[:3] == TRAIN]
@@ -240,12 +252,21 @@ def check_command(words: list[str]) -> None:
                 assert requirement == "." or requirement in installable(), requirement
         case ["python", path, *_] if path.endswith(".py"):
             assert (ROOT / path).is_file(), path
-        case ["python", "-m", "odc_lightning.doctor"]:
+        case ["python", "-m", "odc_lightning.doctor", *_]:
             pass
         case ["python", "-m", "benchmarks", *arguments]:
             benchmarks.__main__.parse(arguments)
         case ["python", "-m", "benchmarks.scale", *arguments]:
             benchmarks.scale.parse(arguments)
+        case ["python", "-m", "odc_lightning.clusters", *_]:
+            pass
+        case ["python", "-m", module, *arguments] if module in WITH_CONFIG:
+            config = compose_command(module.rpartition(".")[2], *overrides_of(arguments)[0])
+            OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        case ["odc", *names, "--help"]:
+            assert set(names) <= set(cli.COMMANDS)
+        case ["odc", "completion", shell] | ["eval", shell]:
+            assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)
@@ -264,6 +285,8 @@ def check_command(words: list[str]) -> None:
         "python scripts/no_such_script.py",
         ".venv/bin/no-such-tool install",
         ".venv/bin/python -m pytest tests/no_such_folder",
+        "odc no_such_command",
+        "odc completion no_such_shell",
     ],
 )
 def test_a_wrong_command_is_found(command: str) -> None:
@@ -414,7 +437,7 @@ def test_config_keys_that_are_named_exist(
 def config_key(span: str) -> str | None:
     """``data.root`` of ``data.root=/path`` or ``~data.root``; None if the text is no such key."""
     match = re.fullmatch(rf"~?((?:{'|'.join((*GROUPS, 'head_optimizer'))})\.[\w.]+)(=.*)?", span)
-    return None if match is None or match[1].endswith(FILE_ENDINGS) else match[1]
+    return None if match is None or match[1].endswith((*FILE_ENDINGS, *OF_A_MODEL)) else match[1]
 
 
 def has_key(config: DictConfig, key: str) -> bool:

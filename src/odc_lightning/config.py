@@ -1,7 +1,6 @@
 """Where the configs are, and how the parts of a run are built from them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,15 +16,24 @@ from odc_lightning.checkpoints import (
     checkpoint_file,
     load_pretrained,
 )
+from odc_lightning.config_dir import CONFIG_DIR
 from odc_lightning.data.subset import subset_of
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
 from odc_lightning.sizing import SIZED, choose
 
+__all__ = [
+    "CONFIG_DIR",
+    "build_all",
+    "build_callbacks",
+    "build_module",
+    "build_trainer",
+    "load_start",
+    "sized",
+    "without_start",
+]
+
 SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
-_HERE = Path(__file__).resolve().parent
-# conf/ is inside the installed package, and at the top of a checkout.
-CONFIG_DIR = str(next(p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()))
 
 
 def sized(config: DictConfig) -> tuple[DictConfig, list[str]]:

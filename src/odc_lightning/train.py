@@ -32,6 +32,7 @@ from odc_lightning.config import (
 )
 from odc_lightning.data import ImageDataModule
 from odc_lightning.distributed import is_lost_rank, refusal_of_rank
+from odc_lightning.fitting import fitted_to_machine
 from odc_lightning.report import Summary, closing_lines, read_summary
 from odc_lightning.resume import keep_metrics, with_checkpoint, with_wandb_run
 from odc_lightning.run_report import RunReport
@@ -59,6 +60,7 @@ def train(config: DictConfig) -> Summary | None:
     pretrained = OmegaConf.select(config, "model.pretrained")
     config = without_start(config) if config.ckpt_path is not None else config
     check_settings(resolve(config))  # before the images are counted
+    config, fitted = fitted_to_machine(config)
     config, chosen = sized(config)
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
@@ -69,7 +71,7 @@ def train(config: DictConfig) -> Summary | None:
     trainer = build_trainer(config)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
-    trainer.callbacks.insert(0, RunReport(resolved, chosen, start, pretrained, started))  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, RunReport(resolved, fitted + chosen, start, pretrained, started))  # type: ignore[attr-defined]
     failed = True
     try:
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)

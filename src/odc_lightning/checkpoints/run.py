@@ -34,12 +34,16 @@ class TrainingRun:
 
     @property
     def unresolved_config(self) -> DictConfig:
-        """The config before references were resolved, or the resolved one if it is not there."""
+        """The config before references were resolved, or the resolved one if it is not there.
+
+        What was null, and chosen by the run, is as it was chosen.
+        """
         written = self.folder / ".hydra" / "config.yaml"
         if not written.is_file():
             return self.config
         config = OmegaConf.load(written)
         assert isinstance(config, DictConfig)  # Hydra writes nothing else
+        _fill_nulls(config, self.config)
         return config
 
     @property
@@ -78,3 +82,15 @@ class TrainingRun:
             return None
         labels: NDArray[np.int64] = states[0]["labels"].numpy()
         return labels[[rows[name] for name in names]]
+
+
+def _fill_nulls(config: DictConfig, chosen: DictConfig) -> None:
+    """Take what is null in a config from another one of the same keys, in place."""
+    for key in map(str, config):
+        if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
+            continue
+        value, other = config[key], chosen.get(key)
+        if value is None and other is not None:
+            config[key] = other
+        elif isinstance(value, DictConfig) and isinstance(other, DictConfig):
+            _fill_nulls(value, other)

@@ -1,0 +1,67 @@
+"""Features of images: ``python -m odc_lightning.extract run=RUN layer=conv5 format=npy``.
+
+Of the images that the run was trained on, or of others with ``data=image_folder data.root=FOLDER``.
+What is interrupted goes on with the same command.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import hydra
+import pyarrow as pa
+from omegaconf import DictConfig
+from torch import Tensor
+
+from odc_lightning.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.config import CONFIG_DIR
+from odc_lightning.table_of_images import (
+    check_numbers,
+    facts_of,
+    fill,
+    folder_of,
+    images_of,
+    load_from,
+    rows_of_part,
+)
+from odc_lightning.tables import Parts, write_features
+from odc_lightning.tables.files import features_table
+from odc_lightning.trained import own_images
+
+
+def extract(config: DictConfig) -> Path:
+    """Write the features of one layer, with the images' paths.
+
+    Returns:
+        The folder that they are in.
+    """
+    ignore_warnings(ALWAYS_IRRELEVANT)
+    config = resolve(config)
+    check_numbers(config, "batch_size", "part_size")
+    writers = write_features(config.format)
+    model = load_from(config)
+    layer = model.layers[0] if config.layer is None else str(config.layer)
+    model.check_layer(layer)
+    of_the_run = config.get("data") is None
+    source = own_images(model) if of_the_run else images_of(config, model)
+    where = "own" if of_the_run else Path(str(config.data.root)).expanduser().resolve().name
+    folder = folder_of(config, model, "features", f"{where}-{layer}-{config.format}")
+    width = model(model.transform(source.load(0)).unsqueeze(0).to(model.device), layer).shape[1]
+    facts = facts_of(model, source, layer=layer, format=config.format)
+    parts = Parts(folder, facts, len(source), rows_of_part(config, width))
+    fill(parts, partial(model, layer=layer), source, model, config, _table, writers)
+    print(f"{len(source):,} x {width} features of {layer}: {folder}/")
+    return folder
+
+
+def _table(names: list[str], features: Tensor) -> pa.Table:
+    return features_table(names, features.numpy())
+
+
+@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="extract")
+def main(config: DictConfig) -> None:
+    """Command line entry."""
+    run_command(extract, config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The model card: what the network is, what was measured, how to use the files."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from omegaconf import DictConfig
+
+from odc_lightning.hub.published import Published
+from odc_lightning.report import Summary
+
+PAPER = "https://arxiv.org/abs/2006.10645"
+# What `Summary` calls the targets of a training.
+_TARGETS = {
+    "clusters": "It learned to tell clusters of its training images apart, without labels.",
+    "classes": "It learned from labels.",
+}
+
+
+class Facts(NamedTuple):
+    """What a card tells.
+
+    Attributes:
+        name: of the run.
+        config: of the run.
+        summary: of the run; None if it left none.
+        published: the weights.
+        files: name -> what it is.
+        checks: what was compared -> the largest difference.
+        num_features: F.
+        image_size: S.
+        num_clusters: C; None for a network without clusters.
+        agreement: see `odc_lightning.trained.Reference`.
+        num_images: on which the checks were made.
+    """
+
+    name: str
+    config: DictConfig
+    summary: Summary | None
+    published: Published
+    files: Mapping[str, str]
+    checks: Mapping[str, float]
+    num_features: int
+    image_size: int
+    num_clusters: int | None
+    agreement: float | None
+    num_images: int
+
+
+def card(facts: Facts) -> str:
+    """The text of ``README.md``, with the head that the Hugging Face hub reads."""
+    parts = [
+        _head(facts),
+        f"# {facts.name}",
+        f"{facts.published.architecture} with {facts.num_features:,} features, for images of "
+        f"{facts.image_size} x {facts.image_size} pixels, trained with `odc_lightning`, an "
+        f"implementation of [Online Deep Clustering]({PAPER}) and its relatives. "
+        f"{_TARGETS.get(facts.summary['targets'] if facts.summary else '', '')}".strip(),
+        "## Measured",
+        _table({"": "this run", **_measured(facts)}),
+        "## Files",
+        _table({"file": "what it is", **{f"`{k}`": v for k, v in facts.files.items()}}),
+        f"Before they were written, they were compared with the network itself on "
+        f"{facts.num_images} of its training images; the largest differences:",
+        _table({"": "largest difference", **{k: f"{v:.1e}" for k, v in facts.checks.items()}}),
+        "## Use",
+        _use(facts),
+        "## Limits",
+        "Nothing was measured beyond the table above. Clusters are what the network found alike in "
+        "its training images; they need not be what people call things, and carry over whatever is "
+        "one-sided in those images. Whoever passes the network on chooses its licence: it is not "
+        "stated here.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(facts: Facts) -> str:
+    lines = ["---", "pipeline_tag: image-feature-extraction"]
+    if facts.published.library == "timm" and facts.published.standard:
+        lines.append("library_name: timm")
+    lines += ["tags:", "- self-supervised", "- clustering", "- odc-lightning", "---"]
+    return "\n".join(lines)
+
+
+def _measured(facts: Facts) -> dict[str, str]:
+    """Rows of the table, of what is known."""
+    config, summary = facts.config, facts.summary
+    rows = {"seed": str(config.seed)}
+    if facts.num_clusters is not None:
+        rows["clusters"] = f"{facts.num_clusters:,}"
+    if facts.agreement is not None:
+        rows["training images nearest to the centroid of their own cluster"] = (
+            f"{facts.agreement:.1%}"
+        )
+    if summary is None:
+        return rows
+    rows["training images"] = f"{summary['num_samples']:,}"
+    rows["epochs"] = f"{config.trainer.max_epochs:,}"
+    if summary["train_loss"] is not None:
+        rows["loss"] = f"{summary['train_loss']:.3f} (chance: {summary['chance_loss']:.3f})"
+    untrained = summary["untrained"]
+    if summary["knn_top1"] is not None:
+        rows["kNN top-1"] = _beside(summary["knn_top1"], untrained["knn_top1"], ".1%")
+    if summary["nmi"] is not None:
+        rows["NMI with the labels"] = _beside(summary["nmi"], untrained["nmi"], ".3f")
+    if summary["wall_seconds"] is not None:
+        rows["wall time"] = f"{summary['wall_seconds']:,.0f} s"
+    versions = summary["versions"]
+    rows["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return rows
+
+
+def _beside(value: float, untrained: float | None, form: str) -> str:
+    beside = "" if untrained is None else f" (untrained network: {untrained:{form}})"
+    return f"{value:{form}}{beside}"
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    """A table of two columns, whose first row is its head."""
+    (first, second), *rest = rows.items()
+    lines = [f"| {first} | {second} |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {key} | {value} |" for key, value in rest)])
+
+
+def _use(facts: Facts) -> str:
+    published = facts.published
+    if published.library == "timm" and published.standard:
+        code = (
+            "import timm\n\n"
+            'network = timm.create_model("local-dir:FOLDER", pretrained=True, num_classes=0)\n'
+            "# from the hub: hf-hub:USER/NAME"
+        )
+    elif published.standard:
+        code = (
+            "import torchvision\nfrom safetensors.torch import load_file\n\n"
+            f"network = torchvision.models.{published.architecture}(weights=None)\n"
+            'network.load_state_dict(load_file("FOLDER/model.safetensors"), strict=False)\n'
+            "network.classifier[6] = torch.nn.Identity()"
+        )
+    else:
+        code = (
+            "import torch\n\n"
+            'network = torch.export.load("FOLDER/backbone.pt2").module()  # images to features'
+        )
+    blocks = [f"```python\n{code}\n```"]
+    if "model.onnx" in facts.files:
+        outputs = "features, embedding, scores, cluster" if facts.num_clusters else "features"
+        code = (
+            "import onnxruntime\n\n"
+            'session = onnxruntime.InferenceSession("FOLDER/model.onnx")\n'
+            f'{outputs} = session.run(None, {{"images": images}})'
+        )
+        blocks.append(f"```python\n{code}\n```")
+    text = "`images` are float32 (B, 3, S, S), prepared as `preprocessor_config.json` says."
+    return "\n\n".join([*blocks, text])

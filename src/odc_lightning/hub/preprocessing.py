@@ -1,0 +1,61 @@
+"""How images are prepared, in words that other programs know."""
+
+from typing import Any
+
+import torch
+from torchvision.transforms import v2
+
+# Pillow's numbers.
+_RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+
+
+def describe(transform: Any) -> dict[str, Any]:
+    """The steps of an evaluation's view, as transformers' ``preprocessor_config.json`` has them.
+
+    Args:
+        transform: a composition of a resize of the shorter side, a crop of the centre, numbers
+            from 0 to 1, and a normalisation. Sides as ``{"shortest_edge": 256}`` or
+            ``{"height": 224, "width": 224}``; resampling by Pillow's number.
+
+    Raises:
+        ValueError: there is something else in it.
+    """
+    found: dict[str, Any] = {
+        "do_resize": False,
+        "do_center_crop": False,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": False,
+    }
+    for step in _steps(transform):
+        match step:
+            case v2.Resize(size=size) if not found["do_center_crop"] and not found["do_resize"]:
+                found |= {"do_resize": True, "size": _size(list(size))}
+                # An enumeration, or its value, by the version.
+                name = getattr(step.interpolation, "value", step.interpolation)
+                found["resample"] = _RESAMPLING[name]
+            case v2.CenterCrop(size=size):
+                height, width = size
+                crop = {"height": height, "width": width}
+                found |= {"do_center_crop": True, "crop_size": crop}
+            case v2.PILToTensor():
+                pass
+            case v2.ToDtype(dtype=torch.float32, scale=True):
+                pass
+            case v2.Normalize(mean=mean, std=std):
+                found |= {"do_normalize": True, "image_mean": list(mean), "image_std": list(std)}
+            case _:
+                raise ValueError(f"{step} has no place in a preprocessor_config.json")
+    return found
+
+
+def _steps(transform: Any) -> list[Any]:
+    if isinstance(transform, v2.Compose):
+        return [step for each in transform.transforms for step in _steps(each)]
+    return [transform]
+
+
+def _size(size: list[int]) -> dict[str, int]:
+    if len(size) == 1:
+        return {"shortest_edge": size[0]}
+    return {"height": size[0], "width": size[1]}
