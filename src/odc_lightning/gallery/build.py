@@ -107,7 +107,7 @@ def build_gallery(
         arrangement = Arrangement.of(labels, measures.distance, clustered.num_clusters)
         near, near_distances = nearest_clusters(clustered.centroids, facts.sizes, LOOKED_AT)
     with timed("neighbours"):
-        distances, neighbours = near_neighbours(clustered, arrangement, near)
+        distances, _ = near_neighbours(clustered.features, arrangement, near)
         scores = outlier_scores(distances)
     names = [source.name(index) for index in range(len(source))]
     with timed("tables"):
@@ -119,7 +119,7 @@ def build_gallery(
         side = choose_side(source)
         pictures = write_all(source, arrangement.order, arrangement.starts, drawn, side, progress)
     with timed("near-duplicates"):
-        duplicates = find_duplicates(pictures, neighbours, settings.duplicate_threshold)
+        duplicates = find_duplicates(pictures, settings.duplicate_threshold)
     with timed("page"):
         outliers = np.argsort(-scores, kind="stable")[:MOST_OUTLIERS]
         write_list(records, outliers, "outliers", data, drawn, side)
@@ -162,14 +162,12 @@ def build_gallery(
     return Built(facts, outliers, duplicates, pictures, side)
 
 
-def find_duplicates(pictures: Pictures, neighbours: IntArray, threshold: float) -> list[IntArray]:
+def find_duplicates(pictures: Pictures, threshold: float) -> list[IntArray]:
     """Groups of near-duplicates; what could not be loaded is like nothing."""
-    lost = {problem.number for problem in pictures.problems}
-    groups = near_duplicates(pictures.signatures, neighbours, threshold)
-    if not lost:
-        return groups
-    kept = [np.array([each for each in group if int(each) not in lost]) for group in groups]
-    return [group for group in kept if len(group) > 1]
+    lost = [problem.number for problem in pictures.problems]
+    loaded = np.setdiff1d(np.arange(len(pictures.signatures)), lost)
+    groups = near_duplicates(pictures.signatures[loaded], threshold)
+    return [loaded[group] for group in groups]
 
 
 def of_clusters(facts: ClusterFacts, near: IntArray, near_distances: FloatArray) -> dict[str, Any]:

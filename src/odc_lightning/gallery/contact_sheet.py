@@ -55,4 +55,4 @@ def draw_contact_sheet(
             picture = thumbnail(source, int(index), SIDE).picture
             figure.paste(picture, (MARGIN + TEXT + column * step, top))
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.save(path, optimize=True)
+    figure.save(path)

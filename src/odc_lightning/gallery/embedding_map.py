@@ -47,14 +47,16 @@ def layout(features: Tensor, seed: int) -> NDArray[np.float64]:
         seed: of t-SNE.
     """
     rows = features.numpy()
+    if (rows == rows[0]).all():
+        return np.zeros((len(rows), 2))
     components = min(DIRECTIONS, *rows.shape)
     reduced = PCA(components, random_state=seed).fit_transform(rows)
-    if len(rows) > FEW and reduced.std() > 0:
+    if len(rows) > FEW:
         perplexity = min(30.0, (len(rows) - 1) / 3)
         start = "pca" if components >= 2 else "random"
         reduced = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(reduced)
     places = np.zeros((len(rows), 2))
-    places[:, : min(2, components)] = reduced[:, :2]
+    places[:, : reduced.shape[1]] = reduced[:, :2]
     # Screens are wide, and the plane's directions mean nothing: the longest one lies flat.
     places = PCA(2, random_state=seed).fit_transform(places) if len(rows) > FEW else places
     places -= places.min(axis=0)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from odc_lightning.gallery.arrangement import Arrangement
-from odc_lightning.gallery.clustered import BLOCK_ELEMENTS, Clustered, IntArray
+from odc_lightning.gallery.clustered import BLOCK_ELEMENTS, IntArray
 from odc_lightning.gallery.measures import FloatArray
 
 NEIGHBOURS = 10  # k
@@ -20,13 +20,13 @@ MOST_CANDIDATES = 50_000
 
 
 def near_neighbours(
-    clustered: Clustered, arrangement: Arrangement, near: IntArray, k: int = NEIGHBOURS
+    features: Tensor, arrangement: Arrangement, near: IntArray, k: int = NEIGHBOURS
 ) -> tuple[FloatArray, IntArray]:
     """The k nearest other images by L2 distance of their features.
 
     Args:
-        clustered: N images.
-        arrangement: which of them are in a cluster.
+        features: (N, D) of any type.
+        arrangement: which images are in a cluster.
         near: (C, P) for each cluster the others that are looked at.
         k: how many.
 
@@ -34,7 +34,7 @@ def near_neighbours(
         (N, k) distances, smallest first, and (N, k) indices; infinity and -1 where fewer were
         looked at.
     """
-    num_samples = len(clustered.labels)
+    num_samples = len(features)
     distances = np.full((num_samples, k), np.inf, dtype=np.float32)
     indices = np.full((num_samples, k), -1, dtype=np.int64)
     rng = np.random.default_rng(0)
@@ -46,10 +46,11 @@ def near_neighbours(
         candidates = np.concatenate(looked_at)
         if len(candidates) > MOST_CANDIDATES:
             candidates = rng.choice(candidates, MOST_CANDIDATES, replace=False)
-        bank = clustered.rows(candidates)
+        bank = features[torch.from_numpy(candidates)].float()
         width = max(len(candidates), k * bank.shape[1])
         for queries in np.array_split(members, -(-len(members) * width // BLOCK_ELEMENTS)):
-            found, columns = _nearest(clustered.rows(queries), bank, queries, candidates, k)
+            rows = features[torch.from_numpy(queries)].float()
+            found, columns = _nearest(rows, bank, queries, candidates, k)
             distances[queries, : found.shape[1]] = found.numpy()
             indices[queries, : found.shape[1]] = candidates[columns.numpy()]
     indices[np.isinf(distances)] = -1

@@ -129,24 +129,33 @@ window.gallery = (() => {
     return more(Math.max(size, already));
   }
 
-  // Arrows go through whatever is laid out as a grid.
-  function moveInGrid(event, selector) {
-    const items = [...document.querySelectorAll(selector)];
-    const at = items.indexOf(document.activeElement);
-    if (at < 0) return false;
+  // Arrows go through the grid that has the focus.
+  function moveInGrid(event) {
+    const here = document.activeElement;
+    if (!here.matches("main .card, main .tile")) return false;
+    const items = [...here.parentElement.children];
     const top = items[0].offsetTop;
     const columns = items.findIndex((item) => item.offsetTop > top);
     const across = columns < 0 ? items.length : columns;
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across };
-    const next = items[at + steps[event.key]];
+    const next = items[items.indexOf(here) + steps[event.key]];
     if (!next) return false;
     event.preventDefault();
     next.focus();
     return true;
   }
 
+  // An address that somebody typed may be no text.
+  function decoded(text) {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text;
+    }
+  }
+
   return {
     take, load, el, count, number, percent, plural, say, record, row, clusterAt, inParts,
-    moveInGrid, views: {}, facts: null, starts: null,
+    moveInGrid, decoded, views: {}, facts: null, starts: null,
   };
 })();

@@ -27,7 +27,7 @@
     }
     if (view !== null && wanted !== "search") field.value = "";
     if (wanted === "search" && document.activeElement !== field) {
-      field.value = decodeURIComponent(argument);
+      field.value = gallery.decoded(argument);
     }
     if (wanted !== "search" && wanted !== "cluster") before = location.hash || "#/";
     view = wanted;
@@ -49,6 +49,8 @@
     main.dataset.ready = location.hash;
   }
 
+  // Each view knows where to scroll to.
+  history.scrollRestoration = "manual";
   addEventListener("hashchange", () => {
     if (viewer.open) viewer.close();
     show();
@@ -125,7 +127,7 @@
       field.select();
     } else if (event.key === "t") change();
     else if (event.key.startsWith("Arrow")) {
-      const moved = gallery.moveInGrid(event, "main .card, main .tile");
+      const moved = gallery.moveInGrid(event);
       if (!moved && document.activeElement === document.body) {
         if (view === "cluster" && event.key === "ArrowLeft") step("previous");
         else if (view === "cluster" && event.key === "ArrowRight") step("next");

@@ -17,7 +17,8 @@
 
   gallery.views.search = async (main, argument) => {
     const mine = (latest += 1);
-    const text = decodeURIComponent(argument).trim().toLowerCase();
+    const asked = gallery.decoded(argument);
+    const text = asked.trim().toLowerCase();
     const clusters = clustersOf(text).sort(
       (one, other) => (String(other) === text) - (String(one) === text),
     );
@@ -25,7 +26,7 @@
     const grid = el("div", { class: "grid small", role: "group", "aria-label": "Images" });
     const images = el("h2", { text: "Images", class: "part" });
     main.replaceChildren(
-      el("div", { class: "head" }, el("h1", { text: `“${decodeURIComponent(argument)}”` }), state),
+      el("div", { class: "head" }, el("h1", { text: `“${asked}”` }), state),
       ...(clusters.length === 0
         ? []
         : [

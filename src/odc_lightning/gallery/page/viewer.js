@@ -86,6 +86,7 @@
   document.getElementById("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
+    if (dialog.open) return; // the event comes late, and the next image may be there already
     whole.replaceChildren();
     if (opener && opener.isConnected) opener.focus({ preventScroll: true });
   });
