@@ -13,7 +13,7 @@ def arranged(clustered: Clustered) -> Arrangement:
     return Arrangement.of(clustered.labels, measure(clustered).distance, clustered.num_clusters)
 
 
-def near(clustered: Clustered, number: int) -> np.ndarray:  # type: ignore[type-arg]
+def near(clustered: Clustered, number: int) -> np.ndarray:
     sizes = np.bincount(clustered.labels, minlength=clustered.num_clusters)
     return nearest_clusters(clustered.centroids, sizes, number)[0]
 

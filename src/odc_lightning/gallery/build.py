@@ -55,7 +55,7 @@ class Settings:
     """
 
     title: str
-    map_images: int = 10_000
+    map_images: int = 5_000
     duplicate_threshold: float = 3.0
     link_originals: bool = True
     seed: int = 0

@@ -47,6 +47,7 @@
     const heading = main.querySelector("h1");
     document.title = `${heading ? heading.textContent : "Clusters"} · ${gallery.facts.title}`;
     main.dataset.ready = location.hash;
+    performance.mark(`view ${wanted}`);
   }
 
   // Each view knows where to scroll to.
