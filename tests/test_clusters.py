@@ -1,6 +1,7 @@
 """The command that shows clusters, on a real run and on runs that are made up."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,7 @@ def test_the_command_as_users_type_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "odc_lightning.clusters", f"run={run}", "hydra.run.dir=shown"],
         cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # as there is little to do
         capture_output=True,
         text=True,
     )

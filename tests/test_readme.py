@@ -16,8 +16,8 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 import odc_lightning
-from benchmarks import extraction_memory, memory_step
-from conftest import Compose
+from benchmarks import extraction_memory, gallery_page, memory_step
+from conftest import Compose, composer
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import CONFIG_DIR
 
@@ -28,6 +28,7 @@ PAGES = (
 )
 TRAIN = ["python", "-m", "odc_lightning.train"]
 EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
+CLUSTERS = ["python", "-m", "odc_lightning.clusters"]
 # Where code in the text may start, for short names such as `memory.py`.
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
@@ -81,8 +82,9 @@ def everywhere() -> Iterator[tuple[str, list[str]]]:
 
 TRAININGS = [(name, words[3:]) for name, words in everywhere() if words[:3] == TRAIN]
 EVALUATIONS = [(name, words[3:]) for name, words in everywhere() if words[:3] == EVALUATE]
+LOOKS = [(name, words[3:]) for name, words in everywhere() if words[:3] == CLUSTERS]
 OTHER_COMMANDS = [
-    (name, words) for name, words in everywhere() if words[:3] not in (TRAIN, EVALUATE)
+    (name, words) for name, words in everywhere() if words[:3] not in (TRAIN, EVALUATE, CLUSTERS)
 ]
 
 
@@ -182,6 +184,15 @@ def test_every_evaluating_command_composes(
     check_evaluation(arguments, compose_evaluation)
 
 
+@pytest.mark.parametrize(("name", "arguments"), LOOKS, ids=lambda value: str(value))
+def test_every_command_that_looks_at_clusters_composes(
+    name: str, arguments: list[str], tmp_path: Path
+) -> None:
+    overrides, _ = overrides_of(arguments)
+    for job in single_runs(overrides, multirun=False):
+        assert composer(tmp_path, "clusters")(*job).run
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -245,6 +256,8 @@ def check_command(words: list[str]) -> None:
             memory_step.parse(arguments)
         case ["python", "-m", "benchmarks.extraction_memory", *arguments]:
             extraction_memory.parse(arguments)
+        case ["python", "-m", "benchmarks.gallery_page", *arguments]:
+            gallery_page.parse(arguments)
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)

@@ -49,3 +49,13 @@ def test_the_threshold_is_a_mean_difference() -> None:
     assert differences(signatures, pairs[:, ::-1]).tolist() == [5.0]  # uint8 does not wrap round
     assert near_duplicates(signatures, threshold=4.9) == []
     assert [group.tolist() for group in near_duplicates(signatures, threshold=5.0)] == [[0, 1]]
+
+
+def test_a_chain_whose_ends_differ_is_no_group() -> None:
+    shades = np.array([10, 12, 14, 16, 18, 20, 200])
+    signatures = np.repeat(shades[:, None], 256, axis=1).astype(np.uint8)
+    groups = near_duplicates(signatures, threshold=4.0)
+    assert [group.tolist() for group in groups] == [[0, 1, 2], [3, 4, 5]]
+    # many copies of one picture are one group, though each is compared with a few alone
+    many = np.repeat(signatures[[0, 6]], 40, axis=0)
+    assert [len(group) for group in near_duplicates(many)] == [40, 40]

@@ -1,5 +1,7 @@
 """Images that are nearly the same picture, whatever the network thinks of them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ SIDE = 16  # pixels of a signature
 THRESHOLD = 3.0  # mean difference of two signatures, of 255
 _COMPARED = 5  # images that each one is compared with
 _PER_CELL = 500
+_MOST_LEADERS = 1000  # of a chain; what is left after them is in no group
 
 Signatures = NDArray[np.uint8]
 
@@ -29,7 +32,7 @@ def signature(image: Image.Image) -> Signatures:
 
 
 def near_duplicates(signatures: Signatures, threshold: float = THRESHOLD) -> list[IntArray]:
-    """Groups of images that are linked by differences of at most a threshold.
+    """Groups of images that differ from the first of them by a threshold at most.
 
     An image is compared with those few whose signatures are nearest, sought around some images
     that are drawn at random, so the work is far from N x N.
@@ -49,12 +52,34 @@ def near_duplicates(signatures: Signatures, threshold: float = THRESHOLD) -> lis
     alike = np.concatenate([differences(signatures, some) <= threshold for some in blocks])
     one, other = pairs[alike].T
     links = coo_matrix((np.ones(len(one), dtype=bool), (one, other)), shape=(len(signatures),) * 2)
-    _, group = connected_components(links, directed=False)
-    rows = np.flatnonzero(np.bincount(group)[group] > 1)
-    rows = rows[np.argsort(group[rows], kind="stable")]
-    _, starts = np.unique(group[rows], return_index=True)
-    groups = np.split(rows, starts[1:]) if len(rows) > 0 else []
+    _, chain = connected_components(links, directed=False)
+    rows = np.flatnonzero(np.bincount(chain)[chain] > 1)
+    rows = rows[np.argsort(chain[rows], kind="stable")]
+    _, starts = np.unique(chain[rows], return_index=True)
+    chains = np.split(rows, starts[1:]) if len(rows) > 0 else []
+    groups = [group for each in chains for group in around_leaders(signatures, each, threshold)]
     return sorted(groups, key=lambda each: (-len(each), each[0]))
+
+
+def around_leaders(signatures: Signatures, chain: IntArray, threshold: float) -> Iterator[IntArray]:
+    """Split a chain of look-alikes, whose ends need not be alike, into groups that are.
+
+    Args:
+        signatures: (N, S).
+        chain: indices of its images, rising.
+        threshold: see `near_duplicates`.
+
+    Yields:
+        The first image that is in no group yet with all those that are like it, if there are any.
+    """
+    for _ in range(_MOST_LEADERS):
+        if len(chain) < 2:
+            return
+        pairs = np.stack([np.full(len(chain), chain[0]), chain], axis=1)
+        alike = differences(signatures, pairs) <= threshold
+        if alike.sum() > 1:
+            yield chain[alike]
+        chain = chain[~alike]
 
 
 def look_alikes(signatures: Signatures) -> IntArray:

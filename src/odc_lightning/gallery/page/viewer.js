@@ -2,6 +2,7 @@
 // One image, large, with its facts.
 (() => {
   const { el, number } = gallery;
+  const ENLARGED = 460; // pixels of the longer side of a small image
   const dialog = document.getElementById("viewer");
   const whole = dialog.querySelector(".whole");
   let list = null;
@@ -27,7 +28,12 @@
     if (address !== null) {
       const image = new Image();
       image.alt = gallery.describe(record);
-      image.onload = () => index === at && whole.replaceChildren(image);
+      image.onload = () => {
+        if (index !== at || !dialog.open) return;
+        const side = Math.max(image.naturalWidth, image.naturalHeight);
+        if (side < ENLARGED) image.width = (image.naturalWidth * ENLARGED) / side;
+        whole.replaceChildren(image);
+      };
       image.src = address;
     }
     dialog.querySelector("h2").textContent = record.name;
