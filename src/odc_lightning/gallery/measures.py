@@ -120,14 +120,18 @@ def nearest_clusters(
     if number < 1:
         return found, distances
     known = centroids[torch.from_numpy(filled)]
-    step = max(1, BLOCK_ELEMENTS // len(known))
+    squared_norms = known.square().sum(dim=1)
+    step = max(1, BLOCK_ELEMENTS // max(known.shape))
     for start in range(0, len(centroids), step):
-        rows = slice(start, start + step)
-        between = torch.cdist(centroids[rows], known, compute_mode="donot_use_mm_for_euclid_dist")
-        numbers = torch.arange(start, start + len(between)).unsqueeze(1)
-        between.masked_fill_(torch.from_numpy(filled) == numbers, float("inf"))
-        nearest, columns = between.topk(number, largest=False)
-        found[rows], distances[rows] = filled[columns.numpy()], nearest.numpy()
+        rows = centroids[start : start + step]
+        squares = torch.addmm(squared_norms, rows, known.T, alpha=-2)
+        numbers = torch.arange(start, start + len(rows)).unsqueeze(1)
+        squares.masked_fill_(torch.from_numpy(filled) == numbers, float("inf"))
+        columns = squares.topk(number, largest=False).indices
+        exact = (known[columns] - rows.unsqueeze(1)).norm(dim=2)
+        nearest, order = exact.sort(dim=1)
+        found[start : start + step] = filled[columns.gather(1, order).numpy()]
+        distances[start : start + step] = nearest.numpy()
     return found, distances
 
 
