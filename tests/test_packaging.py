@@ -36,7 +36,10 @@ def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
     build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = wheels.glob("*.whl")
-    assert "odc_lightning/report/published.csv" in zipfile.ZipFile(wheel).namelist()
+    packed = zipfile.ZipFile(wheel).namelist()
+    assert "odc_lightning/report/published.csv" in packed
+    pages = {"index.html", "style.css", "main.js"}
+    assert {f"odc_lightning/gallery/page/{name}" for name in pages} <= set(packed)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
     # The dependencies are those of this environment: a line in a .pth file adds their folder and

@@ -18,7 +18,8 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 import odc_lightning
-from conftest import Compose, compose_command
+from benchmarks import gallery_page
+from conftest import Compose, compose_command, composer
 from odc_lightning import cli
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.completion import SHELLS
@@ -32,6 +33,7 @@ PAGES = (
 TRAIN = ["python", "-m", "odc_lightning.train"]
 EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
 WITH_CONFIG = [f"odc_lightning.{name}" for name in ("assign", "export", "extract")]
+CLUSTERS = ["python", "-m", "odc_lightning.clusters"]
 # Where code in the text may start, for short names such as `memory.py`.
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
@@ -94,8 +96,9 @@ def written_out(words: list[str]) -> list[str]:
 
 TRAININGS = [(name, words[3:]) for name, words in everywhere() if words[:3] == TRAIN]
 EVALUATIONS = [(name, words[3:]) for name, words in everywhere() if words[:3] == EVALUATE]
+LOOKS = [(name, words[3:]) for name, words in everywhere() if words[:3] == CLUSTERS]
 OTHER_COMMANDS = [
-    (name, words) for name, words in everywhere() if words[:3] not in (TRAIN, EVALUATE)
+    (name, words) for name, words in everywhere() if words[:3] not in (TRAIN, EVALUATE, CLUSTERS)
 ]
 
 
@@ -195,6 +198,15 @@ def test_every_evaluating_command_composes(
     check_evaluation(arguments, compose_evaluation)
 
 
+@pytest.mark.parametrize(("name", "arguments"), LOOKS, ids=lambda value: str(value))
+def test_every_command_that_looks_at_clusters_composes(
+    name: str, arguments: list[str], tmp_path: Path
+) -> None:
+    overrides, _ = overrides_of(arguments)
+    for job in single_runs(overrides, multirun=False):
+        assert composer(tmp_path, "clusters")(*job).run
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -258,8 +270,6 @@ def check_command(words: list[str]) -> None:
             benchmarks.__main__.parse(arguments)
         case ["python", "-m", "benchmarks.scale", *arguments]:
             benchmarks.scale.parse(arguments)
-        case ["python", "-m", "odc_lightning.clusters", *_]:
-            pass
         case ["python", "-m", module, *arguments] if module in WITH_CONFIG:
             config = compose_command(module.rpartition(".")[2], *overrides_of(arguments)[0])
             OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -267,6 +277,8 @@ def check_command(words: list[str]) -> None:
             assert set(names) <= set(cli.COMMANDS)
         case ["odc", "completion", shell] | ["eval", shell]:
             assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
+        case ["python", "-m", "benchmarks.gallery_page", *arguments]:
+            gallery_page.parse(arguments)
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)

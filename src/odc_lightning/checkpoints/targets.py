@@ -15,12 +15,15 @@ _UNSAFE_ARGUMENTS = {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overla
 _DTYPE = re.compile(r"torch\.[a-z]+\d+")  # `hydra.utils.get_object` gives its name a meaning
 
 
-def refuse_unknown_targets(config: DictConfig, where: str) -> None:
+def refuse_unknown_targets(
+    config: DictConfig, where: str, option: str = "checkpoint_trusted"
+) -> None:
     """Look at every ``_target_`` before anything is built.
 
     Args:
         config: a part of a config, resolved.
         where: the file that it is from, for the message.
+        option: the key by which the user can trust it all the same.
 
     Raises:
         ValueError: one is no network, data set or view of this package or of torchvision, or
@@ -29,7 +32,7 @@ def refuse_unknown_targets(config: DictConfig, where: str) -> None:
     for reason in _reasons_against(OmegaConf.to_container(config)):
         raise ValueError(
             f"the config of {where} would {reason}. If you know where this run comes from and "
-            "trust it, add checkpoint_trusted=true"
+            f"trust it, add {option}=true"
         )
 
 

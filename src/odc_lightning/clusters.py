@@ -1,0 +1,157 @@
+"""Look at clusters: ``python -m odc_lightning.clusters run=RUN``, or sort the images by them.
+
+Read `clusters` top to bottom: the run, its images, then a page or folders.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+from rich import get_console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file, refuse_unknown_targets
+from odc_lightning.command import resolve, run_command
+from odc_lightning.config import CONFIG_DIR
+from odc_lightning.gallery import (
+    Clustered,
+    Settings,
+    build_gallery,
+    plan_sorting,
+    read_clusters,
+    sort_images,
+)
+from odc_lightning.report import format_duration
+
+
+def clusters(config: DictConfig) -> None:
+    """Leave a page and tables in ``config.run_dir``, or sort the images into folders."""
+    run = find_run(config)
+    own = "_target_" not in (config.get("data") or {})
+    config = resolve(completed(config, run, own))
+    if own and not config.run_trusted:
+        refuse_unknown_targets(config.data, str(config.run), "run_trusted")
+    with timed("run and images"):
+        clustered = read_clusters(run, config.data)
+    if config.sort_into is None:
+        show(clustered, config)
+    else:
+        sort(clustered, config)
+
+
+def find_run(config: DictConfig) -> TrainingRun:
+    """The run that is meant.
+
+    Raises:
+        ValueError: there is none.
+    """
+    given = OmegaConf.select(config, "run", throw_on_missing=False)
+    if given is None:
+        raise ValueError("no value yet for run: add run=..., the folder of a training run")
+    run = TrainingRun.of(checkpoint_file(given, "run"))
+    if run is None:
+        raise ValueError(
+            f"run={given} is a checkpoint without its run: there is no config.yaml in the folder "
+            "above it, to say which images it is about; expected the folder of a training run"
+        )
+    return run
+
+
+def completed(config: DictConfig, run: TrainingRun, own: bool) -> DictConfig:
+    """The config with the run's images and name where the command gives none.
+
+    Args:
+        config: of the command.
+        run: that is looked at.
+        own: whether the images are those of the run, of which the command may change keys.
+    """
+    config = config.copy()
+    OmegaConf.set_struct(config, False)
+    if config.title is None:
+        config.title = str(run.config.name)
+    if own:
+        # What refers to a key that is given anew has to follow it.
+        given = config.get("data") or {}
+        of_the_run = run.unresolved_config if given else run.config
+        config.data = OmegaConf.merge(of_the_run.data, given)
+    return config
+
+
+def show(clustered: Clustered, config: DictConfig) -> None:
+    """Build the page and say where it is."""
+    folder = Path(config.run_dir)
+    settings = Settings(
+        title=config.title,
+        map_images=config.map_images,
+        duplicate_threshold=config.duplicate_threshold,
+        link_originals=config.link_originals,
+        seed=config.seed,
+    )
+    with counted(len(clustered.labels)) as progress:
+        built = build_gallery(clustered, folder, settings, timed, progress)
+    sizes = built.facts.sizes[built.facts.sizes > 0]
+    lines = [
+        f"{len(clustered.labels):,} images in {len(sizes):,} clusters of {sizes.min():,} to "
+        f"{sizes.max():,}",
+    ]
+    if built.facts.overall_purity is not None:
+        lines.append(f"purity {built.facts.overall_purity:.1%}")
+    if built.duplicates:
+        lines.append(
+            f"{sum(len(group) for group in built.duplicates):,} images in "
+            f"{len(built.duplicates):,} groups of near-duplicates"
+        )
+    if built.pictures.problems:
+        lines.append(f"{len(built.pictures.problems):,} images cannot be shown")
+    for line in (*lines, f"{folder / 'index.html'}"):
+        get_console().print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def sort(clustered: Clustered, config: DictConfig) -> None:
+    """Say what would be done, and do it if it is no dry run."""
+    plan = plan_sorting(clustered.source, clustered.labels, Path(config.sort_into), config.sort_by)
+    for line in plan.lines():
+        get_console().print(line, highlight=False, soft_wrap=True, markup=False)
+    if config.dry_run:
+        print("Nothing was done yet. Add dry_run=false to do it.")
+        return
+    with timed("sorting"):
+        sort_images(plan)
+    get_console().print(f"{plan.folder}/", highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print how long something took."""
+    started = time.monotonic()
+    yield
+    print(f"{what:<18}{format_duration(time.monotonic() - started):>8}", flush=True)
+
+
+@contextmanager
+def counted(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal while thumbnails are made."""
+    bar = Progress(
+        TextColumn("thumbnails"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        transient=True,
+        disable=not get_console().is_interactive,
+    )
+    with bar:
+        task = bar.add_task("thumbnails", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="clusters")
+def main(config: DictConfig) -> None:
+    """Command line entry."""
+    run_command(clusters, config)
+
+
+if __name__ == "__main__":
+    main()

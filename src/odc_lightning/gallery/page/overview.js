@@ -1,0 +1,102 @@
+"use strict";
+// All clusters.
+(() => {
+  const { el, count, number, percent } = gallery;
+  const BATCH = 60;
+  const SORTS = {
+    size: ["Size", -1, (cluster) => gallery.facts.sizes[cluster]],
+    tightness: ["Tightness", 1, (cluster) => gallery.facts.tightness[cluster]],
+    apart: ["Distance to nearest", -1, (c) => gallery.facts.nearDistances[c][0] ?? 0],
+    purity: ["Purity", -1, (cluster) => gallery.facts.purities[cluster] ?? -1],
+    class: ["Class", 1, (cluster) => gallery.facts.majorities[cluster]],
+    number: ["Number", 1, (cluster) => cluster],
+  };
+  const state = { sort: "size", turned: false, shown: BATCH, scroll: 0, last: null };
+
+  // The clusters in the chosen order; the arrows of a cluster's page follow it too.
+  gallery.order = () => {
+    const [, sign, key] = SORTS[state.sort];
+    const direction = state.turned ? -sign : sign;
+    return gallery.filled
+      .slice()
+      .sort((one, other) => direction * (key(one) - key(other)) || one - other);
+  };
+
+  function figures() {
+    const { purity, sizes, tightness } = gallery.facts;
+    const filled = gallery.filled;
+    const sorted = filled.map((cluster) => sizes[cluster]).sort((one, other) => one - other);
+    const all = sorted.reduce((sum, size) => sum + size, 0);
+    const mean = filled.reduce((sum, c) => sum + tightness[c] * sizes[c], 0) / all;
+    const shown = [
+      [count(all), "images"],
+      [count(filled.length), "clusters"],
+      [count(sorted[sorted.length >> 1]), "median size"],
+      [number(mean), "mean distance"],
+    ];
+    if (purity !== null) shown.push([percent(purity), "purity"]);
+    return el(
+      "ul",
+      { class: "figures" },
+      ...shown.map(([figure, word]) =>
+        el("li", {}, el("b", { text: figure }), el("span", { text: word })),
+      ),
+    );
+  }
+
+  gallery.views.overview = async (main) => {
+    const offered = Object.entries(SORTS).filter(
+      ([key]) => gallery.facts.purities || !["purity", "class"].includes(key),
+    );
+    const choice = el(
+      "select",
+      { id: "sort", "aria-label": "Sort clusters by" },
+      ...offered.map(([key, [name]]) =>
+        el("option", { value: key, text: name, selected: key === state.sort }),
+      ),
+    );
+    const turn = el("button", { type: "button", class: "icon", id: "turn", text: "↑↓" });
+    turn.setAttribute("aria-label", "Turn the order round");
+    turn.setAttribute("aria-pressed", state.turned);
+    const grid = el("div", { class: "grid", role: "group", "aria-label": "Clusters" });
+    const redraw = () => {
+      Object.assign(state, { shown: BATCH, scroll: 0, last: null });
+      gallery.views.overview(main).then(() => document.getElementById("sort").focus());
+    };
+    choice.addEventListener("change", () => {
+      Object.assign(state, { sort: choice.value, turned: false });
+      redraw();
+    });
+    turn.addEventListener("click", () => {
+      state.turned = !state.turned;
+      redraw();
+    });
+    main.replaceChildren(
+      el(
+        "div",
+        { class: "head" },
+        el("h1", { text: gallery.facts.title }),
+        figures(),
+        el("div", { class: "tools" }, el("label", { for: "sort", text: "Sort by" }), choice, turn),
+      ),
+      grid,
+    );
+    const order = gallery.order();
+    await gallery.inParts(
+      grid,
+      order.length,
+      BATCH,
+      (from, to) => order.slice(from, to).map((cluster) => gallery.card(cluster)),
+      state.shown,
+    );
+    scrollTo(0, state.scroll);
+    const last = state.last !== null && grid.querySelector(`[data-cluster="${state.last}"]`);
+    if (last) last.focus({ preventScroll: true });
+  };
+
+  gallery.views.overview.leave = (cluster) => {
+    const grid = document.querySelector("main > .grid");
+    if (grid) state.shown = Number(grid.dataset.shown);
+    Object.assign(state, { scroll: scrollY, last: cluster });
+  };
+})();

@@ -1,0 +1,77 @@
+"use strict";
+// Clusters by number or class at once; images by name, piece of data after piece.
+(() => {
+  const { el, number } = gallery;
+  const MOST = 120;
+  const MOST_CLUSTERS = 24;
+  let latest = 0;
+
+  function clustersOf(text) {
+    const { majorities } = gallery.facts;
+    return gallery.order().filter((cluster) => {
+      if (String(cluster) === text) return true;
+      const name = majorities ? gallery.className(majorities[cluster]) : null;
+      return name !== null && name.toLowerCase().includes(text);
+    });
+  }
+
+  gallery.views.search = async (main, argument) => {
+    const mine = (latest += 1);
+    const asked = gallery.decoded(argument);
+    const text = asked.trim().toLowerCase();
+    const clusters = clustersOf(text).sort(
+      (one, other) => (String(other) === text) - (String(one) === text),
+    );
+    const state = el("p", { class: "lead", "aria-live": "off" });
+    const grid = el("div", { class: "grid small", role: "group", "aria-label": "Images" });
+    const images = el("h2", { text: "Images", class: "part" });
+    main.replaceChildren(
+      el("div", { class: "head" }, el("h1", { text: `“${asked}”` }), state),
+      ...(clusters.length === 0
+        ? []
+        : [
+            el("h2", { text: gallery.plural(clusters.length, "cluster"), class: "part" }),
+            el(
+              "div",
+              { class: "grid" },
+              ...clusters.slice(0, MOST_CLUSTERS).map((cluster) => gallery.card(cluster)),
+            ),
+          ]),
+      images,
+      grid,
+    );
+    scrollTo(0, 0);
+    const total = gallery.starts.at(-1);
+    const { perChunk } = gallery.facts;
+    const found = [];
+    const list = {
+      get length() {
+        return found.length;
+      },
+      get: (index) => Promise.resolve(found[index]),
+      place: (index) => ["sheets", found[index].position, total],
+    };
+    const chunks = Math.ceil(total / perChunk);
+    for (let chunk = 0; chunk < chunks && found.length < MOST; chunk += 1) {
+      const columns = await gallery.load(`members/${chunk}`);
+      if (mine !== latest || !grid.isConnected) return;
+      columns.name.forEach((name, index) => {
+        if (found.length >= MOST || !name.toLowerCase().includes(text)) return;
+        const position = chunk * perChunk + index;
+        const record = gallery.row(columns, index, position, gallery.clusterAt(position));
+        found.push(record);
+        const at = found.length - 1;
+        const place = list.place(at);
+        grid.append(gallery.tile(record, ...place, list, at, `cluster ${record.cluster}`));
+      });
+      state.textContent = `Searched ${Math.round((100 * (chunk + 1)) / chunks)} % of the names …`;
+    }
+    const more = found.length >= MOST ? `The first ${MOST} images` : gallery.plural(found.length, "image");
+    images.textContent = more;
+    state.textContent =
+      found.length + clusters.length === 0
+        ? "No cluster has this number or class, and no image this in its name."
+        : "Clusters by number or class, images by name.";
+    gallery.say(`${gallery.plural(clusters.length, "cluster")}, ${more.toLowerCase()}`);
+  };
+})();

@@ -1,0 +1,152 @@
+"""The command that shows clusters, on a real run and on runs that are made up."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from conftest import Compose, composer
+from made_up_run import groups, write_images, write_run
+from odc_lightning.clusters import clusters
+from odc_lightning.train import train
+
+NAMES = tuple(f"{folder}/{n} é.jpg" for folder in ("sea side", "wald") for n in range(8))
+
+
+@pytest.fixture
+def compose_clusters(tmp_path: Path) -> Compose:
+    return composer(tmp_path, "clusters")
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few steps on the digits."""
+    folder = tmp_path_factory.mktemp("training")
+    train(
+        composer(folder, "train")(
+            "experiment=odc_digits",
+            "trainer.max_epochs=1",
+            "trainer.accelerator=cpu",
+            "model.backbone.width=4",
+            "callbacks.label_scores.knn=false",
+            "data.subset={num_images: 300}",
+            "algorithm.num_clusters=10",
+        )
+    )
+    return folder / "run"
+
+
+def photo_run(folder: Path) -> Path:
+    features, labels = groups(len(NAMES), 3)
+    write_images(folder / "photos", NAMES)
+    return write_run(folder / "trained", folder / "photos", NAMES, features, labels)
+
+
+def test_a_run_on_the_digits(
+    compose_clusters: Compose, digits_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = compose_clusters(f"run={digits_run}")
+    clusters(config)
+    printed = capsys.readouterr().out
+    folder = Path(config.run_dir)
+    assert "300 images in 10 clusters" in printed
+    assert "purity" in printed
+    assert str(folder / "index.html") in printed
+    assert "<title>odc_digits · clusters</title>" in (folder / "index.html").read_text()
+    with (folder / "clusters.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (digits_run / "clusters.csv").open(newline="") as file:
+        of_the_run = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [row["path"] for row in of_the_run]
+    assert [row["cluster"] for row in rows] == [row["cluster"] for row in of_the_run]
+    for row, known in zip(rows, of_the_run, strict=True):
+        assert float(row["distance"]) == pytest.approx(float(known["distance"]), abs=1e-4)
+    assert Image.open(folder / "contact_sheet.png").height > 500
+    state = torch.load(digits_run / "checkpoints" / "last.ckpt", weights_only=True)
+    centroids = state["callbacks"]["SamplesMemory"]["centroids"]
+    first = torch.cdist(centroids, centroids).fill_diagonal_(torch.inf).argmin(dim=1)
+    overview = (folder / "page" / "data" / "overview.js").read_text()
+    assert f'"near":[[{int(first[0])},' in overview
+
+
+def test_the_command_as_users_type_it(tmp_path: Path) -> None:
+    run = photo_run(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "odc_lightning.clusters", f"run={run}", "hydra.run.dir=shown"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # as there is little to do
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "16 images in 3 clusters of 5 to 6" in done.stdout
+    assert done.stdout.strip().endswith("shown/index.html")
+    assert (tmp_path / "shown" / "page" / "pictures" / "faces" / "2.jpg").is_file()
+
+
+def test_sorting_is_a_dry_run_first(
+    compose_clusters: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = photo_run(tmp_path)
+    out = tmp_path / "sorted"
+    clusters(compose_clusters(f"run={run}", f"sort_into={out}"))
+    printed = capsys.readouterr().out
+    assert "16 images" in printed
+    assert "dry_run=false" in printed
+    assert not out.exists()
+    clusters(compose_clusters(f"run={run}", f"sort_into={out}", "dry_run=false"))
+    assert len(list(out.glob("cluster_*/*.jpg"))) == 16
+    assert not (tmp_path / "run" / "index.html").exists()
+    with pytest.raises(ValueError, match="is not an empty folder"):
+        clusters(compose_clusters(f"run={run}", f"sort_into={out}"))
+
+
+def test_images_that_have_moved_are_found_in_their_new_folder(
+    compose_clusters: Compose, tmp_path: Path
+) -> None:
+    run = photo_run(tmp_path)
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"data\.root=.*photos is not a folder"):
+        clusters(compose_clusters(f"run={run}"))
+    root = f"+data.train.root={tmp_path / 'elsewhere'}"
+    clusters(compose_clusters(f"run={run}", root, "title=Our holidays"))
+    overview = (tmp_path / "run" / "page" / "data" / "overview.js").read_text()
+    assert '"problems":0' in overview
+    assert '"title":"Our holidays"' in overview
+
+
+def test_a_run_that_would_run_other_code_is_refused(
+    compose_clusters: Compose, tmp_path: Path
+) -> None:
+    run = photo_run(tmp_path)
+    config = OmegaConf.load(run / "config.yaml")
+    config.data.train._target_ = "os.system"
+    OmegaConf.save(config, run / "config.yaml")
+    with pytest.raises(ValueError, match=r"would run os\.system.*add run_trusted=true"):
+        clusters(compose_clusters(f"run={run}"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "no value yet for run: add run=..."),
+        (["run=/no/such/run"], "run=/no/such/run does not exist"),
+    ],
+)
+def test_what_is_no_run_is_refused(
+    compose_clusters: Compose, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        clusters(compose_clusters(*overrides))
+
+
+def test_a_checkpoint_without_its_run_is_refused(compose_clusters: Compose, tmp_path: Path) -> None:
+    torch.save({}, tmp_path / "lone.ckpt")
+    with pytest.raises(ValueError, match="a checkpoint without its run"):
+        clusters(compose_clusters(f"run={tmp_path / 'lone.ckpt'}"))
