@@ -11,7 +11,7 @@ from odc_lightning.rows import blocks_of
 Assignment = Literal["l2", "dot", "cosine"]
 ASSIGNMENTS = get_args(Assignment)
 
-COLUMNS = 2048  # centroids at a time, on a CPU
+ROWS, COLUMNS = 512, 2048  # samples and centroids at a time, on a CPU
 WIDTH = 64  # of them whose maximum is looked for at once
 
 
@@ -49,8 +49,13 @@ def best_scores(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor
     if features.device.type != "cpu":
         best = torch.addmm(bias, features, weights.T).max(dim=1)
         return best.values, best.indices
-    # By blocks of columns, which stay in a CPU's cache between the product and the search. It takes
-    # less time than the whole product alone, which goes to RAM.
+    # By blocks that stay in a CPU's cache between the product and the search. It takes less time
+    # than the whole product alone, which goes to RAM.
+    found = [_best_of_block(rows, weights, bias) for rows in features.split(ROWS)]
+    return torch.cat([values for values, _ in found]), torch.cat([columns for _, columns in found])
+
+
+def _best_of_block(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     values, columns = _largest(torch.addmm(bias[:COLUMNS], features, weights[:COLUMNS].T))
     for start in range(COLUMNS, len(weights), COLUMNS):
         part = slice(start, start + COLUMNS)
