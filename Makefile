@@ -11,7 +11,7 @@ SETUP_DEV := $(VENV)/.installed-dev
 SETUP_BENCH := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others small-data-study lint type format test test-slow test-ddp bench clean
+.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others small-data-study lint type format docs test test-slow test-ddp bench clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -174,6 +174,9 @@ type: $(SETUP_DEV) ## Check types (mypy)
 format: $(SETUP_DEV) ## Mend style and formatting in place (ruff)
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+docs: $(SETUP_DEV) ## Build the documentation as a site in outputs/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet
 
 test: $(SETUP_DEV) ## Run all tests but the slow ones, two at a time
 	$(RUN) pytest -n 2 -m "not long"
