@@ -70,7 +70,7 @@ def test_no_faiss_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, dict.fromkeys(doctor.FAISS_BUILDS))
     (finding,) = doctor.faiss()
     assert finding.state == "warning"
-    assert "backend=torch" in finding.advice
+    assert "K-Means are torch's" in finding.advice
 
 
 def test_a_broken_build_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,7 @@ def faiss() -> Iterator[Finding]:
     """Which builds are installed, and whether K-Means runs."""
     found = {name: version for name in FAISS_BUILDS if (version := _version(name))}
     builds = ", ".join(f"{name} {version}" for name, version in found.items())
-    without = "; K-Means runs with torch (algorithm.kmeans_bootstrap.backend=torch)"
+    without = "; without it neighbours and K-Means are torch's"
     if len(found) > 1:
         yield Finding(
             "faiss",
@@ -169,8 +169,7 @@ def faiss() -> Iterator[Finding]:
         "faiss",
         f"{builds}, K-Means works, {gpus} GPUs",
         "warning" if unseen else "ok",
-        "torch sees a GPU that faiss does not: K-Means runs on the CPU, or with torch on the GPU "
-        "(algorithm.kmeans_bootstrap.backend=torch)"
+        "torch sees a GPU that faiss does not: what asks for faiss runs on the CPU"
         if unseen
         else "",
     )
