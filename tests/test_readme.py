@@ -133,7 +133,7 @@ def check_training(name: str, arguments: list[str], compose: Compose, folder: Pa
         assert (folder / path).is_dir(), f"{name} has no yaml block for {path}"
     search = [f"hydra.searchpath=[{','.join(f'file://{folder / path}' for path in own)}]"]
     for job in single_runs(overrides, bool({"-m", "--multirun"} & set(arguments))):
-        job = [each for each in job if not each.startswith("hydra.")]
+        job = [each for each in job if not each.startswith(("hydra.", "hydra/"))]
         config = compose(*job, *(search if own else []))
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(resolved, dict)

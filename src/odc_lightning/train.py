@@ -32,8 +32,9 @@ from odc_lightning.config import (
 )
 from odc_lightning.data import ImageDataModule
 from odc_lightning.distributed import is_lost_rank, refusal_of_rank
+from odc_lightning.jobs import in_multirun
 from odc_lightning.report import Summary, closing_lines, read_summary
-from odc_lightning.resume import keep_metrics, with_checkpoint, with_wandb_run
+from odc_lightning.resume import finished_before, keep_metrics, with_checkpoint, with_wandb_run
 from odc_lightning.run_report import RunReport
 from odc_lightning.settings import check_settings
 
@@ -62,6 +63,11 @@ def train(config: DictConfig) -> Summary | None:
     config, chosen = sized(config)
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
+    if in_multirun() and config.train.resume == "auto":
+        finished = finished_before(resolved)
+        if finished is not None:
+            print(f"finished before: {run_dir}/")
+            return finished
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
