@@ -37,6 +37,7 @@ from odc_lightning.data.long_tail import long_tail_counts
 from odc_lightning.models import PrototypeHead
 from odc_lightning.protocols import Protocol
 from odc_lightning.report import published_scores
+from odc_lightning.search import check_trial, space_of
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
 SWEEPS = sorted(p.stem for p in Path(CONFIG_DIR, "sweep").glob("*.yaml") if p.stem != "base")
@@ -134,6 +135,15 @@ def test_every_sweep_composes_and_names_its_jobs(sweep: str) -> None:
             fits(config)
     assert len(folders) == math.prod(map(len, choices))
     assert len({folder for folder, _ in folders}) == 1
+
+
+@pytest.mark.parametrize("trials", options("trials"))
+def test_every_search_composes(trials: str) -> None:
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        config = compose("search", [f"trials={trials}", "run_dir=/nowhere"])
+        check_trial(config, space_of(config))
+    assert instantiate(config.pruner) is not None
+    assert config.name != "search"
 
 
 def fits(config: DictConfig) -> None:

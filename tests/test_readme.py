@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +22,7 @@ from benchmarks import extraction_memory, memory_step
 from conftest import Compose
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.search import check_trial, space_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -241,6 +244,8 @@ def check_command(words: list[str]) -> None:
             assert (ROOT / path).is_file(), path
         case ["python", "-m", "odc_lightning.doctor"]:
             pass
+        case ["python", "-m", "odc_lightning.search", *overrides]:
+            check_search(overrides)
         case ["python", "-m", "benchmarks.memory_step", *arguments]:
             memory_step.parse(arguments)
         case ["python", "-m", "benchmarks.extraction_memory", *arguments]:
@@ -254,10 +259,19 @@ def check_command(words: list[str]) -> None:
             raise AssertionError(f"no check for the command {shlex.join(words)}")
 
 
+def check_search(overrides: list[str]) -> None:
+    """Whether a search's command composes, and what it says of its trainings does."""
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        config = compose("search", ["run_dir=/nowhere", *overrides])
+        check_trial(config, space_of(config))
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "make no-such-target",
+        "python -m odc_lightning.search no_such_key=1",
+        "python -m odc_lightning.search 'space={no.such.key: {low: 1, high: 2}}'",
         "pip install '.[no_such_extra]'",
         "pip install no-such-package",
         "python scripts/no_such_script.py",
@@ -266,7 +280,7 @@ def check_command(words: list[str]) -> None:
     ],
 )
 def test_a_wrong_command_is_found(command: str) -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, HydraException, ValueError)):
         check_command(shlex.split(command))
 
 

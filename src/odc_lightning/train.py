@@ -6,6 +6,7 @@ callbacks and loggers, fit, report.
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -47,8 +48,12 @@ IRRELEVANT_WARNINGS = (
 )
 
 
-def train(config: DictConfig) -> Summary | None:
+def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | None:
     """Run one training and leave its results in ``config.run_dir``.
+
+    Args:
+        config: composed from ``train.yaml``.
+        more: callbacks that are in no config.
 
     Returns:
         The summary, on rank 0 alone.
@@ -72,7 +77,7 @@ def train(config: DictConfig) -> Summary | None:
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
     start = load_start(config, module.backbone)
-    trainer = build_trainer(config)
+    trainer = build_trainer(config, more)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
     trainer.callbacks.insert(0, RunReport(resolved, chosen, start, pretrained, started))  # type: ignore[attr-defined]
