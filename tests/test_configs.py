@@ -3,6 +3,7 @@
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -124,17 +125,34 @@ def test_every_sweep_composes_and_names_its_jobs(sweep: str) -> None:
         master = compose("train", [f"sweep={sweep}"], return_hydra_config=True)
         assert master.hydra.mode is RunMode.MULTIRUN
         params = master.hydra.sweeper.params
-        choices = [[f"{key}={value}" for value in str(params[key]).split(",")] for key in params]
+        groups = [key for key in params if "." not in key and key != "seed"]
         folders = set()
-        for job in itertools.product(*choices):
-            overrides = [f"sweep={sweep}", "data.root=/nowhere", "run_dir=/nowhere", *job]
+        for options_of_groups in itertools.product(*(values(params, key) for key in groups)):
+            chosen = [
+                f"{key}={value}" for key, value in zip(groups, options_of_groups, strict=True)
+            ]
+            overrides = [f"sweep={sweep}", "data.root=/nowhere", "run_dir=/nowhere", *chosen]
             config = compose("train", overrides, return_hydra_config=True)
-            folders.add((config.hydra.sweep.dir, config.hydra.sweep.subdir))
             assert config.trainer.devices == 1
             assert config.train.resume == "auto"
-            fits(config)
-    assert len(folders) == math.prod(map(len, choices))
+            keys = [key for key in params if key not in groups]
+            for job in itertools.product(*(values(params, key) for key in keys)):
+                for key, value in zip(keys, job, strict=True):
+                    assert has_key(config, key)
+                    OmegaConf.update(config, key, value)
+                fits(config)
+                folders.add((config.hydra.sweep.dir, config.hydra.sweep.subdir))
+    assert len(folders) == math.prod(len(values(params, key)) for key in params) > 1
     assert len({folder for folder, _ in folders}) == 1
+
+
+def values(params: DictConfig, key: str) -> list[Any]:
+    """What a sweep gives a key."""
+    return list(OmegaConf.create(f"[{params[key]}]"))
+
+
+def has_key(config: DictConfig, key: str) -> bool:
+    return bool(OmegaConf.select(config, key, throw_on_missing=True) is not None)
 
 
 @pytest.mark.parametrize("trials", options("trials"))

@@ -62,8 +62,10 @@ def test_the_same_command_goes_on_where_a_sweep_was_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of three jobs the first has finished, the second is cut in its second epoch."""
-    settings = ("seed=0,1,2", "train.resume=auto", "+callbacks.cut.seed=${seed}")
-    settings += ("+callbacks.cut._target_=tests.test_jobs.Cut",)
+    settings = (
+        *("seed=0,1,2", "train.resume=auto"),
+        *("+callbacks.cut._target_=tests.test_jobs.Cut", "+callbacks.cut.seed=${seed}"),
+    )
     sweep(monkeypatch, tmp_path / "whole", *settings)
     run = tmp_path / "cut"
     monkeypatch.setenv("CUT_AT", "5")

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytorch_lightning as pl
+from hydra.core.global_hydra import GlobalHydra
 
 from faults.command import SMALL, environment
 from odc_lightning.jobs import FAILED
+from odc_lightning.train import main
 
 TINY = (*SMALL, "data.subset={num_images: 100}", "algorithm.num_clusters=10", "debug=fast")
 
@@ -37,6 +40,7 @@ def joblib(folder: Path, *settings: str, **more: Any) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.long
 def test_each_process_of_joblib_has_a_gpu_of_its_own(tmp_path: Path) -> None:
     """GPUs that are none, with names that real ones may have; and jobs with two are refused."""
     done = joblib(
@@ -58,12 +62,12 @@ def test_each_process_of_joblib_has_a_gpu_of_its_own(tmp_path: Path) -> None:
     assert "2 of 4 finished, 2 failed" in done.stdout
 
 
-def test_more_jobs_than_gpus_are_refused(tmp_path: Path) -> None:
-    done = joblib(
-        tmp_path,
-        *("trainer.accelerator=auto", "seed=0,1,2", "hydra.launcher.n_jobs=3"),
-        CUDA_VISIBLE_DEVICES="6,7",
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: hydra.launcher.n_jobs=3 with 2 GPU(s)")
+def test_more_jobs_than_gpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,7")
+    settings = ("trainer.accelerator=auto", "seed=0,1,2", "hydra.launcher.n_jobs=3")
+    words = ["-m", "hydra/launcher=joblib", f"hydra.sweep.dir={tmp_path}", *TINY, *settings]
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    GlobalHydra.instance().clear()
+    with pytest.raises(SystemExit, match=r"^error: hydra\.launcher\.n_jobs=3 with 2 GPU\(s\)"):
+        main()
     assert not (tmp_path / "0").exists()

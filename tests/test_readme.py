@@ -35,12 +35,13 @@ EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
 # What is not in the checkout: files of a run, or of the reader.
-ELSEWHERE = ("config.yaml", "hparams.yaml", "my_conf/")
+ELSEWHERE = ("config.yaml", "best.yaml", "hparams.yaml", "my_conf/")
 # Packages whose public names may stand in the text beside our own.
 OTHERS = (
     "pytorch_lightning",
     "torch.optim",
     "torch.optim.lr_scheduler",
+    "optuna.pruners",
     "builtins",
 )
 GROUPS = (
