@@ -1,11 +1,15 @@
 """Every config that is shipped composes, and builds what it says."""
 
+import itertools
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -30,11 +34,14 @@ from odc_lightning.config import (
     build_trainer,
     sized,
 )
+from odc_lightning.data.long_tail import long_tail_counts
 from odc_lightning.models import PrototypeHead
 from odc_lightning.protocols import Protocol
 from odc_lightning.report import published_scores
+from odc_lightning.search import check_trial, space_of
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
+SWEEPS = sorted(p.stem for p in Path(CONFIG_DIR, "sweep").glob("*.yaml") if p.stem != "base")
 # Pretext tasks: the callback that sets the task, by the first word of the experiment.
 PRETEXTS = {
     "colorization": "Colorization",
@@ -109,6 +116,67 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     owners = [c for c in trainer.callbacks if isinstance(c, PseudoLabels)]  # type: ignore[attr-defined]
     assert len(owners) == clusters
     assert config.data.num_views == (2 if with_prototypes else 1)
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_sweep_composes_and_names_its_jobs(sweep: str) -> None:
+    """All jobs can be, and each has a folder of its own."""
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        master = compose("train", [f"sweep={sweep}"], return_hydra_config=True)
+        assert master.hydra.mode is RunMode.MULTIRUN
+        params = master.hydra.sweeper.params
+        groups = [key for key in params if "." not in key and key != "seed"]
+        folders = set()
+        for options_of_groups in itertools.product(*(values(params, key) for key in groups)):
+            chosen = [
+                f"{key}={value}" for key, value in zip(groups, options_of_groups, strict=True)
+            ]
+            overrides = [f"sweep={sweep}", "data.root=/nowhere", "run_dir=/nowhere", *chosen]
+            config = compose("train", overrides, return_hydra_config=True)
+            assert config.trainer.devices == 1
+            assert config.train.resume == "auto"
+            keys = [key for key in params if key not in groups]
+            for job in itertools.product(*(values(params, key) for key in keys)):
+                for key, value in zip(keys, job, strict=True):
+                    assert has_key(config, key)
+                    OmegaConf.update(config, key, value)
+                fits(config)
+                folders.add((config.hydra.sweep.dir, config.hydra.sweep.subdir))
+    assert len(folders) == math.prod(len(values(params, key)) for key in params) > 1
+    assert len({folder for folder, _ in folders}) == 1
+
+
+def values(params: DictConfig, key: str) -> list[Any]:
+    """What a sweep gives a key."""
+    return list(OmegaConf.create(f"[{params[key]}]"))
+
+
+def has_key(config: DictConfig, key: str) -> bool:
+    return bool(OmegaConf.select(config, key, throw_on_missing=True) is not None)
+
+
+@pytest.mark.parametrize("trials", options("trials"))
+def test_every_search_composes(trials: str) -> None:
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        config = compose("search", [f"trials={trials}", "run_dir=/nowhere"])
+        check_trial(config, space_of(config))
+    assert instantiate(config.pruner) is not None
+    assert config.name != "search"
+
+
+def fits(config: DictConfig) -> None:
+    """Whether the clusters of a study can all be larger than the threshold, and classes suffice."""
+    subset = config.data.subset
+    if subset is None:
+        return
+    classes, images = (300, 1300) if subset.get("num_classes") else (10, 6000)
+    if subset.get("imbalance"):
+        counts = long_tail_counts(classes, subset.imbalance, total=subset.num_images)
+        assert counts[0] <= images
+    total = subset.get("num_images") or classes * subset.images_per_class
+    small = OmegaConf.select(config, "algorithm.small_clusters.threshold")
+    if small is not None:
+        assert config.algorithm.num_clusters * (small + 1) <= total
 
 
 @pytest.mark.parametrize("algorithm", PRETEXTS)

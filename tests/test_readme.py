@@ -13,7 +13,9 @@ from typing import Any
 import benchmarks.__main__
 import benchmarks.scale
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
@@ -24,6 +26,7 @@ from odc_lightning import cli
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.completion import SHELLS
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.search import check_trial, space_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -39,12 +42,13 @@ STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
 OF_A_MODEL = (".onnx", ".safetensors")
 # What is not in the checkout: files of a run, or of the reader.
-ELSEWHERE = ("config.yaml", "hparams.yaml", "my_conf/")
+ELSEWHERE = ("config.yaml", "best.yaml", "hparams.yaml", "my_conf/")
 # Packages whose public names may stand in the text beside our own.
 OTHERS = (
     "pytorch_lightning",
     "torch.optim",
     "torch.optim.lr_scheduler",
+    "optuna.pruners",
     "builtins",
 )
 GROUPS = (
@@ -149,7 +153,7 @@ def check_training(name: str, arguments: list[str], compose: Compose, folder: Pa
         assert (folder / path).is_dir(), f"{name} has no yaml block for {path}"
     search = [f"hydra.searchpath=[{','.join(f'file://{folder / path}' for path in own)}]"]
     for job in single_runs(overrides, bool({"-m", "--multirun"} & set(arguments))):
-        job = [each for each in job if not each.startswith("hydra.")]
+        job = [each for each in job if not each.startswith(("hydra.", "hydra/"))]
         config = compose(*job, *(search if own else []))
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(resolved, dict)
@@ -279,6 +283,8 @@ def check_command(words: list[str]) -> None:
             assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
         case ["python", "-m", "benchmarks.gallery_page", *arguments]:
             gallery_page.parse(arguments)
+        case ["python", "-m", "odc_lightning.search", *overrides]:
+            check_search(overrides)
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)
@@ -288,10 +294,19 @@ def check_command(words: list[str]) -> None:
             raise AssertionError(f"no check for the command {shlex.join(words)}")
 
 
+def check_search(overrides: list[str]) -> None:
+    """Whether a search's command composes, and what it says of its trainings does."""
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        config = compose("search", ["run_dir=/nowhere", *overrides])
+        check_trial(config, space_of(config))
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "make no-such-target",
+        "python -m odc_lightning.search no_such_key=1",
+        "python -m odc_lightning.search 'space={no.such.key: {low: 1, high: 2}}'",
         "pip install '.[no_such_extra]'",
         "pip install no-such-package",
         "python scripts/no_such_script.py",
@@ -302,7 +317,7 @@ def check_command(words: list[str]) -> None:
     ],
 )
 def test_a_wrong_command_is_found(command: str) -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, HydraException, ValueError)):
         check_command(shlex.split(command))
 
 

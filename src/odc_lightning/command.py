@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
+
+from odc_lightning.jobs import in_multirun, run_job
 
 # Said of every run, and nothing that its user could act on.
 ALWAYS_IRRELEVANT = (
@@ -72,14 +72,18 @@ def resolve(config: DictConfig) -> DictConfig:
 
 
 def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
-    """Do what a command is for; input that the package refuses is told without a traceback."""
+    """Do what a command is for; input that the package refuses is told without a traceback.
+
+    What a job of a multirun raises stays with that job (`odc_lightning.jobs`).
+    """
+    if in_multirun():
+        return run_job(task, config)
     try:
         task(config)
     except Exception as error:
-        # Hydra wraps what a constructor raises, and stops a multirun by itself.
+        # Hydra wraps what a constructor raises.
         refusal = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
-        single = HydraConfig.get().mode is RunMode.RUN
-        if "HYDRA_FULL_ERROR" in os.environ or not (single and _is_refusal(refusal)):
+        if "HYDRA_FULL_ERROR" in os.environ or not _is_refusal(refusal):
             raise
         sys.exit(f"error: {refusal}")
 
@@ -90,8 +94,7 @@ def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:
     Lightning starts the other ranks with the command of the whole sweep, so each would sweep by
     itself, and the processes of one job would meet those of another.
     """
-    multirun = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
-    if multirun and trainer.world_size > 1:
+    if in_multirun() and trainer.world_size > 1:
         raise ValueError(
             f"a multirun (-m) with {trainer.world_size} devices: expected one device a job. Add "
             "trainer.devices=1, or start the jobs one after the other without -m"

@@ -1,6 +1,6 @@
 """Where the configs are, and how the parts of a run are built from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -106,13 +106,17 @@ def build_callbacks(config: DictConfig) -> list[pl.Callback]:
     return in_order([*build_all(config.algorithm), *build_all(config.callbacks)])
 
 
-def build_trainer(config: DictConfig) -> pl.Trainer:
+def build_trainer(config: DictConfig, more: Sequence[pl.Callback] = ()) -> pl.Trainer:
     """The Trainer with its callbacks and loggers, and checkpoints that are whole.
+
+    Args:
+        config: of a training.
+        more: callbacks beside those of the config, after them and before checkpoints.
 
     Raises:
         ValueError: for what Lightning refuses, and for strategies that share out the weights.
     """
-    callbacks, loggers = build_callbacks(config), build_all(config.logger)
+    callbacks, loggers = [*build_callbacks(config), *more], build_all(config.logger)
     try:
         trainer: pl.Trainer = instantiate(
             config.trainer, callbacks=callbacks, logger=loggers, plugins=[DurableCheckpointIO()]

@@ -1,8 +1,10 @@
 """Which checkpoint a training goes on from, and which records it adds to."""
 
+import json
 import logging
 import secrets
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
@@ -15,8 +17,15 @@ from odc_lightning.checkpoints import (
     step_of,
 )
 from odc_lightning.loggers import MetricsFile
+from odc_lightning.report import Summary, read_summary
 
 log = logging.getLogger(__name__)
+
+# How a run is carried out, and not what it is.
+NO_SETTINGS = (
+    *("ckpt_path", "train", "logger", "model.pretrained", "data.num_workers"),
+    *("trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes"),
+)
 
 
 def with_checkpoint(config: DictConfig) -> DictConfig:
@@ -56,6 +65,56 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
     config = config.copy()
     config.ckpt_path = str(found)
     return config
+
+
+def finished_before(config: DictConfig) -> Summary | None:
+    """The summary of a run that has finished in the run's own folder, with these very settings.
+
+    Args:
+        config: of the run that is about to begin, resolved.
+
+    Raises:
+        ValueError: if a run with other settings is there, finished or not.
+    """
+    folder = Path(config.run_dir)
+    written = folder / "config.yaml"
+    if not written.is_file():
+        return None
+    different = differences(_settings(OmegaConf.load(written)), _settings(config))
+    if different:
+        raise ValueError(
+            f"{folder} has a run with other settings ({'; '.join(different[:5])}); choose another "
+            "folder for the sweep with hydra.sweep.dir=..., or remove that run"
+        )
+    try:
+        return read_summary(folder / "summary.json")
+    except (OSError, ValueError):  # there is none, or what a crash has left of it
+        return None
+
+
+def differences(before: Any, now: Any, key: str = "") -> list[str]:
+    """What two configs differ in, as ``key: before, now after``, in the order of the keys."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        found = []
+        for name in [*before, *(name for name in now if name not in before)]:
+            where = f"{key}.{name}" if key else str(name)
+            found += differences(before.get(name), now.get(name), where)
+        return found
+    return [] if before == now else [f"{key}: {before}, now {now}"]
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """What decides a run's results; the run's folder, which may be moved, has one name in it."""
+    config = config.copy()
+    for key in NO_SETTINGS:
+        parent, _, name = key.rpartition(".")
+        (OmegaConf.select(config, parent) if parent else config).pop(name, None)
+    # JSON, because a tuple comes back from a file as a list.
+    text = json.dumps(OmegaConf.to_container(config, resolve=True))
+    settings: dict[str, Any] = json.loads(
+        text.replace(json.dumps(str(config.run_dir))[1:-1], "RUN_DIR")
+    )
+    return settings
 
 
 def with_wandb_run(config: DictConfig) -> DictConfig:

@@ -60,7 +60,11 @@ class RunReport(pl.Callback):
         """Say what the run is; one that is refused before this overwrites nothing."""
         if trainer.is_global_zero:
             self.run_dir.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(self.config, self.run_dir / "config.yaml")
+            # Of a run that goes on it would say that this one has finished.
+            (self.run_dir / "summary.json").unlink(missing_ok=True)
+            unfinished = self.run_dir / "config.yaml.tmp"
+            OmegaConf.save(self.config, unfinished)
+            unfinished.replace(self.run_dir / "config.yaml")
             for line in self.chosen:
                 log.info(line)
             if self.start is not None:

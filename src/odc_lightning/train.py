@@ -6,6 +6,7 @@ callbacks and loggers, fit, report.
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -33,8 +34,9 @@ from odc_lightning.config import (
 from odc_lightning.data import ImageDataModule
 from odc_lightning.distributed import is_lost_rank, refusal_of_rank
 from odc_lightning.fitting import fitted_to_machine
+from odc_lightning.jobs import in_multirun
 from odc_lightning.report import Summary, closing_lines, read_summary
-from odc_lightning.resume import keep_metrics, with_checkpoint, with_wandb_run
+from odc_lightning.resume import finished_before, keep_metrics, with_checkpoint, with_wandb_run
 from odc_lightning.run_report import RunReport
 from odc_lightning.settings import check_settings
 
@@ -47,8 +49,12 @@ IRRELEVANT_WARNINGS = (
 )
 
 
-def train(config: DictConfig) -> Summary | None:
+def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | None:
     """Run one training and leave its results in ``config.run_dir``.
+
+    Args:
+        config: composed from ``train.yaml``.
+        more: callbacks that are in no config.
 
     Returns:
         The summary, on rank 0 alone.
@@ -64,11 +70,16 @@ def train(config: DictConfig) -> Summary | None:
     config, chosen = sized(config)
     resolved = resolve(config)
     run_dir = Path(config.run_dir)
+    if in_multirun() and config.train.resume == "auto":
+        finished = finished_before(resolved)
+        if finished is not None:
+            print(f"finished before: {run_dir}/")
+            return finished
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
     start = load_start(config, module.backbone)
-    trainer = build_trainer(config)
+    trainer = build_trainer(config, more)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
     trainer.callbacks.insert(0, RunReport(resolved, fitted + chosen, start, pretrained, started))  # type: ignore[attr-defined]

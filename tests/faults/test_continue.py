@@ -109,6 +109,25 @@ def test_a_signal_saves_and_leaves_between_steps(
     assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
 
 
+def test_submitit_gets_its_signal_when_all_is_saved(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def requeue(number: int, frame: Any) -> None:
+        assert checkpoint(tmp_path / "run")["global_step"] == 14
+        raise SystemExit(144)
+
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+    former = signal.signal(signal.SIGUSR2, requeue)
+    try:
+        add_callback(monkeypatch, SignalAt(13, signal.SIGUSR2))
+        with pytest.raises(SystemExit) as left:
+            train(compose_config(*ODC, *SMALL, run="run"))
+        assert signal.getsignal(signal.SIGUSR2) is requeue
+    finally:
+        signal.signal(signal.SIGUSR2, former)
+    assert left.value.code == 144
+
+
 def test_no_checkpoint_is_of_half_a_step(
     compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and SLURM's signal: finish the step, save, leave."""
+"""SIGTERM, Ctrl-C and the signals of SLURM and submitit: finish the step, save, leave."""
 
 import logging
 import os
@@ -39,6 +39,7 @@ class GracefulStop(pl.Callback):
         self._received = 0  # the number of the first signal
         self._leaving = 0  # the same, when all ranks know
         self._requeue_signal: int | None = None
+        self._submitit_signal: int | None = None
         self._former: dict[int, Any] = {}
         self._steps = 0  # optimiser steps that have been looked at
 
@@ -52,6 +53,9 @@ class GracefulStop(pl.Callback):
         if SLURMEnvironment.detect():
             self._requeue_signal = _requeue_signal(trainer)
             signals += [signal.Signals(self._requeue_signal)] if self._requeue_signal else []
+        self._submitit_signal = _submitit_signal()
+        if self._submitit_signal is not None:
+            signals.append(signal.Signals(self._submitit_signal))
         self._former = {number: signal.signal(number, self._note) for number in signals}
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -115,6 +119,8 @@ class GracefulStop(pl.Callback):
             self._say_where(trainer)
             if self._leaving == self._requeue_signal:
                 _requeue()
+        if self._leaving == self._submitit_signal:  # submitit has the job started again, and exits
+            self._former[self._leaving](self._leaving, None)
         raise SystemExit(128 + self._leaving)
 
     def _say_where(self, trainer: pl.Trainer) -> None:
@@ -141,6 +147,15 @@ def _requeue_signal(trainer: pl.Trainer) -> int | None:
         return None
     chosen = getattr(environment, "requeue_signal", None)
     return int(chosen or signal.SIGUSR1)
+
+
+def _submitit_signal() -> int | None:
+    """The signal by which submitit announces a preemption or the end of a job's time."""
+    if "SUBMITIT_EXECUTOR" not in os.environ:
+        return None
+    name = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")
+    number = signal.Signals[f"SIG{name}"]
+    return int(number) if callable(signal.getsignal(number)) else None
 
 
 def _requeue() -> None:

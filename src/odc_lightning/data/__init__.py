@@ -9,7 +9,7 @@ from odc_lightning.data.places import places205
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import scan_images
 from odc_lightning.data.sources import ArraySource, FileSource, ImageSource, SubsetSource
-from odc_lightning.data.subset import take_images, take_share, take_subset
+from odc_lightning.data.subset import take_images, take_long_tail, take_share, take_subset
 from odc_lightning.data.transforms import resize_and_center_crop
 from odc_lightning.data.voc import voc2007
 
@@ -34,6 +34,7 @@ __all__ = [
     "scan_images",
     "stl10",
     "take_images",
+    "take_long_tail",
     "take_share",
     "take_subset",
     "voc2007",

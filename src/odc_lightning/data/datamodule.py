@@ -23,7 +23,7 @@ from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
 from odc_lightning.data.sources import ImageSource
-from odc_lightning.data.subset import same_classes, subset_of
+from odc_lightning.data.subset import SUBSET_KEYS, same_classes, subset_of
 from odc_lightning.distributed import shard
 
 if TYPE_CHECKING:
@@ -94,11 +94,11 @@ class ImageDataModule(pl.LightningDataModule):
             raise ValueError(f"data.augment_on={augment_on!r}; expected cpu or gpu")
         if num_views < 1:
             raise ValueError(f"data.num_views={num_views}; expected 1 or more")
-        unknown = set(subset or ()) - {"num_classes", "images_per_class", "num_images", "seed"}
+        unknown = set(subset or ()) - set(SUBSET_KEYS)
         if unknown:
             raise ValueError(
                 f"data.subset has {', '.join(sorted(unknown))}; expected num_images, or "
-                "num_classes and images_per_class, and perhaps seed"
+                "num_classes and images_per_class, and perhaps imbalance and seed"
             )
         if seed < 0:
             raise ValueError(f"data.seed={seed}; expected 0 or more")

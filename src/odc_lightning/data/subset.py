@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from odc_lightning.data.long_tail import deal_counts, long_tail_counts
 from odc_lightning.data.sources import ImageSource, IntArray, SubsetSource
+
+# What `data.subset` may have, the arguments of `subset_of`.
+SUBSET_KEYS = ("num_classes", "images_per_class", "num_images", "imbalance", "seed")
 
 
 def take_subset(
@@ -47,6 +51,40 @@ def take_subset(
     return _draw_of_each(labels, np.sort(classes), number, rng)
 
 
+def take_long_tail(
+    labels: IntArray,
+    imbalance: float,
+    num_classes: int | None = None,
+    images_per_class: int | None = None,
+    num_images: int | None = None,
+    seed: int = 0,
+) -> IntArray:
+    """Draw classes of exponentially falling sizes, and images of each (Sec. 4.4, Figure 6).
+
+    Args:
+        labels: (N,) classes, -1 for unlabelled images, which are never drawn.
+        imbalance: the size of the largest class over that of the smallest.
+        num_classes: how many classes; None for all.
+        images_per_class: images in the largest class; or
+        num_images: in all classes together.
+        seed: the same seed gives the same draw. Which class is how large is drawn too.
+
+    Returns:
+        Sorted indices into `labels`.
+
+    Raises:
+        ValueError: if the classes are too few or too small, or not one of the numbers is given.
+    """
+    rng = np.random.default_rng(seed)
+    classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    if num_classes is None:
+        num_classes = len(classes)
+    _check_count("subset.num_classes", num_classes, len(classes), "labelled classes")
+    counts = long_tail_counts(num_classes, imbalance, images_per_class, num_images)
+    dealt = deal_counts(counts, dict(zip(classes.tolist(), sizes.tolist(), strict=True)), rng)
+    return _draw_of_each(labels, np.array(sorted(dealt)), lambda label, _: dealt[label], rng)
+
+
 def take_share(labels: IntArray, share: float, seed: int = 0, leave: int = 0) -> IntArray:
     """Draw a share of each class, at least one image of it.
 
@@ -83,26 +121,33 @@ def subset_of(
     num_classes: int | None = None,
     images_per_class: int | None = None,
     num_images: int | None = None,
+    imbalance: float | None = None,
     seed: int = 0,
 ) -> SubsetSource:
-    """`take_subset` if classes are concerned, `take_images` if only a number is asked for.
+    """`take_long_tail` for an imbalance; else `take_subset` by class, `take_images` by number.
 
     Raises:
         ValueError: if both ways are asked for, or neither, or classes of a source without labels.
     """
     by_class = num_classes is not None or images_per_class is not None
-    if by_class == (num_images is not None):
+    if imbalance is None and by_class == (num_images is not None):
         raise ValueError(
             f"subset: num_classes={num_classes}, images_per_class={images_per_class}, "
             f"num_images={num_images}; give either num_images or the other two"
         )
-    if num_images is not None:
+    if imbalance is None and num_images is not None:
         return SubsetSource(source, take_images(len(source), num_images, seed))
     if source.labels is None:
         raise ValueError(
             "a subset by class needs labels, and these images have none; use subset.num_images"
         )
-    return SubsetSource(source, take_subset(source.labels, num_classes, images_per_class, seed))
+    if imbalance is None:
+        indices = take_subset(source.labels, num_classes, images_per_class, seed)
+    else:
+        indices = take_long_tail(
+            source.labels, imbalance, num_classes, images_per_class, num_images, seed
+        )
+    return SubsetSource(source, indices)
 
 
 def same_classes(source: ImageSource, drawn: ImageSource) -> ImageSource:

@@ -1,0 +1,106 @@
+"""Subsets whose classes are of very different sizes, as the paper's Figure 6 has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from odc_lightning.data.sources import IntArray
+
+
+def long_tail_profile(num_classes: int, imbalance: float) -> np.ndarray:
+    """Sizes of the classes beside the largest one, falling exponentially.
+
+    Args:
+        num_classes: K.
+        imbalance: r, the size of the largest class over that of the smallest.
+
+    Returns:
+        (K,) r^(-c / (K - 1)) for c = 0 ... K - 1: from 1 down to 1 / r.
+
+    Raises:
+        ValueError: for fewer than two classes, or an imbalance below 1.
+    """
+    if num_classes < 2:
+        raise ValueError(f"subset.imbalance={imbalance} for {num_classes} class; it takes two")
+    number = isinstance(imbalance, int | float) and not isinstance(imbalance, bool)
+    if not number or not 1 <= imbalance < np.inf:
+        raise ValueError(
+            f"subset.imbalance={imbalance}; expected 1 (all classes alike) or more: the size of "
+            "the largest class over that of the smallest"
+        )
+    return imbalance ** (-np.arange(num_classes) / (num_classes - 1))
+
+
+def long_tail_counts(
+    num_classes: int, imbalance: float, largest: int | None = None, total: int | None = None
+) -> IntArray:
+    """How many images each class has, the largest class first.
+
+    Args:
+        num_classes: K.
+        imbalance: the size of the largest class over that of the smallest.
+        largest: images in the largest class; or
+        total: images in all, the same for any imbalance. What rounding down leaves goes to the
+            classes that lost most by it.
+
+    Returns:
+        (K,) falling counts, all of them 1 or more.
+
+    Raises:
+        ValueError: if the smallest class would be empty, or both or neither number is given.
+    """
+    profile = long_tail_profile(num_classes, imbalance)
+    if largest is not None and total is None:
+        counts = np.rint(largest * profile).astype(np.int64)
+    elif total is not None and largest is None:
+        exact = total * profile / profile.sum()
+        counts = np.floor(exact).astype(np.int64)
+        lost = np.argsort(counts - exact, kind="stable")
+        counts[lost[: total - counts.sum()]] += 1
+        counts = -np.sort(-counts)
+    else:
+        raise ValueError(
+            f"subset: imbalance={imbalance:g} with images_per_class={largest} and "
+            f"num_images={total}; give one of the two: images in the largest class, or in all"
+        )
+    if counts[-1] < 1:
+        raise ValueError(
+            f"subset.imbalance={imbalance:g}: the smallest of {num_classes} classes would be "
+            "empty; take more images, or a smaller imbalance"
+        )
+    return counts
+
+
+def deal_counts(
+    counts: IntArray, available: Mapping[int, int], rng: np.random.Generator
+) -> dict[int, int]:
+    """Which class gets which count: at random, but none more than it has.
+
+    Args:
+        counts: (K,) falling.
+        available: images in each of K classes or more.
+        rng: draws the order of the classes.
+
+    Returns:
+        A count for each of K classes.
+
+    Raises:
+        ValueError: if the classes have too few images.
+    """
+    order = rng.permutation(np.array(sorted(available))).tolist()
+    dealt: dict[int, int] = {}
+    for count in counts.tolist():
+        # Falling counts: whatever holds this one holds all that come.
+        fitting = next((label for label in order if available[label] >= count), None)
+        if fitting is None:
+            most = max((available[label] for label in order), default=0)
+            raise ValueError(
+                f"subset: {len(dealt) + 1} classes of at least {count} images are needed for this "
+                f"imbalance, and the largest that is left has {most}; take fewer images, or a "
+                "smaller imbalance"
+            )
+        order.remove(fitting)
+        dealt[fitting] = count
+    return dealt
