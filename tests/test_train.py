@@ -23,6 +23,7 @@ from odc_lightning.train import train
 SHORT = ("experiment=odc_digits", "trainer.max_epochs=2")
 METRICS = {
     "train/loss",
+    "train/feature_rank",
     "odc/label_switch_ratio",
     "odc/cluster_size_min",
     "odc/cluster_size_max",
