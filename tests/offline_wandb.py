@@ -93,4 +93,11 @@ def _run_of(found: Iterator[Any]) -> OfflineRun:
 
 
 def _values(items: Any) -> dict[str, Any]:
-    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+    values: dict[str, Any] = {}
+    for item in items:
+        *parents, name = item.nested_key or [item.key]
+        node = values
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = json.loads(item.value_json)
+    return values

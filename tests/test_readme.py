@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 import odc_lightning
 from benchmarks import extraction_memory, memory_step
 from conftest import Compose
+from odc_lightning import dashboard
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import CONFIG_DIR
 
@@ -240,6 +241,10 @@ def check_command(words: list[str]) -> None:
         case ["python", path, *_] if path.endswith(".py"):
             assert (ROOT / path).is_file(), path
         case ["python", "-m", "odc_lightning.doctor"]:
+            pass
+        case ["python", "-m", "odc_lightning.dashboard", *arguments]:
+            dashboard.parse(arguments)
+        case ["wandb", "login" | "sync", *_] | ["tensorboard", "--logdir", _]:
             pass
         case ["python", "-m", "benchmarks.memory_step", *arguments]:
             memory_step.parse(arguments)

@@ -2,6 +2,7 @@
 
 from odc_lightning.callbacks.balanced_clusters import BalancedClusters
 from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
+from odc_lightning.callbacks.cluster_media import ClusterMedia
 from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
 from odc_lightning.callbacks.colorization import Colorization
 from odc_lightning.callbacks.current_targets import CurrentTargets
@@ -34,6 +35,7 @@ from odc_lightning.callbacks.true_labels import TrueLabels
 __all__ = [
     "BalancedClusters",
     "CentroidRefresh",
+    "ClusterMedia",
     "ClusterSizeMonitor",
     "Colorization",
     "CurrentTargets",
