@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from offline_wandb import read_run
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
@@ -32,6 +34,8 @@ def test_a_multirun_leaves_finished_runs_and_a_table(tmp_path: Path) -> None:
         "algorithm.num_clusters=20,50",
         "experiment=odc_digits",
         "trainer.max_epochs=1",
+        "logger=wandb",
+        "logger.wandb.offline=true",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -41,6 +45,11 @@ def test_a_multirun_leaves_finished_runs_and_a_table(tmp_path: Path) -> None:
     for run in runs:
         for name in ("clusters.csv", "index.csv", "metrics.csv", "curves.png", "config.yaml"):
             assert (run / name).exists(), name
+    tracked = [read_run(*(run / "wandb").glob("offline-run-*")) for run in runs]
+    assert len({each.run.run_id for each in tracked}) == 2
+    assert [each.run.run_group for each in tracked] == [runs[0].parent.name] * 2
+    assert [each.config["algorithm"]["num_clusters"] for each in tracked] == clusters
+    assert [each.exit_code for each in tracked] == [0, 0]
     found = sorted(map(str, runs[0].parent.iterdir()))  # as a shell's * does, with multirun.yaml
     table = command(str(SCRIPTS / "results_table.py"), *found, cwd=tmp_path)
     header, rule, *rows = table.stdout.strip().splitlines()

@@ -78,6 +78,7 @@ def test_a_step_waits_for_the_loss_and_for_small_clusters_alone(
         callbacks.SmallClusters(2),
         callbacks.LabelSwitchMonitor(),
         callbacks.ClusterSizeMonitor(),
+        callbacks.FeatureRank(),
         callbacks.HealthMonitor(),
         callbacks.GracefulStop(),
         callbacks.Throughput(),

@@ -11,27 +11,61 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from conftest import Compose
 from odc_lightning.evaluate import evaluate
 from odc_lightning.loggers import MetricsFile, whole_rows
+from odc_lightning.report import read_metrics
 from odc_lightning.train import train
+from odc_lightning.wandb_run import BEST
+from offline_wandb import read_run
 
 SHORT = ("experiment=odc_digits", "trainer.max_epochs=1", "callbacks.label_scores.knn=false")
-NAMES = {"train/loss", "odc/label_switch_ratio", "odc/cluster_entropy", "eval/nmi"}
 
 
-def test_wandb_offline_is_written_and_finished(compose_config: Compose, tmp_path: Path) -> None:
-    for run in ("one", "two"):  # as two jobs of a multirun: each has its own run
-        train(compose_config(*SHORT, "logger=wandb", "logger.wandb.offline=true", run=run))
-        assert wandb.run is None
-        (folder,) = (tmp_path / run / "wandb").glob("offline-run-*")
-        (record,) = folder.glob("*.wandb")
-        missing = {name.encode() for name in NAMES}
-        # W&B's own process may write the end of the file a moment after the run is finished.
-        deadline = time.monotonic() + 30
-        while missing and time.monotonic() < deadline:
-            content = record.read_bytes()
-            missing = {name for name in missing if name not in content}
-            time.sleep(0.1)
-        assert not missing
-        assert (tmp_path / run / "metrics.csv").exists()
+@pytest.fixture(autouse=True)
+def _artifacts_are_staged_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
+
+
+def columns(file: Path) -> set[str]:
+    """Of a ``metrics.csv``, without the step."""
+    return set(whole_rows(file)[0]) - {"step"}
+
+
+def test_a_wandb_run(compose_config: Compose, tmp_path: Path) -> None:
+    """All that an offline run holds; the next in the same process is a run of its own."""
+    offline = ("logger=wandb", "logger.wandb.offline=true")
+    train(compose_config(*SHORT, *offline, "trainer.max_epochs=2", "logger.wandb.artifacts=true"))
+    assert wandb.run is None
+    train(compose_config(*SHORT, *offline, "name=other", "logger.wandb.tags=[mine]", run="two"))
+    assert wandb.run is None
+    (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    first = read_run(folder)
+    assert (first.run.display_name, first.run.run_group) == ("odc_digits", "")
+    assert (first.run.project, first.run.job_type) == ("odc-lightning", "train")
+    assert first.exit_code == 0
+    config = OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / "config.yaml"))
+    del first.config["_wandb"]
+    assert first.config == config
+    assert first.run.run_id == first.config["logger"]["wandb"]["id"]
+    assert set(first.artifacts["odc_lightning"]) >= {"train.py", "callbacks/samples_memory.py"}
+    assert first.artifacts[f"config-{first.run.run_id}"] == ["config.yaml"]
+
+    metrics = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert first.names == {*columns(tmp_path / "run" / "metrics.csv"), "trainer/global_step"}
+    for name, series in metrics.items():
+        rows = [row for row in first.history if name in row]
+        assert [row["trainer/global_step"] for row in rows] == series.steps.tolist(), name
+        assert [row[name] for row in rows] == pytest.approx(series.values, rel=1e-6), name
+        kept = {"last": series.values[-1], "max": series.values.max(), "min": series.values.min()}
+        summary = first.summary[name]
+        if name not in BEST:
+            summary = {"last": summary}
+        expected = {key: kept[key] for key in {"last", BEST.get(name, "last")}}
+        assert summary == pytest.approx(expected, rel=1e-6), name
+
+    (folder,) = (tmp_path / "two" / "wandb").glob("offline-run-*")
+    second = read_run(folder)
+    assert (second.run.display_name, list(second.run.tags)) == ("other", ["mine"])
+    assert second.run.run_id != first.run.run_id
+    assert not second.artifacts
 
 
 def test_metrics_of_a_killed_run(tmp_path: Path) -> None:
@@ -91,7 +125,8 @@ def test_wandb_is_finished_after_an_error(compose_config: Compose, tmp_path: Pat
     with pytest.raises(ValueError, match="clusters"):
         train(config)
     assert wandb.run is None
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    assert read_run(folder).exit_code == 1
 
 
 def test_an_evaluation_tells_the_loggers_too(compose_evaluation: Compose, tmp_path: Path) -> None:
@@ -106,12 +141,16 @@ def test_an_evaluation_tells_the_loggers_too(compose_evaluation: Compose, tmp_pa
         compose_evaluation(*options, "logger=wandb", "logger.wandb.offline=true", run="offline")
     )
     assert wandb.run is None
-    assert list((tmp_path / "offline" / "wandb").glob("offline-run-*/*.wandb"))
+    (folder,) = (tmp_path / "offline" / "wandb").glob("offline-run-*")
+    assert read_run(folder).run.job_type == "evaluate"
 
 
-def test_tensorboard_has_the_same_names(compose_config: Compose, tmp_path: Path) -> None:
+def test_tensorboard_has_the_same_figures(compose_config: Compose, tmp_path: Path) -> None:
     train(compose_config(*SHORT, "logger=tensorboard"))
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
-    assert set(events.Tags()["scalars"]) >= NAMES
-    assert len(events.Scalars("train/loss")) == 11
+    assert set(events.Tags()["scalars"]) == columns(tmp_path / "run" / "metrics.csv")
+    for name, series in read_metrics(tmp_path / "run" / "metrics.csv").items():
+        scalars = events.Scalars(name)
+        assert [scalar.step for scalar in scalars] == series.steps.tolist(), name
+        assert [scalar.value for scalar in scalars] == pytest.approx(series.values), name

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 import odc_lightning
 from benchmarks import gallery_page
 from conftest import Compose, compose_command, composer
-from odc_lightning import cli
+from odc_lightning import cli, dashboard
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.completion import SHELLS
 from odc_lightning.config import CONFIG_DIR
@@ -285,6 +285,10 @@ def check_command(words: list[str]) -> None:
             gallery_page.parse(arguments)
         case ["python", "-m", "odc_lightning.search", *overrides]:
             check_search(overrides)
+        case ["python", "-m", "odc_lightning.dashboard", *arguments]:
+            dashboard.parse(arguments)
+        case ["wandb", "login" | "sync", *_] | ["tensorboard", "--logdir", _]:
+            pass
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)

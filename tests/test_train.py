@@ -23,6 +23,7 @@ from odc_lightning.train import train
 SHORT = ("experiment=odc_digits", "trainer.max_epochs=2")
 METRICS = {
     "train/loss",
+    "train/feature_rank",
     "odc/label_switch_ratio",
     "odc/cluster_size_min",
     "odc/cluster_size_max",
@@ -118,7 +119,8 @@ def test_labels_are_never_trained_on(
 
 
 def test_looking_on_changes_nothing(compose_config: Compose, tmp_path: Path) -> None:
-    train(compose_config(*SHORT, run="watched"))
+    watched = ("callbacks=[online_probe,cluster_media]", "callbacks.cluster_media.every_n_epochs=1")
+    train(compose_config(*SHORT, *watched, run="watched"))
     none = compose_config(*SHORT, "callbacks=none", run="alone")
     OmegaConf.update(
         none,

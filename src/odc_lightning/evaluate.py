@@ -36,6 +36,7 @@ from odc_lightning.data import ImageDataModule
 from odc_lightning.evaluation.scores import Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.protocols import Protocol, Subject
+from odc_lightning.wandb_run import in_wandb
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def evaluate(config: DictConfig) -> Evaluation:
     ignore_warnings(IRRELEVANT_WARNINGS)
     run = find_run(config)
     own = [] if run is None or config.checkpoint_trusted else of_the_run(config)
-    config = resolve(completed(config, run))
+    config = in_wandb(resolve(completed(config, run)), "evaluate")
     for group in own:  # of the network nothing else is built
         part = config.model.backbone if group == "model" else config.data
         refuse_unknown_targets(part, str(config.checkpoint))

@@ -18,6 +18,7 @@ from odc_lightning.checkpoints import (
 )
 from odc_lightning.loggers import MetricsFile
 from odc_lightning.report import Summary, read_summary
+from odc_lightning.wandb_run import in_wandb
 
 log = logging.getLogger(__name__)
 
@@ -118,18 +119,20 @@ def _settings(config: Any) -> dict[str, Any]:
 
 
 def with_wandb_run(config: DictConfig) -> DictConfig:
-    """The config with the id of the W&B run, if there is one: where it goes on, that from before.
+    """The config with id and group of the W&B run, if there is one: where it goes on, the old ones.
 
-    The config of the run that the checkpoint is of has kept it; a lone file begins a new one.
+    The config of the run that the checkpoint is of has kept them; a lone file begins a new one.
     """
-    if OmegaConf.select(config, "logger.wandb") is None or config.logger.wandb.id is not None:
+    if OmegaConf.select(config, "logger.wandb") is None:
         return config
     config, former = config.copy(), None
-    if config.ckpt_path is not None:
+    if config.ckpt_path is not None and config.logger.wandb.id is None:
         former = TrainingRun.of(checkpoint_file(config.ckpt_path))
-    known = None if former is None else OmegaConf.select(former.config, "logger.wandb.id")
-    config.logger.wandb.id = known or secrets.token_hex(4)
-    return config
+    for key in ("id", "group"):
+        known = None if former is None else OmegaConf.select(former.config, f"logger.wandb.{key}")
+        config.logger.wandb[key] = config.logger.wandb[key] or known
+    config.logger.wandb.id = config.logger.wandb.id or secrets.token_hex(4)
+    return in_wandb(config, "train")
 
 
 def keep_metrics(loggers: list[Logger], ckpt_path: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The bar, the lines that stand for it in a log, and the speed that both show."""
+"""The bar, what is above it, the lines that stand for both in a log, and the speed."""
 
 import io
 import logging
@@ -19,6 +19,7 @@ from rich.file_proxy import FileProxy
 from helpers import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import (
     ClusterSizeMonitor,
+    HealthMonitor,
     KMeansBootstrap,
     LabelSwitchMonitor,
     SamplesMemory,
@@ -26,6 +27,7 @@ from odc_lightning.callbacks import (
 from odc_lightning.callbacks import progress as progress_module
 from odc_lightning.callbacks.progress import Progress, remaining_seconds, status_line
 from odc_lightning.callbacks.throughput import Throughput
+from odc_lightning.report.live_view import LiveView
 
 N, C, B = 48, 4, 16
 LINE = r"  loss \d+\.\d\d  switch [01]\.\d\d  clusters \d+-\d+  [\d,]+ images/s"
@@ -155,10 +157,18 @@ class TestBar:
     def test_bar_and_no_lines(self, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(progress_module, "SECONDS_BETWEEN_READS", 0.0)
         with redirect_stdout(terminal):
-            fit(Progress(), max_epochs=2)
+            monitor = HealthMonitor()
+            monitor.latest = "it collapses"
+            fit(monitor, Progress(), max_epochs=2)
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
-        last = text.rstrip().splitlines()[-1]
-        assert re.fullmatch(rf"epoch 2/2 ━+ 3/3 ETA 0:00{LINE.replace('  loss', ' loss')}", last)
+        *_, top, loss, switch, clusters, health, bottom, bar = text.rstrip().splitlines()
+        assert re.fullmatch(r"epoch 2/2 ━+ 3/3 ETA 0:00 [\d,]+ images/s", bar.rstrip())
+        assert re.fullmatch(r"│ loss +[▁-█]{8} +\d\.\d\d -> \d\.\d\d +│", loss)
+        assert re.fullmatch(r"│ switch +[▁-█]{8} +[01]\.\d\d -> [01]\.\d\d +│", switch)
+        assert re.fullmatch(r"│ clusters [▁-█ ]+ +\d+-\d+ +│", clusters)
+        assert re.fullmatch(r"│ health +it collapses +│", health)
+        assert (top[0], bottom[0]) == ("╭", "╰")
+        assert len({len(line) for line in (top, loss, switch, clusters, health, bottom)}) == 1
         assert "\nepoch 1/2  loss" not in text
 
     def test_metrics_are_read_seldom(
@@ -166,11 +176,10 @@ class TestBar:
     ) -> None:
         reads: list[float] = []
 
-        def count(metrics: Any, rate: float | None) -> str:
+        def count(view: LiveView, *_: Any) -> None:
             reads.append(time.monotonic())
-            return ""
 
-        monkeypatch.setattr(progress_module, "status_line", count)
+        monkeypatch.setattr(LiveView, "update", count)
         monkeypatch.setattr(progress_module, "SECONDS_BETWEEN_READS", 1e9)
         with redirect_stdout(terminal):
             fit(Progress(), max_epochs=4)

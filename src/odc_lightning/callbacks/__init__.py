@@ -2,9 +2,11 @@
 
 from odc_lightning.callbacks.balanced_clusters import BalancedClusters
 from odc_lightning.callbacks.centroid_refresh import CentroidRefresh
+from odc_lightning.callbacks.cluster_media import ClusterMedia
 from odc_lightning.callbacks.cluster_size_monitor import ClusterSizeMonitor
 from odc_lightning.callbacks.colorization import Colorization
 from odc_lightning.callbacks.current_targets import CurrentTargets
+from odc_lightning.callbacks.feature_rank import FeatureRank
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.finite_check import FiniteCheck
 from odc_lightning.callbacks.graceful_stop import GracefulStop
@@ -33,9 +35,11 @@ from odc_lightning.callbacks.true_labels import TrueLabels
 __all__ = [
     "BalancedClusters",
     "CentroidRefresh",
+    "ClusterMedia",
     "ClusterSizeMonitor",
     "Colorization",
     "CurrentTargets",
+    "FeatureRank",
     "FiniteCheck",
     "GracefulStop",
     "HealthMonitor",

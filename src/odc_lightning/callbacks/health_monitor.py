@@ -40,11 +40,13 @@ class HealthMonitor(pl.Callback):
 
     Attributes:
         epochs: the means of each finished epoch; a run that was continued has them all.
+        latest: the newest warning of this process; None if there was none.
     """
 
     def __init__(self) -> None:
         """Nothing to set: the rules are meant to hold for every run."""
         self.epochs: list[EpochMeans] = []
+        self.latest: str | None = None
         self._sums: Tensor | None = None  # (3,), as EpochMeans
         self._num_steps = 0
         self._rows = 0  # of features, in a full batch of this rank
@@ -109,6 +111,7 @@ class HealthMonitor(pl.Callback):
         for kind, warning in found.items():
             if warning is not None and kind not in self._given:
                 self._given.append(kind)
+                self.latest = warning
                 if trainer.is_global_zero:
                     log.warning(warning)
 

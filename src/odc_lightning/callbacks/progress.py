@@ -1,9 +1,10 @@
-"""What a run shows while it goes: a bar on a terminal, one line an epoch anywhere else."""
+"""What a run shows while it goes: a live view on a terminal, one line an epoch anywhere else."""
 
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -14,14 +15,18 @@ from pytorch_lightning.callbacks.progress.rich_progress import (
     CustomBarColumn,
 )
 from rich import get_console
+from rich.console import RenderableType
 from rich.file_proxy import FileProxy
 from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 from torch import Tensor
 
 from odc_lightning.callbacks.find import find
+from odc_lightning.callbacks.health_monitor import HealthMonitor
+from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.callbacks.throughput import Throughput
 from odc_lightning.report import format_duration
+from odc_lightning.report.live_view import LiveView
 
 # Reading a metric makes the host wait for the device, so it happens this seldom.
 SECONDS_BETWEEN_READS = 0.5
@@ -61,7 +66,7 @@ def status_line(metrics: Mapping[str, Tensor | float], images_per_second: float 
 
 
 class Progress(RichProgressBar):
-    """Lightning's bar with the numbers of ODC and the time to the end of the whole run."""
+    """Lightning's bar with the time to the end of the whole run, and a `LiveView` above it."""
 
     def __init__(self) -> None:
         """Whether there is a terminal is for rich to say (``TTY_INTERACTIVE`` overrules it)."""
@@ -71,6 +76,7 @@ class Progress(RichProgressBar):
         self._start: tuple[float, int] | None = None  # time and step of the first batch
         self._total_steps = math.inf
         self._last_read = -math.inf
+        self._view = LiveView()
 
     @property
     def is_enabled(self) -> bool:
@@ -96,17 +102,21 @@ class Progress(RichProgressBar):
             print("  ".join(filter(None, [epoch, self._read(trainer), self._eta()])), flush=True)
 
     def configure_columns(self, trainer: pl.Trainer) -> list[ProgressColumn]:
-        """Epoch, bar, iterations, time left; then the numbers, cut off where the terminal ends."""
+        """Epoch, bar, iterations, time left, speed; cut off where the terminal ends."""
         return [
             TextColumn("{task.description}"),
             CustomBarColumn(bar_width=16),
             BatchesProcessedColumn(style=""),
             _FieldColumn("eta"),
-            _FieldColumn("status"),
+            _FieldColumn("speed"),
         ]
 
     def _init_progress(self, trainer: pl.Trainer) -> None:
+        before = self.progress
         super()._init_progress(trainer)
+        if self.progress is not None and self.progress is not before:
+            shown = partial(_below, self._view, self.progress.get_renderables)
+            self.progress.get_renderables = shown  # type: ignore[method-assign]
         _send_logs_above_bar()
 
     def _stop_progress(self) -> None:
@@ -118,7 +128,14 @@ class Progress(RichProgressBar):
         if self.progress is None or task is None or now - self._last_read < SECONDS_BETWEEN_READS:
             return
         self._last_read = now
-        self.progress.update(task, status=self._read(trainer), eta=self._eta())
+        owner, monitor = PseudoLabels.find(trainer), find(trainer, HealthMonitor)
+        sizes = owner.counts.tolist() if owner is not None and owner.initialized else []
+        warning = None if monitor is None else monitor.latest
+        self._view.update(trainer.callback_metrics, sizes, warning)
+        meter = find(trainer, Throughput)
+        rate = meter.images_per_second if meter is not None else None
+        speed = "" if rate is None else f"{rate:,.0f} images/s"
+        self.progress.update(task, speed=speed, eta=self._eta())
 
     def _get_train_description(self, current_epoch: int) -> str:
         last = self.trainer.max_epochs
@@ -126,7 +143,7 @@ class Progress(RichProgressBar):
         return f"epoch {current_epoch + 1}/{last}" if bounded else f"epoch {current_epoch + 1}"
 
     def _read(self, trainer: pl.Trainer) -> str:
-        """The numbers of this moment; the only place where the host waits for the device."""
+        """The numbers of this moment in a line."""
         meter = find(trainer, Throughput)
         rate = meter.images_per_second if meter is not None else None
         return status_line(trainer.callback_metrics, rate)
@@ -139,6 +156,12 @@ class Progress(RichProgressBar):
         done, total = self.trainer.global_step - step, self._total_steps - step
         seconds = remaining_seconds(monotonic() - time, done, total)
         return f"ETA {format_duration(seconds)}" if seconds is not None else ""
+
+
+def _below(
+    view: LiveView, bars: Callable[[], Iterable[RenderableType]]
+) -> Iterable[RenderableType]:
+    return [view, *bars()]
 
 
 class _FieldColumn(ProgressColumn):

@@ -10,6 +10,7 @@ from odc_lightning.evaluation.clustering_scores import (
     normalized_mutual_information,
     purity,
 )
+from odc_lightning.evaluation.feature_rank import effective_rank
 from odc_lightning.evaluation.fine_tuning import FineTuning
 from odc_lightning.evaluation.frozen import FrozenFeatures
 from odc_lightning.evaluation.knn import knn_accuracies, knn_accuracy, knn_predict
@@ -32,6 +33,7 @@ __all__ = [
     "average_precisions",
     "cluster_entropy",
     "clustering_scores",
+    "effective_rank",
     "hungarian_accuracy",
     "knn_accuracies",
     "knn_accuracy",

@@ -1,6 +1,7 @@
 """What a run leaves for people to look at: tables, curves, a summary and the last lines printed."""
 
 from odc_lightning.report.closing import closing_lines, format_duration
+from odc_lightning.report.cluster_pictures import draw_sheet, draw_strip, shown_rows
 from odc_lightning.report.curves import draw_curves
 from odc_lightning.report.evaluation_files import read_results, write_results
 from odc_lightning.report.evaluation_table import evaluation_table, print_evaluation
@@ -27,6 +28,8 @@ __all__ = [
     "draw_curves",
     "draw_losses",
     "draw_low_shot",
+    "draw_sheet",
+    "draw_strip",
     "evaluation_table",
     "format_duration",
     "markdown_table",
@@ -37,6 +40,7 @@ __all__ = [
     "read_metrics",
     "read_results",
     "read_summary",
+    "shown_rows",
     "write_clusters",
     "write_index_table",
     "write_results",
