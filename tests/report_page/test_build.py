@@ -66,14 +66,16 @@ def test_the_page_asks_nothing_of_the_network(tmp_path: Path) -> None:
 
 def test_names_are_never_markup(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", {"name": HOSTILE}, {"train/loss": [1, 2], HOSTILE[:9]: [1]})
-    (run / "train.log").write_text(f"[1][x.y][WARNING] - {HOSTILE}\n[1][x.y][INFO] - fine\n")
+    (run / "train.log").write_text(
+        f"[1][x.y][WARNING] - {HOSTILE}\n[1][x.y][INFO] - all is well here\n"
+    )
     build_report(find_runs([run]), tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     assert "window.hacked" in page
     assert "<script>window" not in page
     assert "<img src=x" not in page
     assert page.count("<script") == 2
-    assert "fine" not in page
+    assert "all is well here" not in page
     assert 'aria-label="Warnings"' in page
 
 

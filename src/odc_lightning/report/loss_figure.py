@@ -66,14 +66,23 @@ def losses(run: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: the run logged none.
     """
+    return course(run, METRIC)
+
+
+def course(run: Path, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs passed (K,) and values (K,) of a metric, as the run logged them.
+
+    Raises:
+        ValueError: the run logged none.
+    """
     file = run / "metrics.csv"
     found = read_metrics(file) if file.is_file() else {}
-    if METRIC not in found:
-        raise ValueError(f"{file} has no {METRIC}; expected the folder of a finished training run")
+    if metric not in found:
+        raise ValueError(f"{file} has no {metric}; expected the folder of a finished training run")
     per_epoch = steps_per_epoch(found)
     if per_epoch is None:
         raise ValueError(f"{file} has nothing of the first epoch; expected a whole training run")
-    return (found[METRIC].steps + 1) / per_epoch, found[METRIC].values
+    return (found[metric].steps + 1) / per_epoch, found[metric].values
 
 
 def _draw(

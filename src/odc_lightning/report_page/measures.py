@@ -73,7 +73,7 @@ def final_values(run: FoundRun, evaluations: Sequence[Evaluation] = ()) -> dict[
     """
     values: dict[str, float] = {}
     for measure in OF_A_RUN:
-        value = (run.summary or {}).get(measure.key)
+        value: object = None if run.summary is None else run.summary.get(measure.key)
         series = run.metrics.get(LAST_LOGGED.get(measure.key, ""))
         if run.summary is None and series is not None and len(series.values):
             value = series.values[-1]

@@ -107,7 +107,11 @@ def _line(run: FoundRun, key: str, most: int) -> dict[str, Any]:
     series = run.metrics[key]
     steps, values = done(series), series.values
     x, y = thin(steps, values, most)
-    line = {"x": rounded(x, 9), "y": rounded(y), "perEpoch": steps_per_epoch(run.metrics)}
+    line: dict[str, Any] = {
+        "x": rounded(x, 9),
+        "y": rounded(y),
+        "perEpoch": steps_per_epoch(run.metrics),
+    }
     finite = np.isfinite(values)
     if finite.sum() >= SMOOTH_FROM:
         places, medians = rolling_median(values[finite], int(finite.sum()) // SMOOTH_SHARE)
