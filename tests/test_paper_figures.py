@@ -70,7 +70,7 @@ class TestSweeps:
         line, _, (bars,) = container
         np.testing.assert_allclose(line.get_xydata(), [[1, 60], [64, 80]])
         spread = statistics.stdev([50, 70])
-        ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+        ends = np.array([segment[:, 1] for segment in bars.get_segments()])
         np.testing.assert_allclose(ends, [[60 - spread, 60 + spread], [80, 80]])
         assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "64"]
 
@@ -112,8 +112,8 @@ class TestStability:
         np.testing.assert_allclose(epochs, [0.5, 1, 1.5, 2])
         np.testing.assert_allclose(values, [1, 0.5, 0.4, 0.1])
         left, right = build_stability({"ODC": runs}).axes
-        np.testing.assert_allclose(left.lines[-1].get_ydata(), [0.9, 0.6, 0.3, 0.1])
-        np.testing.assert_allclose(right.lines[-1].get_xydata(), [[1, 0.6], [2, 0.8]])
+        np.testing.assert_allclose(np.asarray(left.lines[-1].get_ydata()), [0.9, 0.6, 0.3, 0.1])
+        np.testing.assert_allclose(np.asarray(right.lines[-1].get_xydata()), [[1, 0.6], [2, 0.8]])
 
     def test_figure_5(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         one, other = self.runs(tmp_path)

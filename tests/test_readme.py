@@ -20,6 +20,7 @@ from benchmarks import extraction_memory, memory_step
 from conftest import Compose
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.report.__main__ import argument_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -241,6 +242,8 @@ def check_command(words: list[str]) -> None:
             assert (ROOT / path).is_file(), path
         case ["python", "-m", "odc_lightning.doctor"]:
             pass
+        case ["python", "-m", "odc_lightning.report", *arguments]:
+            argument_parser().parse_args(arguments)
         case ["python", "-m", "benchmarks.memory_step", *arguments]:
             memory_step.parse(arguments)
         case ["python", "-m", "benchmarks.extraction_memory", *arguments]:

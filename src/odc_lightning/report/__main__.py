@@ -7,8 +7,8 @@ from pathlib import Path
 from odc_lightning.report_page import build_report, find_runs
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line entry."""
+def argument_parser() -> argparse.ArgumentParser:
+    """Of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m odc_lightning.report",
         description="Write a report of runs, sweeps and evaluations as one HTML file, which opens "
@@ -28,6 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="default: report.html in the first folder",
     )
     parser.add_argument("--title", help="at the top of the page; default: the names of the runs")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line entry."""
+    parser = argument_parser()
     arguments = parser.parse_args(argv)
     output = arguments.out or arguments.folders[0] / "report.html"
     try:
