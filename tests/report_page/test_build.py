@@ -85,6 +85,9 @@ def test_a_run_that_has_not_finished(tmp_path: Path) -> None:
     assert [final_values(each) for each in found.runs] == [{"train_loss": 2.5}]
     build_report(found, tmp_path / "r.html")
     assert "not finished" in (tmp_path / "r.html").read_text()
+    other = write_run(tmp_path / "other", {"algorithm.num_clusters": 20}, {"train/loss": [1]})
+    build_report(find_runs([run, other]), tmp_path / "r.html")
+    assert data_of((tmp_path / "r.html").read_text())["runs"] == ["run (not finished)", "other"]
 
 
 def test_an_evaluation_beside_its_run(tmp_path: Path) -> None:

@@ -46,5 +46,11 @@ def test_labels_are_names_or_folders_where_settings_are_many() -> None:
     assert [g.label for g in group_seeds(["p/1", "p/2"], differences(many))] == ["p/1", "p/2"]
 
 
+def test_one_group_needs_no_setting_to_be_told_apart() -> None:
+    found = differences([{"seed": 0}, {"seed": 1}])
+    assert [(g.label, g.runs) for g in group_seeds(["a", "b"], found)] == [("all runs", (0, 1))]
+    assert [g.label for g in group_seeds(["a"], [])] == ["a"]
+
+
 def test_short_keys() -> None:
     assert short_keys(["a.lr", "b.lr", "x.momentum"]) == ["a.lr", "b.lr", "momentum"]

@@ -58,6 +58,9 @@ def render(found: Found, folder: Path, title: str | None = None) -> str:
     runs = found.runs
     names = run_names([run.folder for run in runs])
     settings = differences([run.config for run in runs])
+    names = [
+        n if run.summary else f"{n} (not finished)" for n, run in zip(names, runs, strict=True)
+    ]
     groups = group_seeds(names, settings)
     values = [
         final_values(

@@ -136,6 +136,8 @@ def _last(key: str) -> str:
 
 def _labels(firsts: Sequence[int], names: Sequence[str], others: Sequence[Difference]) -> list[str]:
     """The runs' names if they tell them apart, else up to three settings, else the folders."""
+    if len(firsts) == 1:
+        return ["all runs" if len(names) > 1 else names[0]]
     by_name = next((each for each in others if "name" in each.keys), None)
     if by_name is not None:
         labels = [value_text(by_name.values[run]) for run in firsts]
