@@ -11,7 +11,7 @@ SETUP_DEV := $(VENV)/.installed-dev
 SETUP_BENCH := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart compare loss-curves fine-tuning small-data small-data-others small-data-study lint type format docs test test-slow test-ddp bench clean
+.PHONY: help setup quickstart compare loss-curves fine-tuning figures small-data small-data-others small-data-study lint type format docs test test-slow test-ddp bench clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -44,7 +44,7 @@ BY_NAME := 'hydra.sweep.subdir=$${name}/$${seed}'
 LOSSES := outputs/loss_curves
 
 loss-curves: $(LOSSES)/done ## Train ODC and DC on Fashion-MNIST and draw their losses on one axis (Figure 1b)
-	$(VENV)/bin/python scripts/loss_curves.py $(foreach seed,0 1 2,\
+	$(VENV)/bin/python scripts/figure_1b.py $(foreach seed,0 1 2,\
 		ODC=$(LOSSES)/odc_fashion_mnist/$(seed) DC=$(LOSSES)/dc_fashion_mnist/$(seed)) $(LOSSES)/loss_curves.png
 
 $(LOSSES)/done: | $(SETUP)
@@ -89,6 +89,74 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 	touch $@
 
 .SECONDARY: $(TUNED)/dc/done $(TUNED)/odc/done
+
+# All figures and tables of the paper at small scale: 5,000 images of Fashion-MNIST, the kNN at the
+# end alone. A stamp a study, so that an interruption costs no finished one; the folders are those
+# of conf/sweep.
+FIGURES := outputs/figures
+COMMA := ,
+STUDY = -m experiment=odc_fashion_mnist seed=$(SEEDS) '+data.subset.num_images=5000' \
+	data.batch_size=128 callbacks.label_scores.every_n_epochs=100 hydra.sweep.dir=$(@D)
+SHORT := trainer.max_epochs=8
+# Of the runs whose curves are drawn.
+LONGER := trainer.max_epochs=12 trainer.log_every_n_steps=2
+OF_SEEDS = $(foreach seed,0 1 2,$(1)=$(FIGURES)/$(2)/seed_$(seed))
+# An epoch has 39 steps; where cluster sizes are studied, 25 clusters have 200 images on average.
+INTERVALS := 1,5,20,100
+CLUSTER_SIZES := 5,20,80,160
+IMBALANCES := 1,8,64
+
+figures: $(addprefix $(FIGURES)/,odc_dc/done narrow/done supervised/done update_interval/done cluster_size/done long_tail/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (estimated: 90 minutes of two cores)
+	$(MAKE) $(FIGURES)/fine_tuning/evaluated TUNED=$(FIGURES)/fine_tuning SEEDS=0 \
+		"FEW='data.subset={num_images: 3000}' data.batch_size=64 callbacks.label_scores.knn=false"
+	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,odc_dc/odc_fashion_mnist) \
+		$(call OF_SEEDS,DC,odc_dc/dc_fashion_mnist) $(FIGURES)/figure_1b.png
+	$(VENV)/bin/python scripts/figure_3.py $(FIGURES)/evaluation/*/ $(FIGURES)/figure_3.png
+	$(VENV)/bin/python scripts/figure_4.py $(FIGURES)/update_interval $(FIGURES)/cluster_size $(FIGURES)/figure_4.png
+	$(VENV)/bin/python scripts/figure_5.py $(call OF_SEEDS,'width 24',odc_dc/odc_fashion_mnist) \
+		$(call OF_SEEDS,'width 12',narrow) $(FIGURES)/figure_5.png
+	$(VENV)/bin/python scripts/figure_6.py $(FIGURES)/long_tail $(FIGURES)/figure_6.png
+	$(VENV)/bin/python scripts/figure_7.py $(FIGURES)/odc_dc/odc_fashion_mnist/seed_0 $(FIGURES)/figure_7.png
+	$(VENV)/bin/python scripts/tables.py $(FIGURES)/evaluation --fine-tuning $(FIGURES)/fine_tuning/evaluation \
+		> $(FIGURES)/tables.md
+	$(RUN) odc_lightning.report $(FIGURES)/odc_dc $(FIGURES)/evaluation --out $(FIGURES)/report.html
+	@cat $(FIGURES)/tables.md
+
+$(FIGURES)/odc_dc/done: | $(SETUP)
+	$(RUN) odc_lightning.train $(subst =odc_fashion_mnist,=odc_fashion_mnist$(COMMA)dc_fashion_mnist,$(STUDY)) \
+		$(LONGER) 'hydra.sweep.subdir=$${name}/seed_$${seed}'
+	touch $@
+
+$(FIGURES)/narrow/done: | $(SETUP)
+	$(RUN) odc_lightning.train $(STUDY) $(LONGER) model.backbone.width=12 'hydra.sweep.subdir=seed_$${seed}'
+	touch $@
+
+$(FIGURES)/supervised/done: | $(SETUP)
+	$(RUN) odc_lightning.train experiment=supervised_fashion_mnist '+data.subset.num_images=5000' \
+		data.batch_size=128 $(LONGER) hydra.run.dir=$(@D)
+	touch $@
+
+$(FIGURES)/update_interval/done: | $(SETUP)
+	$(RUN) odc_lightning.train $(STUDY) $(SHORT) algorithm.centroid_refresh.every_n_steps=$(INTERVALS) \
+		'hydra.sweep.subdir=interval_$${algorithm.centroid_refresh.every_n_steps}/seed_$${seed}'
+	touch $@
+
+$(FIGURES)/cluster_size/done: | $(SETUP)
+	$(RUN) odc_lightning.train $(STUDY) $(SHORT) algorithm.num_clusters=25 \
+		algorithm.small_clusters.threshold=$(CLUSTER_SIZES) \
+		'hydra.sweep.subdir=size_$${algorithm.small_clusters.threshold}/seed_$${seed}'
+	touch $@
+
+$(FIGURES)/long_tail/done: | $(SETUP)
+	$(RUN) odc_lightning.train $(STUDY) $(SHORT) +data.subset.imbalance=$(IMBALANCES) \
+		'hydra.sweep.subdir=ratio_$${data.subset.imbalance}/seed_$${seed}'
+	touch $@
+
+$(FIGURES)/evaluation/done: $(FIGURES)/odc_dc/done $(FIGURES)/supervised/done
+	$(RUN) odc_lightning.evaluate -m data=fashion_mnist '+data.subset.num_images=5000' model=convnet \
+		protocol=[linear,low_shot] features_dir=$(FIGURES)/features hydra.sweep.dir=$(@D) \
+		checkpoint=untrained,$(FIGURES)/odc_dc/dc_fashion_mnist/seed_0,$(FIGURES)/odc_dc/odc_fashion_mnist/seed_0,$(FIGURES)/supervised
+	touch $@
 
 # ODC for small data beside its rivals; benchmarks/conf has what they share. Every run has a stamp of
 # its own, so that an interruption costs no finished one.

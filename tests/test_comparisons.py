@@ -53,7 +53,7 @@ def test_the_figure_shows_every_method(tmp_path: Path) -> None:
         for name, level in (("ODC", 1.0), ("DC", 2.0))
     }
     command = [f"{name}={run}" for name, runs in methods.items() for run in runs]
-    script = [sys.executable, str(ROOT / "scripts" / "loss_curves.py")]
+    script = [sys.executable, str(ROOT / "scripts" / "figure_1b.py")]
     subprocess.run([*script, *command, str(tmp_path / "out.png")], check=True)
     pixels = np.asarray(Image.open(tmp_path / "out.png").convert("RGB")).reshape(-1, 3)
     for colour in ((0, 114, 178), (213, 94, 0)):  # blue and orange

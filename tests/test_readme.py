@@ -26,6 +26,7 @@ from odc_lightning import cli, dashboard
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.completion import SHELLS
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.report.__main__ import argument_parser
 from odc_lightning.search import check_trial, space_of
 
 ROOT = Path(__file__).parents[1]
@@ -289,6 +290,8 @@ def check_command(words: list[str]) -> None:
             dashboard.parse(arguments)
         case ["wandb", "login" | "sync", *_] | ["tensorboard", "--logdir", _]:
             pass
+        case ["python", "-m", "odc_lightning.report", *arguments]:
+            argument_parser().parse_args(arguments)
         case [".venv/bin/python", "-m", module, *arguments]:
             assert module in developer_tools(), module
             assert all((ROOT / word).exists() for word in arguments if "/" in word)

@@ -2,14 +2,18 @@
 
 from odc_lightning.report.closing import closing_lines, format_duration
 from odc_lightning.report.cluster_pictures import draw_sheet, draw_strip, shown_rows
+from odc_lightning.report.cluster_rows import draw_clusters, read_rows
 from odc_lightning.report.curves import draw_curves
 from odc_lightning.report.evaluation_files import read_results, write_results
 from odc_lightning.report.evaluation_table import evaluation_table, print_evaluation
+from odc_lightning.report.fine_tuning import fine_tuning_tables
 from odc_lightning.report.loss_figure import draw_losses
 from odc_lightning.report.low_shot_figure import draw_low_shot
 from odc_lightning.report.markdown import markdown_table, mean_and_spread
 from odc_lightning.report.metrics import Series, read_metrics
+from odc_lightning.report.paper_tables import paper_tables, published_table_4
 from odc_lightning.report.published import PublishedScore, published_scores
+from odc_lightning.report.stability_figure import draw_stability
 from odc_lightning.report.summary import (
     Scores,
     Summary,
@@ -17,30 +21,44 @@ from odc_lightning.report.summary import (
     read_summary,
     write_summary,
 )
+from odc_lightning.report.sweep_figure import SweepPanel, draw_sweeps
+from odc_lightning.report.sweep_points import SCORES, Point, read_sweep, untrained_score
 from odc_lightning.report.tables import write_clusters, write_index_table
 
 __all__ = [
+    "SCORES",
+    "Point",
     "PublishedScore",
     "Scores",
     "Series",
     "Summary",
+    "SweepPanel",
     "closing_lines",
+    "draw_clusters",
     "draw_curves",
     "draw_losses",
     "draw_low_shot",
     "draw_sheet",
+    "draw_stability",
     "draw_strip",
+    "draw_sweeps",
     "evaluation_table",
+    "fine_tuning_tables",
     "format_duration",
     "markdown_table",
     "mean_and_spread",
     "package_versions",
+    "paper_tables",
     "print_evaluation",
     "published_scores",
+    "published_table_4",
     "read_metrics",
     "read_results",
+    "read_rows",
     "read_summary",
+    "read_sweep",
     "shown_rows",
+    "untrained_score",
     "write_clusters",
     "write_index_table",
     "write_results",

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from odc_lightning.report.curves import BLUE, GREEN, GREY, ORANGE
-from odc_lightning.report.metrics import read_metrics
+from odc_lightning.report.metrics import read_metrics, steps_per_epoch
 
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
 METRIC = "train/loss"
@@ -66,14 +66,23 @@ def losses(run: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: the run logged none.
     """
+    return course(run, METRIC)
+
+
+def course(run: Path, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs passed (K,) and values (K,) of a metric, as the run logged them.
+
+    Raises:
+        ValueError: the run logged none.
+    """
     file = run / "metrics.csv"
     found = read_metrics(file) if file.is_file() else {}
-    if METRIC not in found:
-        raise ValueError(f"{file} has no {METRIC}; expected the folder of a finished training run")
-    # What is logged once an epoch is logged at its last step.
-    first = [series.steps[series.epochs == 0] for series in found.values()]
-    steps_per_epoch = 1 + max(steps.max() for steps in first if len(steps))
-    return (found[METRIC].steps + 1) / steps_per_epoch, found[METRIC].values
+    if metric not in found:
+        raise ValueError(f"{file} has no {metric}; expected the folder of a finished training run")
+    per_epoch = steps_per_epoch(found)
+    if per_epoch is None:
+        raise ValueError(f"{file} has nothing of the first epoch; expected a whole training run")
+    return (found[metric].steps + 1) / per_epoch, found[metric].values
 
 
 def _draw(

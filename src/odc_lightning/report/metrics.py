@@ -2,6 +2,7 @@
 
 import csv
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,3 +49,13 @@ def read_metrics(path: Path | str) -> dict[str, Series]:
                     place = float(row["step"]), float(row["epoch"] or -1)
                     rows[name].append((*place, float(row[name])))
     return {name: Series(*np.array(values).T) for name, values in rows.items()}
+
+
+def steps_per_epoch(metrics: Mapping[str, Series]) -> int | None:
+    """How many steps the first epoch has; None if nothing was logged in it.
+
+    What is logged once an epoch is logged at its last step.
+    """
+    first = [series.steps[series.epochs == 0] for series in metrics.values()]
+    last = [int(steps.max()) for steps in first if len(steps)]
+    return 1 + max(last) if last else None

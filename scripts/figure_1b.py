@@ -1,4 +1,4 @@
-"""Draw losses on one axis: ``python scripts/loss_curves.py ODC=RUN DC=RUN out.png``."""
+"""Figure 1b, losses on one axis: ``python scripts/figure_1b.py ODC=RUN DC=RUN out.png``."""
 
 import argparse
 import json

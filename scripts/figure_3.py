@@ -1,0 +1,26 @@
+"""Figure 3, low-shot scores: ``python scripts/figure_3.py RESULTS ... out.png``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from odc_lightning.report import draw_low_shot, read_results
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw a line for each evaluation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULTS", help="folder with a results.json"
+    )
+    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    arguments = parser.parse_args(argv)
+    try:
+        evaluations = [read_results(folder / "results.json") for folder in arguments.results]
+        draw_low_shot(evaluations, arguments.figure)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

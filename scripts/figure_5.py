@@ -1,0 +1,31 @@
+"""Figure 5, how labels settle: ``python scripts/figure_5.py NAME=RUN ... out.png``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from odc_lightning.report import draw_stability
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Group the runs by name and draw them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "runs", nargs="+", metavar="NAME=RUN", help="a run; those of one name are its seeds"
+    )
+    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    arguments = parser.parse_args(argv)
+    networks: dict[str, list[Path]] = {}
+    for run in arguments.runs:
+        name, equals, folder = run.partition("=")
+        if not equals:
+            parser.error(f"expected NAME=RUN, got {run!r}")
+        networks.setdefault(name, []).append(Path(folder))
+    try:
+        draw_stability(networks, arguments.figure)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Figure 6, classes of unequal sizes: ``python scripts/figure_6.py SWEEP out.png``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from odc_lightning.report import SCORES, SweepPanel, draw_sweeps, read_sweep, untrained_score
+
+KEY = "data.subset.imbalance"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw the score over the imbalance."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sweep", type=Path, metavar="SWEEP")
+    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    parser.add_argument("--score", choices=SCORES, default="knn_top1")
+    arguments = parser.parse_args(argv)
+    try:
+        points = read_sweep(arguments.sweep, KEY, arguments.score)
+    except ValueError as error:
+        parser.error(str(error))
+    panel = SweepPanel(
+        "Trained on a long tail",
+        "images of the largest class over those of the smallest",
+        points,
+        untrained_score(arguments.sweep, arguments.score),
+    )
+    draw_sweeps([panel], SCORES[arguments.score][0], arguments.figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Figure 7, clusters as rows of images: ``python scripts/figure_7.py RUN out.png``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from odc_lightning.checkpoints.targets import refuse_unknown_targets
+from odc_lightning.data.sources import ImageSource
+from odc_lightning.data.subset import subset_of
+from odc_lightning.report import draw_clusters, read_rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw the clusters of a run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    arguments = parser.parse_args(argv)
+    try:
+        config, clusters = arguments.run / "config.yaml", arguments.run / "clusters.csv"
+        for file in (config, clusters):
+            if not file.is_file():
+                raise ValueError(f"there is no {file}; expected the folder of a finished run")
+        source = images(OmegaConf.load(config).data)
+        draw_clusters(read_rows(clusters, source.labels), source, arguments.figure)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def images(data: DictConfig) -> ImageSource:
+    """The images that the run was trained on, in its order."""
+    refuse_unknown_targets(data, "config.yaml")
+    source: ImageSource = instantiate(data.train)()
+    return source if data.subset is None else subset_of(source, **data.subset)
+
+
+if __name__ == "__main__":
+    main()

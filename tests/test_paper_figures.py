@@ -1,0 +1,230 @@
+"""The scripts that draw the paper's figures, on folders whose numbers are known."""
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+from scripts import figure_3, figure_4, figure_5, figure_6, figure_7, tables
+
+from odc_lightning.data import ArraySource
+from odc_lightning.evaluation.scores import Evaluation, Score
+from odc_lightning.report import Point, read_rows, read_sweep, untrained_score, write_results
+from odc_lightning.report.cluster_rows import build_figure as build_clusters
+from odc_lightning.report.loss_figure import course
+from odc_lightning.report.paper_tables import paper_tables, published_table_4
+from odc_lightning.report.stability_figure import build_figure as build_stability
+from odc_lightning.report.sweep_figure import SweepPanel
+from odc_lightning.report.sweep_figure import build_figure as build_sweeps
+from run_folders import write_run
+
+KEY = "algorithm.centroid_refresh.every_n_steps"
+
+
+def a_sweep(folder: Path, key: str = KEY) -> Path:
+    """Three values; the third has no finished run."""
+    for value, scores in ((100, (0.5, 0.7)), (5, (0.8,)), (9, (None,))):
+        for seed, score in enumerate(scores):
+            run = folder / f"at_{value}" / f"seed_{seed}"
+            finished = score is not None
+            write_run(run, {"seed": seed}, {"train/loss": [1]}, finished=finished, knn_top1=score)
+            config = OmegaConf.load(run / "config.yaml")
+            OmegaConf.update(config, key, value, force_add=True)
+            OmegaConf.save(config, run / "config.yaml")
+    return folder
+
+
+def is_drawn(path: Path, colour: tuple[int, int, int], pixels: int = 60) -> bool:
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(int).reshape(-1, 3)
+    return bool((np.abs(picture - np.array(colour)).max(axis=1) < 8).sum() > pixels)
+
+
+BLUE, ORANGE, GREEN = (0, 114, 178), (213, 94, 0), (0, 158, 115)
+
+
+class TestSweeps:
+    def test_values_ascend_and_seeds_stay_together(self, tmp_path: Path) -> None:
+        points = read_sweep(a_sweep(tmp_path / "s"), KEY, "knn_top1")
+        assert points == [Point(5.0, (80.0,)), Point(100.0, (50.0, 70.0))]
+        assert [point.mean for point in points] == [80, 60]
+        assert [point.spread for point in points] == [0, statistics.stdev([50, 70])]
+
+    def test_what_the_untrained_network_has(self, tmp_path: Path) -> None:
+        write_run(tmp_path / "a", untrained={"knn_top1": 0.5, "nmi": None})
+        write_run(tmp_path / "b", untrained={"knn_top1": 0.7, "nmi": None})
+        assert untrained_score(tmp_path, "knn_top1") == pytest.approx(60)
+        assert untrained_score(tmp_path, "nmi") is None
+
+    @pytest.mark.parametrize(("key", "score"), [("no.such", "knn_top1"), (KEY, "nmi")])
+    def test_a_sweep_without_it_is_refused(self, tmp_path: Path, key: str, score: str) -> None:
+        with pytest.raises(ValueError, match=f"no finished run with a number for {key}"):
+            read_sweep(a_sweep(tmp_path / "s"), key, score)
+
+    def test_the_bars_are_means_and_spreads(self) -> None:
+        points = [Point(1, (50.0, 70.0)), Point(64, (80.0, 80.0))]
+        figure = build_sweeps([SweepPanel("x", "y", points, 40.0)], "z")
+        (axes,) = figure.axes
+        (container,) = axes.containers
+        line, _, (bars,) = container
+        np.testing.assert_allclose(line.get_xydata(), [[1, 60], [64, 80]])
+        spread = statistics.stdev([50, 70])
+        ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+        np.testing.assert_allclose(ends, [[60 - spread, 60 + spread], [80, 80]])
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "64"]
+
+    def test_seeds_alone_do_not_fill_the_axis(self) -> None:
+        points = [Point(1, (80.0, 80.1)), Point(2, (80.0, 80.1))]
+        low, high = build_sweeps([SweepPanel("x", "y", points)], "z").axes[0].get_ylim()
+        assert high - low >= 7.9
+
+    def test_figure_4(self, tmp_path: Path) -> None:
+        sizes = a_sweep(tmp_path / "sizes", "algorithm.small_clusters.threshold")
+        out = tmp_path / "out.png"
+        figure_4.main([str(a_sweep(tmp_path / "s")), str(sizes), str(out)])
+        assert is_drawn(out, BLUE)
+
+    def test_figure_6(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "out.png"
+        figure_6.main([str(a_sweep(tmp_path / "s", "data.subset.imbalance")), str(out)])
+        assert is_drawn(out, BLUE)
+        with pytest.raises(SystemExit):
+            figure_6.main([str(a_sweep(tmp_path / "other")), str(out)])
+        assert (
+            "expected the folder of a sweep over data.subset.imbalance" in capsys.readouterr().err
+        )
+
+
+class TestStability:
+    METRICS = ("odc/label_switch_ratio", "odc/nmi_previous_epoch")
+
+    def runs(self, folder: Path) -> list[Path]:
+        values = [([1, 0.5, 0.4, 0.1], [0.5, 0.9]), ([0.8, 0.7, 0.2, 0.1], [0.7, 0.7])]
+        return [
+            write_run(folder / str(i), metrics=dict(zip(self.METRICS, pair, strict=True)))
+            for i, pair in enumerate(values)
+        ]
+
+    def test_steps_become_epochs_and_seeds_their_mean(self, tmp_path: Path) -> None:
+        runs = self.runs(tmp_path)
+        epochs, values = course(runs[0], self.METRICS[0])
+        np.testing.assert_allclose(epochs, [0.5, 1, 1.5, 2])
+        np.testing.assert_allclose(values, [1, 0.5, 0.4, 0.1])
+        left, right = build_stability({"ODC": runs}).axes
+        np.testing.assert_allclose(np.asarray(left.lines[-1].get_ydata()), [0.9, 0.6, 0.3, 0.1])
+        np.testing.assert_allclose(np.asarray(right.lines[-1].get_xydata()), [[1, 0.6], [2, 0.8]])
+
+    def test_figure_5(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        one, other = self.runs(tmp_path)
+        out = tmp_path / "out.png"
+        figure_5.main([f"one={one}", f"other={other}", str(out)])
+        assert is_drawn(out, BLUE)
+        assert is_drawn(out, ORANGE)
+        with pytest.raises(SystemExit):
+            figure_5.main(["one", str(out)])
+        assert "expected NAME=RUN, got 'one'" in capsys.readouterr().err
+
+
+class TestClusters:
+    ROWS = (
+        # index, cluster, distance
+        *((i, 0, 0.1 * (5 - i)) for i in range(5)),  # class 0 but for one
+        *((i, 1, 0.9) for i in range(5, 8)),  # too few
+        *((i, 2, 0.05) for i in range(8, 13)),
+    )
+    LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, -1])
+
+    def table(self, folder: Path) -> Path:
+        lines = [f"{i},digits/{i},{cluster},{distance}" for i, cluster, distance in self.ROWS]
+        path = folder / "clusters.csv"
+        path.write_text("\n".join(["index,path,cluster,distance", *lines]))
+        return path
+
+    def test_rows_from_tight_to_loose_with_the_nearest_first(self, tmp_path: Path) -> None:
+        tight, loose = read_rows(self.table(tmp_path), self.LABELS, rows=2, columns=4)
+        assert (tight.cluster, tight.size, tight.classes) == (2, 5, ((2, 1.0),))
+        assert tight.is_pure
+        assert (loose.cluster, loose.members) == (0, (4, 3, 2, 1))
+        assert loose.classes == ((0, 0.8), (1, 0.2))
+        assert not loose.is_pure
+
+    def test_without_labels_and_with_small_clusters_alone(self, tmp_path: Path) -> None:
+        rows = read_rows(self.table(tmp_path), None, rows=9, columns=6)
+        assert [row.cluster for row in rows] == [2, 0, 1]
+        assert all(row.classes == () and not row.is_pure for row in rows)
+
+    def test_every_image_is_at_its_place(self, tmp_path: Path) -> None:
+        pixels = np.arange(13, dtype=np.uint8)[:, None, None] * np.ones((4, 4), dtype=np.uint8)
+        source = ArraySource(pixels, "digits", self.LABELS, ["a", "b", "c"])
+        rows = read_rows(self.table(tmp_path), self.LABELS, rows=2, columns=4)
+        (axes,) = build_clusters(rows, source).axes
+        shown = [int(np.asarray(image.get_array())[0, 0, 0]) for image in axes.images]
+        assert shown == [*rows[0].members, *rows[1].members]
+        texts = [text.get_text() for text in axes.texts]
+        assert "c (100%)" in texts
+        assert "a (80%), b (20%)" in texts
+
+    def test_figure_7_of_the_digits(self, tmp_path: Path) -> None:
+        run = write_run(tmp_path / "run")
+        config = OmegaConf.load(run / "config.yaml")
+        train = {"_target_": "odc_lightning.data.digits", "_partial_": True, "split": "train"}
+        config.data = {"train": train, "subset": {"num_images": 13}}
+        OmegaConf.save(config, run / "config.yaml")
+        self.table(run)
+        figure_7.main([str(run), str(tmp_path / "out.png")])
+        assert is_drawn(tmp_path / "out.png", ORANGE)
+
+
+def write_evaluation(folder: Path, name: str, values: dict[str, float], **facts: str) -> None:
+    folder.mkdir(parents=True)
+    scores = [Score("linear", layer, "top1", value) for layer, value in values.items()]
+    scores.append(Score("low_shot", "pooled", "top1", 0.25, "1 shot"))
+    scores.append(Score("low_shot", "pooled", "top1", 0.5, "8 shots"))
+    settings = {"checkpoint": "x", "backbone": "convnet", "data": "digits", **facts}
+    write_results(folder / "results.json", Evaluation(name, scores=scores, **settings))  # type: ignore[arg-type]
+
+
+class TestTables:
+    def test_the_papers_values(self) -> None:
+        found = paper_tables([])
+        assert "| Random (paper) | 11.6 | 17.1 | 16.9 | 16.3 | 14.1 | 15.7 | 20.3 |" in found
+        assert "| ODC (paper) | 78.2 | 57.1 |" in found
+        assert "| DeepCluster (paper) | 69.1 | 46.9 |" in found
+        assert published_table_4().splitlines()[2:] == [
+            "| original | 55.6 | 64.5 | 67.4 | 69.1 |",
+            "| DC | 61.2 | 68.5 | 68.6 | 70.0 |",
+            "| ODC | 72.3 | 74.4 | 74.5 | 77.0 |",
+        ]
+
+    def test_own_values_in_the_papers_rows(self) -> None:
+        def evaluation(value: float) -> Evaluation:
+            scores = [Score("linear", "conv1", "top1", value)]
+            return Evaluation("mine", "x", "alexnet", "imagenet", scores, published=True)
+
+        found = paper_tables([evaluation(0.5), evaluation(0.6)])
+        assert "| **mine** (here) | 55.0 ± 7.1 | – |" in found.partition("Table 2")[0]
+        svm = [
+            Score("svm", "conv4", "map", 0.2),
+            Score("svm", "conv5", "map", 0.3),
+            Score("low_shot", "conv5", "map", 0.1, "1 shot"),
+            Score("low_shot", "conv5", "map", 0.15, "mean"),
+        ]
+        other = Evaluation("voc", "x", "resnet50", "voc07", svm, published=True)
+        assert "| **voc** (here) | 30.0 | 15.0 |" in paper_tables([other])
+
+    def test_the_command(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_evaluation(tmp_path / "e" / "0", "odc", {"conv1": 0.5, "pooled": 0.7})
+        write_evaluation(tmp_path / "e" / "1", "odc", {"conv1": 0.6, "pooled": 0.7})
+        write_evaluation(tmp_path / "f" / "odc" / "rotation_fashion_mnist" / "0", "x", {"a": 0.5})
+        tables.main([str(tmp_path / "e"), "--fine-tuning", str(tmp_path / "f")])
+        found = capsys.readouterr().out
+        assert "linear classifiers on digits, convnet, top-1 (%)" in found
+        assert "| odc | 55.0 ± 7.1 | 70.0 ± 0.0 |" in found
+        assert "|  | 1 shot | 8 shots |" in found
+        assert "| ODC | – | – | 50.0 | – |" in found
+
+    def test_figure_3(self, tmp_path: Path) -> None:
+        write_evaluation(tmp_path / "e" / "0", "odc", {})
+        figure_3.main([str(tmp_path / "e" / "0"), str(tmp_path / "out.png")])
+        assert is_drawn(tmp_path / "out.png", BLUE)
