@@ -88,6 +88,16 @@ COMMANDS = {
             ("without ONNX, which needs the extra `export`", f"odc export {_RUN} onnx=false"),
         ),
     ),
+    "report": Command(
+        "write a page of runs, sweeps and evaluations: curves, tables, settings that differ",
+        "RUN [RUN ...]",
+        (),
+        (
+            ("of a run", f"odc report {_RUN}"),
+            ("of a sweep", "odc report multirun/update_interval/*/*/"),
+        ),
+        is_hydra=False,
+    ),
     "doctor": Command(
         "look at this machine: versions, devices, disk",
         "[FOLDER]",
