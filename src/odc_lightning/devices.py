@@ -8,8 +8,6 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import IO
 
-import torch
-
 from odc_lightning.locks import try_lock
 
 log = logging.getLogger(__name__)
@@ -64,14 +62,15 @@ def take_device(folder: Path, environ: MutableMapping[str, str] = os.environ) ->
 
     Args:
         folder: of the sweep; a file there is locked for each GPU that is in use.
-        environ: gets ``CUDA_VISIBLE_DEVICES``.
+        environ: has all of the sweep's GPUs in ``CUDA_VISIBLE_DEVICES``, and gets one. (To count
+            them here might initialise CUDA.)
 
     Returns:
         The GPU; None where there is none, or this process has one already.
     """
     if _held:
         return None
-    devices = visible_devices(environ, torch.cuda.device_count())
+    devices = visible_devices(environ, 0)
     if not devices:
         return None
     told = False

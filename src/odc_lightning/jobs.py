@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from odc_lightning.devices import jobs_at_a_time, take_device, visible_devices
+from odc_lightning.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
 from odc_lightning.locks import locked
 from odc_lightning.report.json_file import write_json
 
@@ -129,6 +129,8 @@ class Jobs(Callback):
                 sys.exit(f"error: {error}")
             with read_write(config.hydra), open_dict(config.hydra):
                 launcher.n_jobs = number
+            if devices:  # the launcher's processes choose from these
+                os.environ[VISIBLE] = ",".join(devices)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the job."""
