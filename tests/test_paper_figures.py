@@ -71,7 +71,8 @@ class TestSweeps:
         np.testing.assert_allclose(line.get_xydata(), np.array([[1, 60], [64, 80]]))
         spread = statistics.stdev([50, 70])
         ends = np.array([segment[:, 1] for segment in bars.get_segments()])
-        np.testing.assert_allclose(ends, np.array([[60 - spread, 60 + spread], [80, 80]]))
+        expected = np.array([[60 - spread, 60 + spread], [80, 80]])
+        np.testing.assert_allclose(ends, expected)
         assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "64"]
 
     def test_seeds_alone_do_not_fill_the_axis(self) -> None:

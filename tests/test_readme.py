@@ -43,7 +43,7 @@ STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
 OF_A_MODEL = (".onnx", ".safetensors")
 # What is not in the checkout: files of a run, or of the reader.
-ELSEWHERE = ("config.yaml", "best.yaml", "hparams.yaml", "my_conf/")
+ELSEWHERE = ("config.yaml", "best.yaml", "hparams.yaml", "my_conf/", "outputs/")
 # Packages whose public names may stand in the text beside our own.
 OTHERS = (
     "pytorch_lightning",

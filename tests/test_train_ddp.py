@@ -55,7 +55,7 @@ def assert_equal_replicas(zero: dict[str, Any], one: dict[str, Any]) -> None:
     [
         (),
         ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2"),
-        ("trainer.strategy=ddp_spawn",),
+        pytest.param(("trainer.strategy=ddp_spawn",), marks=pytest.mark.long),
     ],
 )
 def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[str, ...]) -> None:
@@ -123,6 +123,7 @@ def test_two_processes_of_deepcluster_with_weights_agree(tmp_path: Path) -> None
     assert_equal_replicas(*train_on_two_ranks(tmp_path, *options))
 
 
+@pytest.mark.long
 @pytest.mark.ddp
 def test_two_processes_of_deepcluster_agree_and_continue(tmp_path: Path) -> None:
     options = ("experiment=dc_quickstart", "data.batch_size=128")

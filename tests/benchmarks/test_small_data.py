@@ -53,6 +53,7 @@ def test_all_see_as_many_views_under_the_same_settings(
         assert config.algorithm.num_clusters == 2 * config.data.batch_size - 1
 
 
+@pytest.mark.long
 def test_every_method_trains_and_its_network_is_measured(
     compose_config: Compose, compose_evaluation: Compose, tmp_path: Path
 ) -> None:

@@ -35,7 +35,9 @@ def run(folder: Path, devices: int, options: tuple[str, ...]) -> list[dict[str, 
     "options",
     [
         ("experiment=jigsaw_fashion_mnist", "data=digits", "algorithm.num_clusters=24"),
-        ("experiment=colorization_photos", "data.val.stride=32"),
+        pytest.param(
+            ("experiment=colorization_photos", "data.val.stride=32"), marks=pytest.mark.long
+        ),
     ],
     ids=["jigsaw", "colorization"],
 )

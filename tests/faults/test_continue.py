@@ -48,7 +48,14 @@ AT_STEPS = (
 )
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+# Two of them in every test run, all in `make test-slow`.
+OFTEN = ("odc", "small")
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [name if name in OFTEN else pytest.param(name, marks=pytest.mark.long) for name in ALGORITHMS],
+)
 def test_from_any_step(compose_config: Compose, tmp_path: Path, algorithm: str) -> None:
     """From the middle of an epoch, from its last step, and from its end."""
     settings = (*ALGORITHMS[algorithm], *SMALL)

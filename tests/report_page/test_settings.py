@@ -25,6 +25,15 @@ def test_what_goes_together_is_one_difference_named_by_what_is_chosen() -> None:
     ]
 
 
+def test_what_only_some_have_or_code_has_is_no_choice() -> None:
+    configs = [
+        {"lr": 0.1, "pca": 4, "neck": {"_target_": "a"}},
+        {"lr": 0.2, "neck": {"_target_": "b"}},
+    ]
+    choices = {each.key: each.is_choice for each in differences(configs)}
+    assert choices == {"lr": True, "pca": False, "neck._target_": False}
+
+
 def test_one_and_true_are_two_values() -> None:
     assert differences([{"a": 1}, {"a": True}]) == [Difference(("a",), (1, True))]
 

@@ -99,7 +99,9 @@ def run_table(
         each
         for each in found
         # What the label says already needs no column.
-        if not each.is_seed and tuple(value_text(each.values[g.runs[0]]) for g in groups) != labels
+        if each.is_choice
+        and not each.is_seed
+        and tuple(value_text(each.values[g.runs[0]]) for g in groups) != labels
     ][:MOST_COLUMNS]
     several = any(len(group.runs) > 1 for group in groups)
     headers = [

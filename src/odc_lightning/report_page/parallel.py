@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from odc_lightning.report_page.measures import Measure, Values
-from odc_lightning.report_page.settings import ABSENT, Difference, short_keys, value_text
+from odc_lightning.report_page.settings import Difference, short_keys, value_text
 
 MOST_SETTINGS, MOST_SCORES = 7, 5
 MOST_CATEGORIES = 12
-# How augmentation and images are made: many keys that change together with one choice.
-INNER = ("_transform.", "_target_", "_partial_", "data.train.", "data.val")
 # What depends on the machine more than on the settings.
 NO_SCORES = ("images_per_second", "wall_seconds")
 
@@ -24,7 +22,7 @@ def axes(
         measures: columns of scores.
         values: of R runs.
     """
-    settings = [each for each in found if not each.is_seed and _fits(each)]
+    settings = [each for each in found if each.is_choice and not each.is_seed and _fits(each)]
     settings = sorted(settings, key=_rank)[:MOST_SETTINGS]
     names = short_keys([each.key for each in settings])
     scores = [each for each in measures if each.key not in NO_SCORES][:MOST_SCORES]
@@ -44,11 +42,8 @@ def axes(
 
 
 def _rank(difference: Difference) -> int:
-    """What to show if not all settings have room: the name, numbers, words, then parts of code."""
-    if "name" in difference.keys:
-        return 0
-    inner = any(word in difference.key for word in INNER)
-    return 3 if inner else 1 if _are_numbers(difference.values) else 2
+    """What to show if not all settings have room: the name, numbers, words."""
+    return 0 if "name" in difference.keys else 1 if _are_numbers(difference.values) else 2
 
 
 def _fits(difference: Difference) -> bool:
@@ -59,7 +54,7 @@ def _fits(difference: Difference) -> bool:
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
-    known = [value for value in values if value not in (ABSENT, None)]
+    known = [value for value in values if value is not None]
     return bool(known) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in known
     )
@@ -67,8 +62,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 def _setting(name: str, difference: Difference) -> dict[str, Any]:
     if _are_numbers(difference.values):
-        numbers = [None if value == ABSENT else value for value in difference.values]
-        return {"title": name, "score": False, "values": numbers}
+        return {"title": name, "score": False, "values": list(difference.values)}
     texts = [value_text(value) for value in difference.values]
     order = sorted(set(texts), key=texts.index)
     return {"title": name, "score": False, "names": order, "values": list(map(order.index, texts))}

@@ -9,6 +9,8 @@ ABSENT = "–"
 # Where a run lies says nothing about what it is.
 PLACES = ("run_dir",)
 MOST_IN_A_LABEL = 3
+# Many keys that change together with one choice.
+INNER = ("_transform.", "_target_", "_partial_", "data.train.", "data.val")
 CHOSEN_FIRST = ("name", "seed", "algorithm", "optimizer", "trainer", "data", "model")
 
 
@@ -33,6 +35,11 @@ class Difference:
     def is_seed(self) -> bool:
         """Whether it says which of several equal runs it is."""
         return all(_last(key) == "seed" for key in self.keys)
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether every run has the key, and it is no part of what makes images or networks."""
+        return ABSENT not in self.values and not any(word in self.key for word in INNER)
 
 
 @dataclass(frozen=True)
