@@ -28,8 +28,9 @@ SEARCH = (f"overrides=[{QUOTED}]", SPACE, "objective=eval/nmi")
 
 
 def search(monkeypatch: pytest.MonkeyPatch, folder: Path, *settings: str) -> None:
-    """The command, in this process."""
-    monkeypatch.setattr(sys, "argv", ["search", f"hydra.run.dir={folder}", *SEARCH, *settings])
+    """The command, in this process; Hydra would merge two values of one key."""
+    words = {word.partition("=")[0]: word for word in (*SEARCH, *settings)}
+    monkeypatch.setattr(sys, "argv", ["search", f"hydra.run.dir={folder}", *words.values()])
     GlobalHydra.instance().clear()
     main()
 
