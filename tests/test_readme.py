@@ -33,7 +33,7 @@ EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
 # What is not in the checkout: files of a run, or of the reader.
-ELSEWHERE = ("config.yaml", "hparams.yaml", "my_conf/")
+ELSEWHERE = ("config.yaml", "hparams.yaml", "my_conf/", "outputs/")
 # Packages whose public names may stand in the text beside our own.
 OTHERS = (
     "pytorch_lightning",
