@@ -79,12 +79,6 @@ def fitted_to_machine(config: DictConfig) -> tuple[DictConfig, list[str]]:
             config.model.backbone.small_images = chosen.small_images
             stem = ", with a stem for small images" if chosen.small_images else ""
         lines.append(f"model={chosen.model}{stem}: {device}")
-    width = OmegaConf.select(config, "model.neck.out_features")
-    if width is not None:
-        megabytes = 4e-6 * len(source) * width
-        lines.append(
-            f"memory: {megabytes:,.1f} MB for {width} numbers of each of {len(source):,} images"
-        )
     return config, lines
 
 

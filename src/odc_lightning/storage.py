@@ -69,8 +69,8 @@ def place_features(
     name = {"device": f"on {device}", "ram": "in RAM", "disk": f"in a file in {folder}"}[chosen]
     room = {"device": free.device, "ram": free.ram, "disk": free.disk}[chosen] or 0
     return features, (
-        f"samples memory: {num_samples:,} x {dim} in {precision}, {size / 1e9:.3g} GB {name} "
-        f"({room / 1e9:.1f} GB free)"
+        f"samples memory: {num_samples:,} x {dim} in {precision}, {in_words(size)} {name} "
+        f"({in_words(room)} free)"
     )
 
 
@@ -153,6 +153,11 @@ def allocate(
             "another algorithm.samples_memory.scratch_dir"
         ) from error
     return torch.from_numpy(mapped).view(dtype).view(num_samples, dim)
+
+
+def in_words(size: int) -> str:
+    """Bytes, as megabytes or gigabytes."""
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
 
 
 def available_ram(
