@@ -93,6 +93,9 @@ def test_ram_is_what_kernel_and_container_leave(tmp_path: Path) -> None:
     for limit, expected in {"max": 16_384_000, "5000000": 2_000_000, "2000000": 0}.items():
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         assert available_ram(meminfo, tmp_path) == expected
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 1000000\nactive_file 7\n")
+    assert available_ram(meminfo, tmp_path) == 3_000_000
     assert available_ram() > 0
 
 

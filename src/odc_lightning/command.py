@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -76,11 +77,14 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
 
     What a job of a multirun raises stays with that job (`odc_lightning.jobs`).
     """
-    if in_multirun():
+    multirun = in_multirun()
+    if multirun and "jobs" in (HydraConfig.get().callbacks or {}):  # whoever closes a sweep
         return run_job(task, config)
     try:
         task(config)
     except Exception as error:
+        if multirun:
+            raise
         # Hydra wraps what a constructor raises.
         refusal = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
         if "HYDRA_FULL_ERROR" in os.environ or not _is_refusal(refusal):

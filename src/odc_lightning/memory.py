@@ -339,5 +339,6 @@ def last_occurrences(indices: Tensor) -> Tensor:
 
     Sorting needs no host to know how many distinct values there are, as `torch.unique` does.
     """
+    indices = indices.contiguous()  # a column of what the ranks have sent is not
     ordered, order = indices.sort(stable=True)
     return order[torch.searchsorted(ordered, indices, right=True) - 1]

@@ -30,5 +30,6 @@ def blocks_of(features: Tensor, like: Tensor, elements_per_row: int) -> Iterator
         like: the other tensor; nothing is copied if the features are as it is.
         elements_per_row: of whatever is computed from a block.
     """
-    for block in features.split(max(1, BLOCK_ELEMENTS // elements_per_row)):
+    widest = max(elements_per_row, features.shape[1])
+    for block in features.split(max(1, BLOCK_ELEMENTS // widest)):
         yield block.to(like)

@@ -176,8 +176,16 @@ def available_ram(
     if limit.is_file() and used.is_file():
         allowed = limit.read_text(encoding="ascii").strip()
         if allowed != "max":
-            available = min(available, max(0, int(allowed) - int(used.read_text(encoding="ascii"))))
+            taken = int(used.read_text(encoding="ascii")) - _cached_files(cgroup / "memory.stat")
+            available = min(available, max(0, int(allowed) - taken))
     return available
+
+
+def _cached_files(stat: Path) -> int:
+    """Bytes that count as used, and are given back as soon as somebody wants them."""
+    if not stat.is_file():
+        return 0
+    return int(stat.read_text(encoding="ascii").split("inactive_file ")[1].split()[0])
 
 
 def _free_on_disk(folder: Path) -> int:

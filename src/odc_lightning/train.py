@@ -72,6 +72,12 @@ def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | Non
     run_dir = Path(config.run_dir)
     if in_multirun() and config.train.resume == "auto":
         finished = finished_before(resolved)
+        if finished is not None and finished["pretrained"] != pretrained:
+            raise ValueError(
+                f"{run_dir} has a run that began from model.pretrained={finished['pretrained']}, "
+                f"and this one would from {pretrained}; choose another folder for the sweep with "
+                "hydra.sweep.dir=..., or remove that run"
+            )
         if finished is not None:
             print(f"finished before: {run_dir}/")
             return finished

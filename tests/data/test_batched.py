@@ -49,7 +49,9 @@ def in_batch(source: ArraySource, transform: Transform, seed: int = 0, views: in
     samples = [dataset[index] for index in range(len(dataset))]
     images = torch.stack([sample["image"] for sample in samples])
     images = images.view(-1, *images.shape[-3:])
-    drawn = np.frombuffer(b"".join(sample["drawn"] for sample in samples), np.float32)
+    drawn = np.frombuffer(
+        "".join(sample["drawn"] for sample in samples).encode("latin-1"), np.float32
+    )
     return batched.BatchedAugmentation(view.later)(images, drawn.reshape(len(images), -1))
 
 
@@ -236,7 +238,9 @@ def test_an_image_does_not_depend_on_its_batch() -> None:
 
     def done(*indices: int) -> Tensor:
         samples = [dataset[index] for index in indices]
-        drawn = np.frombuffer(b"".join(sample["drawn"] for sample in samples), np.float32)
+        drawn = np.frombuffer(
+            "".join(sample["drawn"] for sample in samples).encode("latin-1"), np.float32
+        )
         images = torch.stack([sample["image"] for sample in samples])
         return augment(images, drawn.reshape(len(samples), -1))
 

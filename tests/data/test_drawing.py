@@ -127,6 +127,6 @@ def test_samples_travel_in_eight_bits_with_their_numbers() -> None:
     assert sample["index"] == 2
     assert sample["image"].dtype == torch.uint8
     assert sample["image"].shape == (2, 3, 16, 16)
-    numbers = np.frombuffer(sample["drawn"], np.float32).reshape(2, 9)
+    numbers = np.frombuffer(sample["drawn"].encode("latin-1"), np.float32).reshape(2, 9)
     assert not np.array_equal(*numbers)
     assert sample["drawn"] == again["drawn"] != dataset[(2, 2, 0)]["drawn"]

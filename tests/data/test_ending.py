@@ -69,3 +69,17 @@ def test_a_data_set_still_shows_the_transform_that_it_was_given() -> None:
 )
 def test_any_other_ending_is_left_alone(transform: Any) -> None:
     assert with_quick_ending(transform) is transform
+
+
+def test_what_is_no_rgb_image_goes_the_usual_way() -> None:
+    """A gray image under three means, and a tensor that another transform has made."""
+    usual = v2.Compose(
+        [
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.1, 0.2, 0.3], [1.0, 0.5, 0.2]),
+        ]
+    )
+    gray = Image.fromarray(np.arange(36, dtype=np.uint8).reshape(6, 6))
+    for image in (gray, v2.functional.pil_to_tensor(gray.convert("RGB"))):
+        assert torch.equal(with_quick_ending(usual)(image), usual(image))

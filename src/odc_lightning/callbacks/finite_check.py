@@ -9,6 +9,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from odc_lightning.distributed import world
+
 
 class FiniteCheck(pl.Callback):
     """Stops before a bad step is learned from, and before its features are in the memory.
@@ -33,8 +35,16 @@ class FiniteCheck(pl.Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
-        """Send for the loss."""
+        """Send for the loss; with several ranks look at it now.
+
+        In the backward pass they share their gradients, so the others would learn from it.
+
+        Raises:
+            ValueError: if it is not finite.
+        """
         self._loss = Fetched(loss.detach())
+        if world()[1] > 1:
+            self._look(trainer, pl_module)
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at it, while the weights are still those that gave it.
@@ -42,10 +52,13 @@ class FiniteCheck(pl.Callback):
         Raises:
             ValueError: if it is not finite.
         """
+        self._look(trainer, pl_module)
+        self._batch = {}
+
+    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         loss = math.nan if self._loss is None else self._loss.value()
         if not math.isfinite(loss):
             self._stop(trainer, pl_module, f"the loss is {loss:g}")
-        self._batch = {}
 
     def _stop(self, trainer: pl.Trainer, pl_module: pl.LightningModule, what: str) -> None:
         step = trainer.global_step

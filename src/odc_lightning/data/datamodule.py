@@ -213,7 +213,7 @@ class ImageDataModule(pl.LightningDataModule):
             return batch
         images: Tensor = batch["image"]
         views = images.view(-1, *images.shape[-3:])
-        drawn = np.frombuffer(b"".join(batch.pop("drawn")), np.float32)
+        drawn = np.frombuffer("".join(batch.pop("drawn")).encode("latin-1"), np.float32)
         views = self._augmentation(views, drawn.reshape(len(views), self._augmentation.count)).view(
             images.shape
         )

@@ -23,7 +23,7 @@ class Sample(TypedDict):
 
     image: Tensor
     index: int
-    drawn: NotRequired[bytes]  # what the rest of an augmentation is to do, see `DrawnDataset`
+    drawn: NotRequired[str]  # what the rest of an augmentation is to do, see `DrawnDataset`
 
 
 class IndexedDataset(Dataset[Sample]):

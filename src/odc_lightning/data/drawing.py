@@ -131,9 +131,10 @@ class SizedView:
 class DrawnDataset(IndexedDataset):
     """`IndexedDataset` with views in uint8, and beside them what has still to be done.
 
-    A sample has `drawn`, the float32 numbers of all its views as bytes. So they stay on the CPU,
-    which has to know them to choose rows, and in full precision: Lightning would move a tensor to
-    the device, and make it a bfloat16 under ``precision=bf16-true``.
+    A sample has `drawn`, the float32 numbers of all its views, a character a byte. So they stay on
+    the CPU, which has to know them to choose rows, and in full precision: Lightning would move a
+    tensor to the device, make it a bfloat16 under ``precision=bf16-true``, and look at each single
+    one of bytes.
     """
 
     def __init__(self, source: ImageSource, view: SizedView, seed: int, num_views: int) -> None:
@@ -143,7 +144,7 @@ class DrawnDataset(IndexedDataset):
         drawn_views: list[Any] = self.views(key)
         views = [view for view, _ in drawn_views]
         numbers = np.concatenate([drawn for _, drawn in drawn_views])
-        return {**self.sample(key, views), "drawn": numbers.tobytes()}
+        return {**self.sample(key, views), "drawn": numbers.tobytes().decode("latin-1")}
 
 
 def split(transform: Transform) -> SizedView:

@@ -25,16 +25,18 @@ class NormalizedPixels:
     """
 
     def __init__(self, mean: Any, std: Any) -> None:
+        # For gray images, and tensors that another transform has made.
+        to_numbers = v2.ToDtype(torch.float32, scale=True)
+        self.slow = v2.Compose([v2.PILToTensor(), to_numbers, v2.Normalize(mean, std)])
         self.mean, self.std = (
             torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (mean, std)
         )
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """The image as float32 (3, H, W), or (1, H, W) if it is gray."""
-        if image.mode == "RGB":
-            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        else:
-            pixels = v2.functional.pil_to_tensor(image)
+        """The image as float32 (3, H, W)."""
+        if not isinstance(image, Image.Image) or image.mode != "RGB":
+            return self.slow(image)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
         numbers = pixels.to(torch.float32, memory_format=torch.contiguous_format)
         return numbers.mul_(1 / 255).sub_(self.mean).div_(self.std)
 
