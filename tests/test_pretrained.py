@@ -151,6 +151,7 @@ def test_the_script(tmp_path: Path, name: str) -> None:
     assert "is there already" in again.stderr
 
 
+@pytest.mark.long
 def test_refusals_of_the_script(tmp_path: Path) -> None:
     weights = state(ConvNet())
     del weights["conv4.0.weight"]

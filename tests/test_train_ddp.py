@@ -54,7 +54,10 @@ def assert_equal_replicas(zero: dict[str, Any], one: dict[str, Any]) -> None:
     "options",
     [
         (),
-        ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2"),
+        pytest.param(
+            ("algorithm=odc_openselfsup", "trainer.accumulate_grad_batches=2"),
+            marks=pytest.mark.long,
+        ),
         pytest.param(("trainer.strategy=ddp_spawn",), marks=pytest.mark.long),
     ],
 )

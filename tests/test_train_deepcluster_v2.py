@@ -63,6 +63,7 @@ def test_a_continued_run_is_the_uninterrupted_run(
     assert_same_training(tmp_path / "whole", tmp_path / "rest")
 
 
+@pytest.mark.long
 @pytest.mark.ddp
 def test_two_processes_agree(tmp_path: Path) -> None:
     """The real command; N is odd and the last batch is kept, so an image is there twice."""

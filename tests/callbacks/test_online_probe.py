@@ -294,6 +294,7 @@ def partly_labelled_digits(split: Literal["train", "val"]) -> ImageSource:
     return source
 
 
+@pytest.mark.long
 @pytest.mark.ddp
 def test_two_processes_train_one_probe(tmp_path: Path) -> None:
     """The gradient is that of all labelled samples, the running statistics are rank 0's."""

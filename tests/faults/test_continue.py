@@ -48,8 +48,8 @@ AT_STEPS = (
 )
 
 
-# Two of them in every test run, all in `make test-slow`.
-OFTEN = ("odc", "small")
+# One of them in every test run, all others in `make test-slow`.
+OFTEN = ("odc",)
 
 
 @pytest.mark.parametrize(
