@@ -162,10 +162,11 @@ def test_a_run_that_falls_behind_is_ended_by_the_pruner() -> None:
     for values in ((0.1, 0.5, 0.6, 0.7), (0.1, 0.3, 0.4, 0.5)):
         study.tell(trained(study, *values), values[-1])
     behind = trained(study, 0.0, 0.2, 0.9, 0.9)  # the first epoch does not count
-    assert study.trials[-1].intermediate_values == {0: 0.0, 1: 0.2}
+    assert study.trials[-1].intermediate_values == pytest.approx({0: 0.0, 1: 0.2})
     assert behind.user_attrs == {PRUNED: 1}
     ahead = trained(study, 0.0, 0.45, 0.6, 0.1)
-    assert study.trials[-1].intermediate_values == {0: 0.0, 1: 0.45, 2: 0.6, 3: 0.1}
+    expected = {0: 0.0, 1: 0.45, 2: 0.6, 3: 0.1}
+    assert study.trials[-1].intermediate_values == pytest.approx(expected)
     assert ahead.user_attrs == {}
 
 
