@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chromium import needs_chromium, opened
 from made_up_run import HOSTILE, groups, made_up, write_images
 from odc_lightning.data import FileSource
 from odc_lightning.gallery import Clustered, Settings, build_gallery
@@ -16,16 +17,11 @@ from odc_lightning.gallery.measures import measure
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser tests need selenium")
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None,
-    reason="no chromium and chromedriver here: apt-get install chromium chromium-driver",
-)
+pytestmark = needs_chromium
 # Whether the picture of an element is loaded, and not of one colour.
 DRAWN = """
 const [element, done] = arguments;
@@ -79,14 +75,8 @@ class Page:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,800"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    browser.quit()
+    with opened(1280, 800) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,39 +1,28 @@
 """The report in a real browser, opened from the disk as a user opens it."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chromium import needs_chromium, opened
 from odc_lightning.report_page import build_report, find_runs
 from run_folders import HOSTILE, write_run
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser tests need selenium")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None,
-    reason="no chromium and chromedriver here: apt-get install chromium chromium-driver",
-)
+pytestmark = needs_chromium
 SCORES = {10: (0.5, 0.6), 20: (0.9, 0.7), 40: (0.2, 0.3)}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,900"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    browser.quit()
+    with opened(1280, 900) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
