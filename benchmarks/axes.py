@@ -20,11 +20,11 @@ from benchmarks.cases import (
     rare_cases,
     step_cases,
 )
-from benchmarks.machine import available_memory
 from benchmarks.tables import Cell, Table
 from benchmarks.terms import Size
 from benchmarks.timing import in_turns
 from benchmarks.versions import REFRESH_EVERY, Obvious, Ours, new_memory
+from odc_lightning.storage import available_ram
 
 LETTERS = {"samples": "N", "clusters": "C", "dim": "D", "batch": "B", "ranks": "ranks"}
 # What `benchmarks.growth_figure` looks for.
@@ -74,7 +74,7 @@ def missing(size: Size, device: str) -> str | None:
     needed = size.samples * (4 * size.dim + 64) + size.clusters * (32 * size.dim + 12 * size.batch)
     if device == "cuda":
         torch.cuda.empty_cache()  # what the sizes before have left
-    free = available_memory() if device == "cpu" else torch.cuda.mem_get_info()[0]
+    free = available_ram() if device == "cpu" else torch.cuda.mem_get_info()[0]
     return None if needed < free else f"not measured: needs {needed / 1e9:.1f} GB"
 
 

@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from odc_lightning.storage import available_ram
+
 PACKAGES = ("torch", "numpy", "scikit-learn")
 
 
@@ -18,8 +20,8 @@ def machine() -> dict[str, str | int | float]:
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 0,
-        "RAM (GB)": round(_meminfo("MemTotal") / 1e9, 1),
-        "RAM available at the start (GB)": round(available_memory() / 1e9, 1),
+        "RAM (GB)": round(_total_ram() / 1e9, 1),
+        "RAM available at the start (GB)": round(available_ram() / 1e9, 1),
         "load at the start": round(os.getloadavg()[0], 2),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "system": platform.platform(),
@@ -29,14 +31,8 @@ def machine() -> dict[str, str | int | float]:
     }
 
 
-def available_memory() -> int:
-    """Bytes that a new process may take without swapping (Linux)."""
-    return _meminfo("MemAvailable")
-
-
-def _meminfo(name: str) -> int:
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    return 1024 * int(text.partition(f"{name}:")[2].split()[0])
+def _total_ram() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _cpu_model() -> str:

@@ -62,7 +62,7 @@ def test_memory() -> None:
 
 
 def test_what_has_no_room_is_said_and_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(axes, "available_memory", lambda: 250_000)
+    monkeypatch.setattr(axes, "available_ram", lambda: 250_000)
     tables, targets = split(memory.on_device(memory.QUICK, "cpu"))
     *_, last = tables["Step against N, CPU"].rows
     assert last[:2] == (4000, "not measured: needs 0.0 GB")
