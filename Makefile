@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 RUN := $(VENV)/bin/python -m
 SETUP := $(VENV)/.installed
 SETUP_DEV := $(VENV)/.installed-dev
+SETUP_SWEEP := $(VENV)/.installed-sweep
 SETUP_BENCH := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
@@ -35,21 +36,19 @@ compare: $(COMPARED)/odc/summary.json $(COMPARED)/supervised/summary.json ## Tra
 $(COMPARED)/%/summary.json: | $(SETUP)
 	$(RUN) odc_lightning.train experiment=$*_fashion_mnist hydra.run.dir=$(COMPARED)/$*
 
-# 10,000 images of Fashion-MNIST.
-SMALL := 'data.subset={num_images: 10000}' data.batch_size=128 callbacks.label_scores.knn=false
 SEEDS := 0,1,2
-# A folder for each run of a sweep, named by its settings.
-BY_NAME := 'hydra.sweep.subdir=$${name}/$${seed}'
+# Two jobs at a time, a core each: to networks this small a second core is of little use.
+TWO := hydra/launcher=joblib hydra.launcher.n_jobs=2 trainer.accelerator=cpu
+OF_SEEDS = $(foreach seed,0 1 2,$(1)=$(2)/seed_$(seed))
 
 LOSSES := outputs/loss_curves
 
 loss-curves: $(LOSSES)/done ## Train ODC and DC on Fashion-MNIST and draw their losses on one axis (Figure 1b)
-	$(VENV)/bin/python scripts/figure_1b.py $(foreach seed,0 1 2,\
-		ODC=$(LOSSES)/odc_fashion_mnist/$(seed) DC=$(LOSSES)/dc_fashion_mnist/$(seed)) $(LOSSES)/loss_curves.png
+	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,$(LOSSES)/odc_fashion_mnist) \
+		$(call OF_SEEDS,DC,$(LOSSES)/dc_fashion_mnist) $(LOSSES)/loss_curves.png
 
-$(LOSSES)/done: | $(SETUP)
-	$(RUN) odc_lightning.train -m experiment=odc_fashion_mnist,dc_fashion_mnist seed=$(SEEDS) \
-		$(SMALL) trainer.max_epochs=20 hydra.sweep.dir=$(LOSSES) $(BY_NAME)
+$(LOSSES)/done: | $(SETUP_SWEEP)
+	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc hydra.sweep.dir=$(LOSSES)
 	touch $@
 
 # Starting points, the same fine-tuned by DC and by ODC, and all of them evaluated: 6,000 images, in
@@ -57,32 +56,34 @@ $(LOSSES)/done: | $(SETUP)
 TUNED := outputs/fine_tuning
 FEW := 'data.subset={num_images: 6000}' data.batch_size=64 callbacks.label_scores.knn=false
 STARTS := rotation_fashion_mnist,jigsaw_fashion_mnist,colorization_photos,dc_fashion_mnist
-BY_START := 'hydra.sweep.subdir=$${start}/$${seed}'
+# A folder for each run of a sweep, named by its settings; what was interrupted goes on.
+BY_NAME := train.resume=auto 'hydra.sweep.subdir=$${name}/$${seed}'
+BY_START := train.resume=auto 'hydra.sweep.subdir=$${start}/$${seed}'
 
 fine-tuning: $(TUNED)/evaluated ## Fine-tune four starting points by DC and by ODC (Table 4)
 	$(VENV)/bin/python scripts/fine_tuning_table.py $(TUNED)/evaluation > $(TUNED)/results.md
 	@cat $(TUNED)/results.md
 
-$(TUNED)/original/done: | $(SETUP)
-	$(RUN) odc_lightning.train -m experiment=rotation_fashion_mnist,jigsaw_fashion_mnist,dc_fashion_mnist \
+$(TUNED)/original/done: | $(SETUP_SWEEP)
+	$(RUN) odc_lightning.train -m $(TWO) experiment=rotation_fashion_mnist,jigsaw_fashion_mnist,dc_fashion_mnist \
 		seed=$(SEEDS) $(FEW) hydra.sweep.dir=$(TUNED)/original $(BY_NAME)
-	$(RUN) odc_lightning.train -m experiment=colorization_photos seed=$(SEEDS) \
+	$(RUN) odc_lightning.train -m $(TWO) experiment=colorization_photos seed=$(SEEDS) \
 		hydra.sweep.dir=$(TUNED)/original $(BY_NAME)
 	touch $@
 
 $(TUNED)/%/done: $(TUNED)/original/done
-	$(RUN) odc_lightning.train -m experiment=finetune_$*_fashion_mnist +start=$(STARTS) seed=$(SEEDS) \
+	$(RUN) odc_lightning.train -m $(TWO) experiment=finetune_$*_fashion_mnist +start=$(STARTS) seed=$(SEEDS) \
 		'model.pretrained=$(TUNED)/original/$${start}/$${seed}' $(FEW) trainer.max_epochs=6 \
 		hydra.sweep.dir=$(TUNED)/$* $(BY_START)
 	touch $@
 
 $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
-	$(RUN) odc_lightning.evaluate -m +method=original,dc,odc +start=$(STARTS) seed=$(SEEDS) \
+	$(RUN) odc_lightning.evaluate -m $(TWO) +method=original,dc,odc +start=$(STARTS) seed=$(SEEDS) \
 		'checkpoint=$(TUNED)/$${method}/$${start}/$${seed}' \
 		data=fashion_mnist 'data.subset={num_images: 6000}' protocol=[knn,linear,clustering] \
 		protocol.linear.layers=[pooled] hydra.sweep.dir=$(TUNED)/evaluation \
 		'hydra.sweep.subdir=$${method}/$${start}/$${seed}'
-	$(RUN) odc_lightning.evaluate -m checkpoint=untrained model=convnet seed=$(SEEDS) \
+	$(RUN) odc_lightning.evaluate -m $(TWO) checkpoint=untrained model=convnet seed=$(SEEDS) \
 		data=fashion_mnist 'data.subset={num_images: 6000}' protocol=[knn,linear,clustering] \
 		protocol.linear.layers=[pooled] hydra.sweep.dir=$(TUNED)/evaluation \
 		'hydra.sweep.subdir=untrained/none/$${seed}'
@@ -90,31 +91,26 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 
 .SECONDARY: $(TUNED)/dc/done $(TUNED)/odc/done
 
-# All figures and tables of the paper at small scale: 5,000 images of Fashion-MNIST, the kNN at the
-# end alone. A stamp a study, so that an interruption costs no finished one; the folders are those
-# of conf/sweep.
+# All figures and tables of the paper at small scale: the studies of conf/sweep on 5,000 images with
+# fewer values, and the kNN at the end alone. A stamp a study; one that was interrupted goes on.
 FIGURES := outputs/figures
-COMMA := ,
-STUDY = -m experiment=odc_fashion_mnist seed=$(SEEDS) '+data.subset.num_images=5000' \
-	data.batch_size=128 callbacks.label_scores.every_n_epochs=100 hydra.sweep.dir=$(@D)
-SHORT := trainer.max_epochs=8
-# Of the runs whose curves are drawn.
-LONGER := trainer.max_epochs=12 trainer.log_every_n_steps=2
-OF_SEEDS = $(foreach seed,0 1 2,$(1)=$(FIGURES)/$(2)/seed_$(seed))
+SMALLER := data.subset.num_images=5000 callbacks.label_scores.every_n_epochs=100
+# Where curves are drawn.
+LONGER := $(SMALLER) trainer.max_epochs=20 trainer.log_every_n_steps=2
 # An epoch has 39 steps; where cluster sizes are studied, 25 clusters have 200 images on average.
-INTERVALS := 1,5,20,100
-CLUSTER_SIZES := 5,20,80,160
-IMBALANCES := 1,8,64
+VALUES_update_interval := algorithm.centroid_refresh.every_n_steps=1,5,20,100
+VALUES_cluster_size := algorithm.small_clusters.threshold=5,20,80,160 algorithm.num_clusters=25
+VALUES_long_tail := data.subset.imbalance=1,8,64
 
 figures: $(addprefix $(FIGURES)/,odc_dc/done narrow/done supervised/done update_interval/done cluster_size/done long_tail/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (estimated: 90 minutes of two cores)
 	$(MAKE) $(FIGURES)/fine_tuning/evaluated TUNED=$(FIGURES)/fine_tuning SEEDS=0 \
 		"FEW='data.subset={num_images: 3000}' data.batch_size=64 callbacks.label_scores.knn=false"
-	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,odc_dc/odc_fashion_mnist) \
-		$(call OF_SEEDS,DC,odc_dc/dc_fashion_mnist) $(FIGURES)/figure_1b.png
+	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,$(FIGURES)/odc_dc/odc_fashion_mnist) \
+		$(call OF_SEEDS,DC,$(FIGURES)/odc_dc/dc_fashion_mnist) $(FIGURES)/figure_1b.png
 	$(VENV)/bin/python scripts/figure_3.py $(FIGURES)/evaluation/*/ $(FIGURES)/figure_3.png
 	$(VENV)/bin/python scripts/figure_4.py $(FIGURES)/update_interval $(FIGURES)/cluster_size $(FIGURES)/figure_4.png
-	$(VENV)/bin/python scripts/figure_5.py $(call OF_SEEDS,'width 24',odc_dc/odc_fashion_mnist) \
-		$(call OF_SEEDS,'width 12',narrow) $(FIGURES)/figure_5.png
+	$(VENV)/bin/python scripts/figure_5.py $(call OF_SEEDS,'width 24',$(FIGURES)/odc_dc/odc_fashion_mnist) \
+		$(call OF_SEEDS,'width 12',$(FIGURES)/narrow) $(FIGURES)/figure_5.png
 	$(VENV)/bin/python scripts/figure_6.py $(FIGURES)/long_tail $(FIGURES)/figure_6.png
 	$(VENV)/bin/python scripts/figure_7.py $(FIGURES)/odc_dc/odc_fashion_mnist/seed_0 $(FIGURES)/figure_7.png
 	$(VENV)/bin/python scripts/tables.py $(FIGURES)/evaluation --fine-tuning $(FIGURES)/fine_tuning/evaluation \
@@ -122,38 +118,26 @@ figures: $(addprefix $(FIGURES)/,odc_dc/done narrow/done supervised/done update_
 	$(RUN) odc_lightning.report $(FIGURES)/odc_dc $(FIGURES)/evaluation --out $(FIGURES)/report.html
 	@cat $(FIGURES)/tables.md
 
-$(FIGURES)/odc_dc/done: | $(SETUP)
-	$(RUN) odc_lightning.train $(subst =odc_fashion_mnist,=odc_fashion_mnist$(COMMA)dc_fashion_mnist,$(STUDY)) \
-		$(LONGER) 'hydra.sweep.subdir=$${name}/seed_$${seed}'
+$(FIGURES)/odc_dc/done: | $(SETUP_SWEEP)
+	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc $(LONGER) hydra.sweep.dir=$(@D)
 	touch $@
 
-$(FIGURES)/narrow/done: | $(SETUP)
-	$(RUN) odc_lightning.train $(STUDY) $(LONGER) model.backbone.width=12 'hydra.sweep.subdir=seed_$${seed}'
+$(FIGURES)/narrow/done: | $(SETUP_SWEEP)
+	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc experiment=odc_fashion_mnist model.backbone.width=12 \
+		$(LONGER) hydra.sweep.dir=$(@D) 'hydra.sweep.subdir=seed_$${seed}'
 	touch $@
 
 $(FIGURES)/supervised/done: | $(SETUP)
 	$(RUN) odc_lightning.train experiment=supervised_fashion_mnist '+data.subset.num_images=5000' \
-		data.batch_size=128 $(LONGER) hydra.run.dir=$(@D)
+		data.batch_size=128 trainer.max_epochs=20 train.resume=auto hydra.run.dir=$(@D)
 	touch $@
 
-$(FIGURES)/update_interval/done: | $(SETUP)
-	$(RUN) odc_lightning.train $(STUDY) $(SHORT) algorithm.centroid_refresh.every_n_steps=$(INTERVALS) \
-		'hydra.sweep.subdir=interval_$${algorithm.centroid_refresh.every_n_steps}/seed_$${seed}'
-	touch $@
-
-$(FIGURES)/cluster_size/done: | $(SETUP)
-	$(RUN) odc_lightning.train $(STUDY) $(SHORT) algorithm.num_clusters=25 \
-		algorithm.small_clusters.threshold=$(CLUSTER_SIZES) \
-		'hydra.sweep.subdir=size_$${algorithm.small_clusters.threshold}/seed_$${seed}'
-	touch $@
-
-$(FIGURES)/long_tail/done: | $(SETUP)
-	$(RUN) odc_lightning.train $(STUDY) $(SHORT) +data.subset.imbalance=$(IMBALANCES) \
-		'hydra.sweep.subdir=ratio_$${data.subset.imbalance}/seed_$${seed}'
+$(addprefix $(FIGURES)/,$(addsuffix /done,update_interval cluster_size long_tail)): $(FIGURES)/%/done: | $(SETUP_SWEEP)
+	$(RUN) odc_lightning.train $(TWO) sweep=$* $(SMALLER) trainer.max_epochs=12 $(VALUES_$*) hydra.sweep.dir=$(@D)
 	touch $@
 
 $(FIGURES)/evaluation/done: $(FIGURES)/odc_dc/done $(FIGURES)/supervised/done
-	$(RUN) odc_lightning.evaluate -m data=fashion_mnist '+data.subset.num_images=5000' model=convnet \
+	$(RUN) odc_lightning.evaluate -m $(TWO) data=fashion_mnist '+data.subset.num_images=5000' model=convnet \
 		protocol=[linear,low_shot] features_dir=$(FIGURES)/features hydra.sweep.dir=$(@D) \
 		checkpoint=untrained,$(FIGURES)/odc_dc/dc_fashion_mnist/seed_0,$(FIGURES)/odc_dc/odc_fashion_mnist/seed_0,$(FIGURES)/supervised
 	touch $@
@@ -266,6 +250,10 @@ $(SETUP): setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found; name one: make PYTHON=/path/to/python setup"; exit 1; }
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --editable .
+	@touch $@
+
+$(SETUP_SWEEP): $(SETUP)
+	$(RUN) pip install --quiet --editable '.[sweep]'
 	@touch $@
 
 $(SETUP_BENCH): $(SETUP)
