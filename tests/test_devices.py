@@ -18,6 +18,9 @@ def test_which_there_are() -> None:
     assert visible_devices({"CUDA_VISIBLE_DEVICES": "2, 5"}, 8) == ["2", "5"]
     assert visible_devices({"CUDA_VISIBLE_DEVICES": "GPU-8f,MIG-1"}, 8) == ["GPU-8f", "MIG-1"]
     assert visible_devices({"CUDA_VISIBLE_DEVICES": ""}, 8) == []
+    assert visible_devices({"CUDA_VISIBLE_DEVICES": "-1"}, 8) == []
+    assert visible_devices({"CUDA_VISIBLE_DEVICES": "3,-1,2"}, 8) == ["3"]
+    assert visible_devices({"CUDA_VISIBLE_DEVICES": "3,2,3"}, 8) == []
 
 
 def test_how_many_jobs_run_at_a_time() -> None:

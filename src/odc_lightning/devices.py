@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,9 @@ _held: list[IO[str]] = []
 def visible_devices(environ: Mapping[str, str], count: int) -> list[str]:
     """The GPUs that a process may use, by the names that ``CUDA_VISIBLE_DEVICES`` has for them.
 
+    As CUDA reads it: a negative number ends the list, and with a name that is there twice it sees
+    no GPU at all.
+
     Args:
         environ: where that variable may be.
         count: of the machine's GPUs, where the variable does not say.
@@ -27,7 +31,9 @@ def visible_devices(environ: Mapping[str, str], count: int) -> list[str]:
     named = environ.get(VISIBLE)
     if named is None:
         return [str(number) for number in range(count)]
-    return [name.strip() for name in named.split(",") if name.strip()]
+    names = [name.strip() for name in named.split(",") if name.strip()]
+    names = list(takewhile(lambda name: not name.startswith("-"), names))
+    return names if len(set(names)) == len(names) else []
 
 
 def jobs_at_a_time(asked: int, devices: Sequence[str]) -> int:
