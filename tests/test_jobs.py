@@ -125,9 +125,11 @@ def test_a_moved_folder_and_another_machine_are_no_other_settings(tmp_path: Path
     OmegaConf.save(OmegaConf.create(before), tmp_path / "config.yaml")
     now: dict[str, Any] = {**before, "run_dir": str(tmp_path), "scratch": f"{tmp_path}/x"}
     now |= {"data": {"num_workers": 4}, "trainer": {"devices": "auto", "max_epochs": 2}}
-    now |= {"ckpt_path": "b", "train": {"resume": "auto"}, "model": {"pretrained": None}}
+    now |= {"ckpt_path": "b", "train": {"resume": "auto"}}
     assert finished_before(OmegaConf.create(now)) is None  # and not finished
     (tmp_path / "summary.json").write_text('{"num_samples": 3}')
     assert finished_before(OmegaConf.create(now)) == {"num_samples": 3}
     with pytest.raises(ValueError, match="seed: 0, now 1"):
         finished_before(OmegaConf.create({**now, "seed": 1}))
+    with pytest.raises(ValueError, match=r"model\.pretrained: a, now b"):
+        finished_before(OmegaConf.create({**now, "model": {"pretrained": "b"}}))

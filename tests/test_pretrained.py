@@ -47,7 +47,7 @@ def test_a_training_starts_from_it(
         f"model.pretrained={file}",
         "optimizer.lr=0",  # what it ends with is what it started from
     )
-    with caplog.at_level(logging.INFO, logger="odc_lightning.train"):
+    with caplog.at_level(logging.INFO, logger="odc_lightning"):
         assert train(config) is not None
     run = Path(config.run_dir)
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]

@@ -30,7 +30,6 @@ __all__ = [
     "build_trainer",
     "load_start",
     "sized",
-    "without_start",
 ]
 
 SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
@@ -92,13 +91,6 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
         allow=config.model.pretrained_allow,
         trusted=config.model.pretrained_trusted,
     )
-
-
-def without_start(config: DictConfig) -> DictConfig:
-    """The same config with no file to start from, for a run that continues another."""
-    config = config.copy()
-    config.model.pretrained = None
-    return config
 
 
 def build_callbacks(config: DictConfig) -> list[pl.Callback]:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 # How a run is carried out, and not what it is.
 NO_SETTINGS = (
-    *("ckpt_path", "train", "logger", "model.pretrained", "data.num_workers"),
+    *("ckpt_path", "train", "logger", "data.num_workers"),
     *("trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes"),
 )
 

@@ -37,7 +37,6 @@ class RunReport(pl.Callback):
         config: DictConfig,
         chosen: Sequence[str] = (),
         start: Conversion | None = None,
-        pretrained: str | None = None,
         started: float | None = None,
     ) -> None:
         """Take what is known before training.
@@ -46,14 +45,13 @@ class RunReport(pl.Callback):
             config: of the run, resolved.
             chosen: a line about each setting that was chosen for the user.
             start: what became of the weights that the network starts from, if any.
-            pretrained: the checkpoint that the network started from, if any.
             started: ``time.monotonic()`` of the run's start; None: now.
         """
         self.config = config
         self.run_dir = Path(config.run_dir)
         self.chosen = chosen
         self.start = start
-        self.pretrained = pretrained
+        self.pretrained: str | None = OmegaConf.select(config, "model.pretrained")
         self.started = time.monotonic() if started is None else started
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

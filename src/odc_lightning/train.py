@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch.multiprocessing.spawn import ProcessException
 
+from odc_lightning.callbacks import GracefulStop, find
 from odc_lightning.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
@@ -29,7 +30,6 @@ from odc_lightning.config import (
     build_trainer,
     load_start,
     sized,
-    without_start,
 )
 from odc_lightning.data import ImageDataModule
 from odc_lightning.distributed import is_lost_rank, refusal_of_rank
@@ -62,9 +62,9 @@ def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | Non
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
     config = with_wandb_run(with_checkpoint(config))
-    # What the run began from, also if it is only continued here.
-    pretrained = OmegaConf.select(config, "model.pretrained")
-    config = without_start(config) if config.ckpt_path is not None else config
+    continued = config.ckpt_path is not None
+    if continued and OmegaConf.is_missing(config.model, "pretrained"):
+        config.model.pretrained = None  # it is not read
     check_settings(resolve(config))  # before the images are counted
     config, fitted = fitted_to_machine(config)
     config, chosen = sized(config)
@@ -72,23 +72,17 @@ def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | Non
     run_dir = Path(config.run_dir)
     if in_multirun() and config.train.resume == "auto":
         finished = finished_before(resolved)
-        if finished is not None and finished["pretrained"] != pretrained:
-            raise ValueError(
-                f"{run_dir} has a run that began from model.pretrained={finished['pretrained']}, "
-                f"and this one would from {pretrained}; choose another folder for the sweep with "
-                "hydra.sweep.dir=..., or remove that run"
-            )
         if finished is not None:
             print(f"finished before: {run_dir}/")
             return finished
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
-    start = load_start(config, module.backbone)
+    start = None if continued else load_start(config, module.backbone)
     trainer = build_trainer(config, more)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
-    trainer.callbacks.insert(0, RunReport(resolved, fitted + chosen, start, pretrained, started))  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, RunReport(resolved, fitted + chosen, start, started))  # type: ignore[attr-defined]
     failed = True
     try:
         trainer.fit(module, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
@@ -106,6 +100,9 @@ def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | Non
         return None
     summary = read_summary(run_dir / "summary.json")
     print(f"\n{closing_lines(summary, run_dir)}")
+    stop = find(trainer, GracefulStop)
+    if in_multirun() and stop is not None and stop.late:
+        raise SystemExit(128 + stop.late)  # the jobs that are left are not to begin
     return summary
 
 

@@ -116,6 +116,23 @@ def test_a_signal_saves_and_leaves_between_steps(
     assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
 
 
+@pytest.mark.parametrize("of_a_sweep", [False, True])
+def test_a_signal_in_the_very_last_step_ends_no_run_but_a_sweep(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_a_sweep: bool
+) -> None:
+    add_callback(monkeypatch, SignalAt(26, signal.SIGTERM))
+    config = compose_config(*ODC, *SMALL, run="run")
+    if of_a_sweep:
+        monkeypatch.setattr("odc_lightning.train.in_multirun", lambda: True)
+        with pytest.raises(SystemExit) as left:
+            train(config)
+        assert left.value.code == 128 + signal.SIGTERM
+    else:
+        assert train(config) is not None
+    assert checkpoint(tmp_path / "run")["global_step"] == 27
+    assert (tmp_path / "run" / "summary.json").is_file()
+
+
 def test_submitit_gets_its_signal_when_all_is_saved(
     compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

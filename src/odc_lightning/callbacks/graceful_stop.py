@@ -58,6 +58,11 @@ class GracefulStop(pl.Callback):
             signals.append(signal.Signals(self._submitit_signal))
         self._former = {number: signal.signal(number, self._note) for number in signals}
 
+    @property
+    def late(self) -> int:
+        """SIGTERM or Ctrl-C that came in the run's very last step, which has finished; or 0."""
+        return self._received if self._received in (signal.SIGTERM, signal.SIGINT) else 0
+
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Leave, if the signal came in the last step of the epoch before."""
         self._leave_if_asked(trainer)
