@@ -142,10 +142,16 @@ class Objective(pl.Callback):
 def trained(study: optuna.Study, *values: float) -> optuna.Trial:
     """A trial whose run logs these values, as far as it goes."""
     trial = study.ask()
+    fit(trial, *values)
+    return trial
+
+
+def fit(trial: optuna.Trial, *values: float, ckpt_path: Path | None = None) -> pl.Trainer:
+    """Train as a trial of a search does, from the start or from a checkpoint."""
     callbacks = [Objective(*values), Pruning(trial, "score")]
     trainer = tiny_trainer(callbacks, max_epochs=len(values))
-    trainer.fit(tiny_module(4), Labelled(8, 8))
-    return trial
+    trainer.fit(tiny_module(4), Labelled(8, 8), ckpt_path=ckpt_path)
+    return trainer
 
 
 class Labelled(TinyData):
@@ -168,6 +174,22 @@ def test_a_run_that_falls_behind_is_ended_by_the_pruner() -> None:
     expected = {0: 0.0, 1: 0.45, 2: 0.6, 3: 0.1}
     assert study.trials[-1].intermediate_values == pytest.approx(expected)
     assert ahead.user_attrs == {}
+
+
+@pytest.mark.parametrize("saved", [1, 2])
+def test_a_pruned_run_that_is_killed_just_then_is_still_pruned(tmp_path: Path, saved: int) -> None:
+    """Killed before the checkpoint of the epoch that it was pruned after is written, or later."""
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=1)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    study.tell(trained(study, 0.1, 0.5, 0.6, 0.7), 0.7)
+    trial, values, file = study.ask(), (0.0, 0.2, 0.9, 0.9), tmp_path / "last.ckpt"
+    if saved == 1:
+        fit(trial, *values[:1]).save_checkpoint(file)
+    pruned = fit(trial, *values)
+    if saved == 2:
+        pruned.save_checkpoint(file)
+    assert trial.user_attrs == {PRUNED: 1}
+    assert fit(trial, *values, ckpt_path=file).global_step == 2  # one step an epoch
 
 
 @pytest.mark.long

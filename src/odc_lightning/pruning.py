@@ -14,6 +14,10 @@ PRUNED = "pruned_after_epoch"  # a note at the trial
 class Reports(Protocol):
     """Optuna's trial, as far as it is told of here."""
 
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """What was noted before, also before a kill."""
+
     def report(self, value: float, step: int) -> None:
         """Take the objective after an epoch."""
 
@@ -35,6 +39,12 @@ class Pruning(pl.Callback):
         """Take the trial, and the name of the metric."""
         self.trial = trial
         self.objective = objective
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do not go on with a run that was killed after it had been told to stop."""
+        pruned = self.trial.user_attrs.get(PRUNED)
+        if pruned is not None and trainer.current_epoch > pruned:
+            trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report, and stop if told to."""

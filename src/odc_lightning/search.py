@@ -150,13 +150,14 @@ def run_trial(
     def task(run: DictConfig) -> None:
         train(run, [Pruning(trial, config.objective)])
 
-    hydra_run_job(
+    done = hydra_run_job(
         lambda run: run_job(task, run),
         job,
         "hydra.sweep.dir",
         "hydra.sweep.subdir",
         HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks()),
     )
+    _ = done.return_value  # which raises what `run_job` could not mark
     folder = trial_folder(config, trial.number)
     value = None
     if Job(trial.number, overrides, folder).state == "finished":
