@@ -12,7 +12,14 @@ from helpers import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import CentroidRefresh, KMeansBootstrap, SamplesMemory, SmallClusters
 from odc_lightning.callbacks.order import in_order
 from odc_lightning.memory import ClusterMemory
-from odc_lightning.storage import Budget, Precision, available_ram, choose_place, place_features
+from odc_lightning.storage import (
+    Budget,
+    Precision,
+    available_ram,
+    budget,
+    choose_place,
+    place_features,
+)
 
 N, C, D, B = 300, 7, 16, 32
 GB = 10**9
@@ -27,6 +34,7 @@ def place(
         place=where,  # type: ignore[arg-type]
         precision=precision,
         folder=folder,
+        free=budget(torch.device("cpu"), folder, ranks_on_node=1),
     )
 
 

@@ -36,7 +36,7 @@ def place_features(
     place: Place | Literal["auto"],
     precision: Precision,
     folder: Path,
-    ranks_on_node: int = 1,
+    free: Budget,
 ) -> tuple[Tensor, str]:
     """Find room for features (N, D), and say where.
 
@@ -46,7 +46,7 @@ def place_features(
         place: where they are to lie; ``"auto"`` is the nearest place that has room.
         precision: in which they are kept.
         folder: of the mapped file, if it comes to that.
-        ranks_on_node: processes that share RAM and disk, each with features of its own.
+        free: what was there before any rank took of it.
 
     Returns:
         Zeros (N, D), and a line for the user.
@@ -63,7 +63,6 @@ def place_features(
             f"algorithm.samples_memory.precision={precision!r}; expected {', '.join(PRECISIONS)}"
         )
     size = num_samples * dim * getattr(torch, precision).itemsize
-    free = budget(device, folder, ranks_on_node)
     chosen = choose_place(size, free, place)
     features = allocate(num_samples, dim, precision, chosen, device, folder)
     name = {"device": f"on {device}", "ram": "in RAM", "disk": f"in a file in {folder}"}[chosen]

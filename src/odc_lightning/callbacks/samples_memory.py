@@ -20,7 +20,7 @@ from odc_lightning.distributed import all_gather_batch
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.models import PrototypeHead
 from odc_lightning.module import ODCModule
-from odc_lightning.storage import Place, Precision, place_features
+from odc_lightning.storage import Place, Precision, budget, place_features
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,8 @@ class SamplesMemory(PseudoLabels):
         check_order(trainer.callbacks)  # type: ignore[attr-defined]
         module, device = ODCModule.of(pl_module), trainer.strategy.root_device
         num_samples = num_samples_to_cluster(trainer, module.num_clusters)
+        free = budget(device, self.folder, trainer.num_devices)
+        trainer.strategy.barrier()  # all ranks have looked before any takes its part
         features, where = place_features(
             num_samples,
             module.dim,
@@ -113,7 +115,7 @@ class SamplesMemory(PseudoLabels):
             place=self.place,
             precision=self.precision,
             folder=self.folder,
-            ranks_on_node=trainer.num_devices,
+            free=free,
         )
         if trainer.is_global_zero:
             log.info(where)
