@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,10 +71,9 @@ def clustering(size: Size, backend: Backend) -> Callable[[], float]:
     return work
 
 
-def recomputation(size: Size) -> Callable[[], Any]:
+def recomputation(size: Size) -> Callable[[], float]:
     """What is done at the end of an epoch; gives how far off the sums were."""
-    memory = new_memory(size.samples, size.clusters, size.dim)
-    return lambda: tuple(memory.recompute())
+    return new_memory(size.samples, size.clusters, size.dim).recompute
 
 
 def relabelling(size: Size) -> Callable[[], int]:

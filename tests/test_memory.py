@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -191,10 +193,21 @@ def test_running_sums_stay_exact_over_a_hundred_thousand_updates() -> None:
     for _ in range(2000):
         indices = torch.randint(200, (50,))
         memory.write(indices, *memory.propose(indices, torch.randn(50, 8)))
-    found = memory.recompute()
-    assert found.running_sum_error < 1e-9
-    assert found.centroid_drift > 1e-3  # centroids were never refreshed
-    assert memory.recompute().running_sum_error == 0
+    assert memory.recompute() < 1e-9
+    assert memory.recompute() == 0
+
+
+def test_what_a_refresh_says_is_how_far_centroids_move() -> None:
+    memory = filled()
+    members = (memory.labels == 2).nonzero().flatten()
+    memory.relabel(
+        members, torch.zeros_like(members)
+    )
+    before, after = memory.centroids.clone(), torch.randn(C, D)
+    others = [c for c in range(C) if c != 2]
+    expected = sum(math.dist(before[c].tolist(), after[c].tolist()) for c in others) / len(others)
+    assert float(memory.set_centroids(after)) == pytest.approx(expected)
+    assert torch.equal(memory.centroids, after)
 
 
 def test_distances_are_to_the_own_centroid() -> None:

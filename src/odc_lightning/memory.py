@@ -4,7 +4,7 @@ Running sums and counts make a step O(B D) beyond the product with the centroids
 `propose` and `write` grows with the number of samples.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,20 +23,6 @@ from odc_lightning.rows import blocks_of, put_rows, rows_at
 Clusters = Literal["involved", "all"]
 
 STATE = ("features", "labels", "sums", "counts", "centroids", "involved", "offsets")
-
-
-class Recomputation(NamedTuple):
-    """How far the memory was from an exact recomputation.
-
-    Attributes:
-        centroid_drift: mean L2 distance of a centroid to the exact mean of its cluster's members:
-            how stale the centroids are.
-        running_sum_error: largest absolute difference, in any coordinate, of the running means to
-            the exact ones: rounding alone.
-    """
-
-    centroid_drift: float
-    running_sum_error: float
 
 
 class ClusterMemory:
@@ -236,19 +222,28 @@ class ClusterMemory:
         means = (self.sums / self.counts.clamp(min=1).unsqueeze(1)).float()
         return torch.where((chosen & (self.counts > 0)).unsqueeze(1), means, self.centroids)
 
-    def set_centroids(self, centroids: Tensor) -> None:
-        """Replace the centroids (C, D). Clusters whose members changed before stay ``involved``."""
-        self.centroids.copy_(centroids)
+    def set_centroids(self, centroids: Tensor) -> Tensor:
+        """Replace the centroids (C, D). Clusters whose members changed before stay ``involved``.
 
-    def recompute(self) -> Recomputation:
-        """Recompute sums exactly, O(N D), and say how far off the running ones were."""
+        Returns:
+            0-dim fp32: the mean L2 distance by which the centroids of clusters with members move.
+        """
+        filled = self.counts > 0
+        moved = (centroids - self.centroids).norm(dim=1) * filled
+        self.centroids.copy_(centroids)
+        return moved.sum() / filled.sum()
+
+    def recompute(self) -> float:
+        """Recompute sums exactly, O(N D).
+
+        Returns:
+            The largest absolute difference, in any coordinate, of the running means to the exact
+            ones: rounding alone.
+        """
         running = self.sums / self.counts.clamp(min=1).unsqueeze(1)
         self._recompute_sums()
-        filled = self.counts > 0
         exact = self.sums / self.counts.clamp(min=1).unsqueeze(1)
-        drift = (self.centroids - exact)[filled].norm(dim=1).mean()
-        error = (running - exact)[filled].abs().max()
-        return Recomputation(float(drift), float(error))
+        return float((running - exact)[self.counts > 0].abs().max())
 
     def balanced_offsets(self, temperature: float, iterations: int, rows: Tensor) -> Tensor:
         """Offsets (C,) for clusters of equal size, see `clustering.balancing_offsets`.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import Tensor
 
 from odc_lightning.callbacks.samples_memory import SamplesMemory
 from odc_lightning.distributed import broadcast
@@ -12,8 +13,8 @@ from odc_lightning.memory import Clusters
 class CentroidRefresh(pl.Callback):
     """Set centroids to the means of their members after every k-th optimiser step.
 
-    At each epoch's end the running sums are replaced by an exact recomputation, and the difference
-    is logged: ``odc/centroid_drift`` and ``odc/running_sum_error``.
+    Each epoch logs ``odc/centroid_drift``, how far the last refresh moved the centroids, and
+    ``odc/running_sum_error``, how far the running sums were off before exact ones replace them.
     """
 
     def __init__(self, every_n_steps: int = 10, clusters: Clusters = "involved") -> None:
@@ -33,6 +34,7 @@ class CentroidRefresh(pl.Callback):
             raise ValueError(f"clusters must be 'involved' or 'all', got {clusters!r}")
         self.every_n_steps = every_n_steps
         self.clusters = clusters
+        self.drift: Tensor | None = None  # of the last refresh, 0-dim
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Refresh if the step that has just ended is a k-th one."""
@@ -40,11 +42,21 @@ class CentroidRefresh(pl.Callback):
         if owner.step_completed and trainer.global_step % self.every_n_steps == 0:
             memory = owner.memory
             # Means are sums of floats: rank 0's count, so that replicas stay equal to the bit.
-            memory.set_centroids(broadcast(memory.refreshed_centroids(self.clusters)))
+            centroids = broadcast(memory.refreshed_centroids(self.clusters))
+            self.drift = memory.set_centroids(centroids)
             memory.involved.zero_()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take away what rounding has added to the running sums, and report it."""
-        found = SamplesMemory.of(trainer).memory.recompute()
-        pl_module.log("odc/centroid_drift", found.centroid_drift)
-        pl_module.log("odc/running_sum_error", found.running_sum_error)
+        """Take away what rounding has added to the running sums, and report."""
+        error = SamplesMemory.of(trainer).memory.recompute()
+        pl_module.log("odc/running_sum_error", error)
+        if self.drift is not None:
+            pl_module.log("odc/centroid_drift", self.drift)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For an epoch that is logged after a resume, with no refresh in between."""
+        return {"drift": self.drift}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it over."""
+        self.drift = state_dict["drift"]
