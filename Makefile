@@ -94,23 +94,22 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 # All figures and tables of the paper at small scale: the studies of conf/sweep on 5,000 images with
 # fewer values, and the kNN at the end alone. A stamp a study; one that was interrupted goes on.
 FIGURES := outputs/figures
-SMALLER := data.subset.num_images=5000 callbacks.label_scores.every_n_epochs=100
-# Where curves are drawn.
-LONGER := $(SMALLER) trainer.max_epochs=20 trainer.log_every_n_steps=2
-# An epoch has 39 steps; where cluster sizes are studied, 25 clusters have 200 images on average.
+NARROW := model.backbone.width=12
+SMALLER := data.subset.num_images=5000 data.batch_size=64 trainer.max_epochs=30 callbacks.label_scores.every_n_epochs=100
+# An epoch has 78 steps; where cluster sizes are studied, 25 clusters have 200 images on average.
 VALUES_update_interval := algorithm.centroid_refresh.every_n_steps=1,5,20,100
 VALUES_cluster_size := algorithm.small_clusters.threshold=5,20,80,160 algorithm.num_clusters=25
 VALUES_long_tail := data.subset.imbalance=1,8,64
 
-figures: $(addprefix $(FIGURES)/,odc_dc/done narrow/done supervised/done update_interval/done cluster_size/done long_tail/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (estimated: 90 minutes of two cores)
+figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_interval/done cluster_size/done long_tail/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (an hour of two cores)
 	$(MAKE) $(FIGURES)/fine_tuning/evaluated TUNED=$(FIGURES)/fine_tuning SEEDS=0 \
 		"FEW='data.subset={num_images: 3000}' data.batch_size=64 callbacks.label_scores.knn=false"
 	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,$(FIGURES)/odc_dc/odc_fashion_mnist) \
 		$(call OF_SEEDS,DC,$(FIGURES)/odc_dc/dc_fashion_mnist) $(FIGURES)/figure_1b.png
 	$(VENV)/bin/python scripts/figure_3.py $(FIGURES)/evaluation/*/ $(FIGURES)/figure_3.png
 	$(VENV)/bin/python scripts/figure_4.py $(FIGURES)/update_interval $(FIGURES)/cluster_size $(FIGURES)/figure_4.png
-	$(VENV)/bin/python scripts/figure_5.py $(call OF_SEEDS,'width 24',$(FIGURES)/odc_dc/odc_fashion_mnist) \
-		$(call OF_SEEDS,'width 12',$(FIGURES)/narrow) $(FIGURES)/figure_5.png
+	$(VENV)/bin/python scripts/figure_5.py $(call OF_SEEDS,'width 12',$(FIGURES)/odc_dc/odc_fashion_mnist) \
+		$(call OF_SEEDS,'width 24',$(FIGURES)/wide) $(FIGURES)/figure_5.png
 	$(VENV)/bin/python scripts/figure_6.py $(FIGURES)/long_tail $(FIGURES)/figure_6.png
 	$(VENV)/bin/python scripts/figure_7.py $(FIGURES)/odc_dc/odc_fashion_mnist/seed_0 $(FIGURES)/figure_7.png
 	$(VENV)/bin/python scripts/tables.py $(FIGURES)/evaluation --fine-tuning $(FIGURES)/fine_tuning/evaluation \
@@ -119,25 +118,26 @@ figures: $(addprefix $(FIGURES)/,odc_dc/done narrow/done supervised/done update_
 	@cat $(FIGURES)/tables.md
 
 $(FIGURES)/odc_dc/done: | $(SETUP_SWEEP)
-	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc $(LONGER) hydra.sweep.dir=$(@D)
+	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc $(NARROW) $(SMALLER) trainer.log_every_n_steps=4 \
+		hydra.sweep.dir=$(@D)
 	touch $@
 
-$(FIGURES)/narrow/done: | $(SETUP_SWEEP)
-	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc experiment=odc_fashion_mnist model.backbone.width=12 \
-		$(LONGER) hydra.sweep.dir=$(@D) 'hydra.sweep.subdir=seed_$${seed}'
+$(FIGURES)/wide/done: | $(SETUP_SWEEP)
+	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc experiment=odc_fashion_mnist $(SMALLER) trainer.log_every_n_steps=4 \
+		hydra.sweep.dir=$(@D) 'hydra.sweep.subdir=seed_$${seed}'
 	touch $@
 
 $(FIGURES)/supervised/done: | $(SETUP)
-	$(RUN) odc_lightning.train experiment=supervised_fashion_mnist '+data.subset.num_images=5000' \
-		data.batch_size=128 trainer.max_epochs=20 train.resume=auto hydra.run.dir=$(@D)
+	$(RUN) odc_lightning.train experiment=supervised_fashion_mnist $(NARROW) '+data.subset.num_images=5000' \
+		data.batch_size=64 trainer.max_epochs=30 train.resume=auto hydra.run.dir=$(@D)
 	touch $@
 
 $(addprefix $(FIGURES)/,$(addsuffix /done,update_interval cluster_size long_tail)): $(FIGURES)/%/done: | $(SETUP_SWEEP)
-	$(RUN) odc_lightning.train $(TWO) sweep=$* $(SMALLER) trainer.max_epochs=12 $(VALUES_$*) hydra.sweep.dir=$(@D)
+	$(RUN) odc_lightning.train $(TWO) sweep=$* $(NARROW) $(SMALLER) $(VALUES_$*) hydra.sweep.dir=$(@D)
 	touch $@
 
 $(FIGURES)/evaluation/done: $(FIGURES)/odc_dc/done $(FIGURES)/supervised/done
-	$(RUN) odc_lightning.evaluate -m $(TWO) data=fashion_mnist '+data.subset.num_images=5000' model=convnet \
+	$(RUN) odc_lightning.evaluate -m $(TWO) data=fashion_mnist '+data.subset.num_images=5000' model=convnet $(NARROW) \
 		protocol=[linear,low_shot] features_dir=$(FIGURES)/features hydra.sweep.dir=$(@D) \
 		checkpoint=untrained,$(FIGURES)/odc_dc/dc_fashion_mnist/seed_0,$(FIGURES)/odc_dc/odc_fashion_mnist/seed_0,$(FIGURES)/supervised
 	touch $@
