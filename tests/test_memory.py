@@ -200,9 +200,7 @@ def test_running_sums_stay_exact_over_a_hundred_thousand_updates() -> None:
 def test_what_a_refresh_says_is_how_far_centroids_move() -> None:
     memory = filled()
     members = (memory.labels == 2).nonzero().flatten()
-    memory.relabel(
-        members, torch.zeros_like(members)
-    )
+    memory.relabel(members, torch.zeros_like(members))
     before, after = memory.centroids.clone(), torch.randn(C, D)
     others = [c for c in range(C) if c != 2]
     expected = sum(math.dist(before[c].tolist(), after[c].tolist()) for c in others) / len(others)

@@ -56,15 +56,16 @@ def build_figure(networks: Mapping[str, Sequence[Path]]) -> Figure:
 def _draw(
     axes: Axes, name: str, runs: Sequence[tuple[np.ndarray, np.ndarray]], colour: str
 ) -> None:
-    """A faint line a run, and over them the mean, smoothed where there are many values."""
+    """A faint line a run, and above all of these the mean, smoothed if it has many values."""
     shortest = min(len(values) for _, values in runs)
     epochs = runs[0][0][:shortest]
     mean = np.mean([values[:shortest] for _, values in runs], axis=0)
     for one, values in runs:
-        axes.plot(one, values, color=colour, alpha=0.3, linewidth=0.7)
+        axes.plot(one, values, color=colour, alpha=0.22, linewidth=0.6, zorder=1)
     if shortest >= SMOOTH_FROM:
         places, mean = rolling_median(mean, shortest // SMOOTH_SHARE)
         epochs = epochs[places]
     label = name if len(runs) == 1 else f"{name}, {len(runs)} seeds"
     marker = "o" if len(epochs) <= 40 else None
-    axes.plot(epochs, mean, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=label)
+    (line,) = axes.plot(epochs, mean, color=colour, linewidth=1.8, label=label, zorder=3)
+    line.set(marker=marker, markersize=3.5)
