@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import pytorch_lightning as pl
 from hydra.core.global_hydra import GlobalHydra
 
-from faults.command import SMALL, environment
+from faults.command import SMALL, end, environment, wait_for
 from odc_lightning.jobs import FAILED
 from odc_lightning.train import main
 
@@ -60,6 +61,34 @@ def test_each_process_of_joblib_has_a_gpu_of_its_own(tmp_path: Path) -> None:
         told = (tmp_path / job / FAILED).read_text()
         assert told.startswith("a multirun (-m) with 2 devices: expected one device a job.")
     assert "2 of 4 finished, 2 failed" in done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_processes_of_joblib_end_with_their_job_if_the_command_was_killed(
+    tmp_path: Path, all_of_them: bool
+) -> None:
+    """Killed alone, or told to stop together with them; they would wait for five minutes."""
+    words = ("-m", "odc_lightning.train", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    long = (*SMALL, "trainer.max_epochs=1000" if all_of_them else "trainer.max_epochs=20")
+    process = subprocess.Popen(
+        [sys.executable, *words, f"hydra.sweep.dir={tmp_path}", *long, "seed=0,1,2,3"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    at_work = [tmp_path / job / "checkpoints" / "last.ckpt" for job in "01"]
+    try:
+        wait_for(lambda: all(file.is_file() for file in at_work), process)
+        if all_of_them:
+            os.killpg(process.pid, signal.SIGTERM)
+        else:
+            process.kill()
+    finally:
+        end(process, 120)  # as soon as nobody can write to it any more
+    assert not (tmp_path / "3").exists()
 
 
 def test_more_jobs_than_gpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

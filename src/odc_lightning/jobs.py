@@ -1,6 +1,7 @@
 """The jobs of a multirun: those that fail are marked, the rest go on, a table closes it."""
 
 import json
+import multiprocessing
 import os
 import sys
 import traceback
@@ -72,13 +73,25 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
     def waiting() -> None:
         print(f"job {hydra.job.num}: waiting for another process in {folder}", flush=True)
 
-    with locked(folder / ".lock", waiting):
-        (folder / FAILED).unlink(missing_ok=True)
-        try:
-            task(config)
-        except Exception as error:
-            reason = mark_failed(folder, error)
-            print(f"error: job {hydra.job.num}: {reason}", file=sys.stderr, flush=True)
+    parent = os.getppid()
+    try:
+        with locked(folder / ".lock", waiting):
+            (folder / FAILED).unlink(missing_ok=True)
+            try:
+                task(config)
+            except Exception as error:
+                reason = mark_failed(folder, error)
+                print(f"error: job {hydra.job.num}: {reason}", file=sys.stderr, flush=True)
+    finally:
+        _end_without(parent)
+
+
+def _end_without(parent: int) -> None:
+    """End a launcher's process whose command is gone: it would wait for jobs, and keep its GPU."""
+    if multiprocessing.current_process().name != "MainProcess" and os.getppid() != parent:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def mark_failed(folder: Path, error: Exception) -> BaseException:
