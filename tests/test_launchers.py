@@ -33,7 +33,7 @@ class Sees(pl.Callback):
 def joblib(folder: Path, *settings: str, **more: Any) -> subprocess.CompletedProcess[str]:
     words = ("-m", "odc_lightning.train", "-m", "hydra/launcher=joblib")
     return subprocess.run(
-        [sys.executable, *words, f"hydra.sweep.dir={folder}", *TINY, *settings],
+        [sys.executable, *words, f"hydra.sweep.dir={folder}", *settings],
         env={**environment(), **more},
         capture_output=True,
         text=True,
@@ -46,7 +46,7 @@ def test_each_process_of_joblib_has_a_gpu_of_its_own(tmp_path: Path) -> None:
     """GPUs that are none, with names that real ones may have; and jobs with two are refused."""
     done = joblib(
         tmp_path,
-        *("trainer.accelerator=auto", "trainer.devices=1,2", "seed=0,1"),
+        *(*TINY, "trainer.accelerator=auto", "trainer.devices=1,2", "seed=0,1"),
         "+callbacks.sees._target_=test_launchers.Sees",
         "+callbacks.sees.folder=${run_dir}",
         CUDA_VISIBLE_DEVICES="6,7",
@@ -61,6 +61,13 @@ def test_each_process_of_joblib_has_a_gpu_of_its_own(tmp_path: Path) -> None:
         told = (tmp_path / job / FAILED).read_text()
         assert told.startswith("a multirun (-m) with 2 devices: expected one device a job.")
     assert "2 of 4 finished, 2 failed" in done.stdout
+
+
+def test_jobs_of_joblib_read_images_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Which the processes of joblib would start in a way of joblib's."""
+    words = [word for word in TINY if not word.startswith("data.num_workers")]
+    done = joblib(tmp_path, *words, "data.num_workers=1", "seed=0,1", "hydra.launcher.n_jobs=2")
+    assert "2 of 2 finished" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.long

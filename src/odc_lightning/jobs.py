@@ -74,6 +74,9 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         print(f"job {hydra.job.num}: waiting for another process in {folder}", flush=True)
 
     parent = os.getppid()
+    if _in_launchers_process():
+        # joblib's own method there starts no workers of a DataLoader.
+        multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
     try:
         with locked(folder / ".lock", waiting):
             (folder / FAILED).unlink(missing_ok=True)
@@ -86,9 +89,14 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         _end_without(parent)
 
 
+def _in_launchers_process() -> bool:
+    """Whether this is a process of joblib's, which does one job after the other."""
+    return multiprocessing.current_process().name != "MainProcess"
+
+
 def _end_without(parent: int) -> None:
     """End a launcher's process whose command is gone: it would wait for jobs, and keep its GPU."""
-    if multiprocessing.current_process().name != "MainProcess" and os.getppid() != parent:
+    if _in_launchers_process() and os.getppid() != parent:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)
