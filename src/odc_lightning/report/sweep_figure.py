@@ -53,6 +53,7 @@ def build_figure(panels: Sequence[SweepPanel], score: str) -> Figure:
         axes.set_axisbelow(True)
         _draw(axes, panel)
     all_axes[0].set_ylabel(score)
+    all_axes[0].legend(frameon=False, fontsize=9, loc="best")
     low, high = all_axes[0].get_ylim()
     # Seeds alone should not fill the axis: a span of at least a tenth of the values.
     missing = max(0.0, 0.1 * high - (high - low))
@@ -90,4 +91,3 @@ def _draw(axes: Axes, panel: SweepPanel) -> None:
     axes.margins(x=0.06)
     axes.set_xlabel(panel.setting)
     axes.set_title(panel.title, loc="left", fontsize=11)
-    axes.legend(frameon=False, fontsize=9, loc="best")

@@ -31,7 +31,7 @@ const report = (() => {
     if (value === null || value === undefined) return "–";
     const size = Math.abs(value);
     if (size >= 10000) return Math.round(value).toLocaleString("en");
-    if (size !== 0 && size < 0.001) return value.toExponential(1);
+    if (size !== 0 && size < 0.001) return value.toExponential(1).replace(".0e", "e");
     return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
   }
 

@@ -3,7 +3,7 @@
 report.chart = (panel, state, changed) => {
   const { el, svg, look, text, ticks, bent, bentTicks, data } = report;
   const HEIGHT = 200;
-  const PAD = { top: 10, right: 12, bottom: 26, left: 48 };
+  const PAD = { top: 10, right: 12, bottom: 26, left: 54 };
   const MOST_READ = 8;
   const place = el("div", { class: "plot" });
   const box = el("figure", { class: "panel" },
@@ -100,10 +100,12 @@ report.chart = (panel, state, changed) => {
     const across = ticks(size.x0, size.x1, Math.max(2, Math.floor(width / 90)));
     grid.push(...across.map((tick) =>
       svg("text", { class: "tick", x: drawn.x(tick), y: HEIGHT - 8, "text-anchor": "middle", text: text(tick) })));
+    let chance = null;
     if (panel.chance && panel.chance.value <= size.y1) {
       const y = drawn.y(panel.chance.value);
-      grid.push(svg("line", { class: "chance", x1: PAD.left, x2: width - PAD.right, y1: y, y2: y }),
-        svg("text", { class: "tick", x: width - PAD.right, y: y + 14, "text-anchor": "end", text: panel.chance.label }));
+      grid.push(svg("line", { class: "chance", x1: PAD.left, x2: width - PAD.right, y1: y, y2: y }));
+      // Above the line if there is room, and above all curves, which it may lie on.
+      chance = svg("text", { class: "tick over", x: width - PAD.right, y: y - 6 < PAD.top + 10 ? y + 14 : y - 6, "text-anchor": "end", text: panel.chance.label });
     }
     const first = lines[0];
     const course = lines.length === 1 ? `from ${text(first.y.find((v) => v !== null))} to ${text(first.y.findLast((v) => v !== null))}` : `${lines.length} lines`;
@@ -112,6 +114,7 @@ report.chart = (panel, state, changed) => {
       svg("clipPath", { id }, svg("rect", { x: PAD.left - 3, y: 0, width: width - PAD.left - PAD.right + 6, height: HEIGHT - PAD.bottom + 3 })),
       ...grid,
       svg("g", { "clip-path": `url(#${id})` }, ...lines.map(strokes)),
+      chance,
       svg("rect", { class: "range", y: PAD.top, height: HEIGHT - PAD.top - PAD.bottom, width: 0 }),
       svg("g", { class: "cursor" }));
     listen(picture);
