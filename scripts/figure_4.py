@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from odc_lightning.report import SCORES, SweepPanel, draw_sweeps, read_sweep, untrained_score
+from odc_lightning.report import SCORES, SweepPanel, draw_sweeps, read_sweep
 
 STUDIES = (
     (
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     score = arguments.score
     try:
         panels = [
-            SweepPanel(title, name, read_sweep(sweep, key, score), untrained_score(sweep, score))
+            SweepPanel(title, name, read_sweep(sweep, key, score))
             for sweep, (key, title, name) in zip(
                 (arguments.intervals, arguments.sizes), STUDIES, strict=True
             )

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from odc_lightning.report import SCORES, SweepPanel, draw_sweeps, read_sweep, untrained_score
+from odc_lightning.report import SCORES, SweepPanel, draw_sweeps, read_sweep
 
 KEY = "data.subset.imbalance"
 
@@ -24,7 +24,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Trained on a long tail",
         "images of the largest class over those of the smallest",
         points,
-        untrained_score(arguments.sweep, arguments.score),
     )
     draw_sweeps([panel], SCORES[arguments.score][0], arguments.figure)
 

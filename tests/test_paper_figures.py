@@ -11,7 +11,7 @@ from scripts import figure_3, figure_4, figure_5, figure_6, figure_7, tables
 
 from odc_lightning.data import ArraySource
 from odc_lightning.evaluation.scores import Evaluation, Score
-from odc_lightning.report import Point, read_rows, read_sweep, untrained_score, write_results
+from odc_lightning.report import Point, read_rows, read_sweep, write_results
 from odc_lightning.report.cluster_rows import build_figure as build_clusters
 from odc_lightning.report.loss_figure import course
 from odc_lightning.report.paper_tables import paper_tables, published_table_4
@@ -47,15 +47,26 @@ BLUE, ORANGE, GREEN = (0, 114, 178), (213, 94, 0), (0, 158, 115)
 class TestSweeps:
     def test_values_ascend_and_seeds_stay_together(self, tmp_path: Path) -> None:
         points = read_sweep(a_sweep(tmp_path / "s"), KEY, "knn_top1")
-        assert points == [Point(5.0, (80.0,)), Point(100.0, (50.0, 70.0))]
+        assert [(point.value, point.scores) for point in points] == [
+            (5.0, (80.0,)),
+            (100.0, (50.0, 70.0)),
+        ]
         assert [point.mean for point in points] == [80, 60]
         assert [point.spread for point in points] == [0, statistics.stdev([50, 70])]
 
-    def test_what_the_untrained_network_has(self, tmp_path: Path) -> None:
-        write_run(tmp_path / "a", untrained={"knn_top1": 0.5, "nmi": None})
-        write_run(tmp_path / "b", untrained={"knn_top1": 0.7, "nmi": None})
-        assert untrained_score(tmp_path, "knn_top1") == pytest.approx(60)
-        assert untrained_score(tmp_path, "nmi") is None
+    def test_each_value_has_its_own_untrained_networks(self, tmp_path: Path) -> None:
+        """On other images they score otherwise."""
+        for name, value, before in (("a", 1, 0.5), ("b", 1, 0.7), ("c", 8, 0.4), ("d", 9, None)):
+            untrained = {"knn_top1": before, "nmi": None}
+            run = write_run(tmp_path / name, knn_top1=0.9, untrained=untrained)
+            config = OmegaConf.load(run / "config.yaml")
+            OmegaConf.update(config, KEY, value, force_add=True)
+            OmegaConf.save(config, run / "config.yaml")
+        points = read_sweep(tmp_path, KEY, "knn_top1")
+        assert [point.untrained for point in points] == [(50, 70), (40,), ()]
+        (axes,) = build_sweeps([SweepPanel("x", "y", points)], "z").axes
+        dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+        np.testing.assert_allclose(np.asarray(dashed[0].get_xydata()), [[1, 60], [8, 40]])
 
     @pytest.mark.parametrize(("key", "score"), [("no.such", "knn_top1"), (KEY, "nmi")])
     def test_a_sweep_without_it_is_refused(self, tmp_path: Path, key: str, score: str) -> None:
@@ -64,7 +75,7 @@ class TestSweeps:
 
     def test_the_bars_are_means_and_spreads(self) -> None:
         points = [Point(1, (50.0, 70.0)), Point(64, (80.0, 80.0))]
-        figure = build_sweeps([SweepPanel("x", "y", points, 40.0)], "z")
+        figure = build_sweeps([SweepPanel("x", "y", points)], "z")
         (axes,) = figure.axes
         (container,) = axes.containers
         line, _, (bars,) = container

@@ -22,7 +22,7 @@ from odc_lightning.report.summary import (
     write_summary,
 )
 from odc_lightning.report.sweep_figure import SweepPanel, draw_sweeps
-from odc_lightning.report.sweep_points import SCORES, Point, read_sweep, untrained_score
+from odc_lightning.report.sweep_points import SCORES, Point, read_sweep
 from odc_lightning.report.tables import write_clusters, write_index_table
 
 __all__ = [
@@ -58,7 +58,6 @@ __all__ = [
     "read_summary",
     "read_sweep",
     "shown_rows",
-    "untrained_score",
     "write_clusters",
     "write_index_table",
     "write_results",

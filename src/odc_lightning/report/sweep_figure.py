@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -20,19 +21,17 @@ class SweepPanel(NamedTuple):
         title: of the panel.
         setting: what was changed, with its unit.
         points: a value of the setting each.
-        untrained: the score before training, if it is known.
         is_log: whether the setting has a logarithmic axis of base 2.
     """
 
     title: str
     setting: str
     points: Sequence[Point]
-    untrained: float | None = None
     is_log: bool = True
 
 
 def draw_sweeps(panels: Sequence[SweepPanel], score: str, path: Path | str) -> None:
-    """Draw mean and standard deviation over the seeds, and each seed as a dot.
+    """Draw mean and standard deviation over the seeds, each seed as a dot, and where they began.
 
     Args:
         panels: side by side, on one axis of scores.
@@ -65,9 +64,10 @@ def _draw(axes: Axes, panel: SweepPanel) -> None:
     values = [point.value for point in panel.points]
     means = [point.mean for point in panel.points]
     spreads = [point.spread for point in panel.points]
-    if panel.untrained is not None:
-        label = "before training"
-        axes.axhline(panel.untrained, color=GREY, linestyle="--", linewidth=1.2, label=label)
+    began = [(point.value, fmean(point.untrained)) for point in panel.points if point.untrained]
+    if began:
+        (line,) = axes.plot(*zip(*began, strict=True), color=GREY, linestyle="--", linewidth=1.2)
+        line.set(marker="o", markersize=3.5, label="before training")
     for point in panel.points:
         axes.plot([point.value] * len(point.scores), point.scores, ".", color=BLUE, alpha=0.4)
     seeds = max(len(point.scores) for point in panel.points)

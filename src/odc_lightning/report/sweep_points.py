@@ -1,8 +1,6 @@
 """Finished runs of a sweep by the value of one setting."""
 
-import math
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +17,12 @@ class Point(NamedTuple):
     Attributes:
         value: of the setting.
         scores: one a run, as shown.
+        untrained: the same before training, of the runs that have it.
     """
 
     value: float
     scores: tuple[float, ...]
+    untrained: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -50,24 +50,19 @@ def read_sweep(folder: Path, key: str, score: str) -> list[Point]:
         ValueError: no finished run there has both the setting and the score.
     """
     scale = SCORES[score][1]
-    found: dict[float, list[float]] = {}
+    found: dict[float, tuple[list[float], list[float]]] = {}
     for file in sorted(folder.rglob("summary.json")):
         value = OmegaConf.select(OmegaConf.load(file.with_name("config.yaml")), key)
-        measured = read_summary(file).get(score)
+        summary = read_summary(file)
+        measured, before = summary.get(score), summary["untrained"].get(score)
         if isinstance(value, int | float) and isinstance(measured, float):
-            found.setdefault(float(value), []).append(scale * measured)
+            scores, untrained = found.setdefault(float(value), ([], []))
+            scores.append(scale * measured)
+            if isinstance(before, float):
+                untrained.append(scale * before)
     if not found:
         raise ValueError(
             f"{folder} has no finished run with a number for {key} in its config.yaml and a "
             f"{score} in its summary.json; expected the folder of a sweep over {key}"
         )
-    return [Point(value, tuple(found[value])) for value in sorted(found)]
-
-
-def untrained_score(folder: Path, score: str) -> float | None:
-    """The mean of the score before training, over the runs below a folder that have it."""
-    scores: Sequence[object] = [
-        read_summary(file)["untrained"].get(score) for file in folder.rglob("summary.json")
-    ]
-    known = [each for each in scores if isinstance(each, float) and math.isfinite(each)]
-    return SCORES[score][1] * statistics.fmean(known) if known else None
+    return [Point(value, *map(tuple, found[value])) for value in sorted(found)]
