@@ -99,9 +99,11 @@ SMALLER := data.subset.num_images=5000 data.batch_size=64 trainer.max_epochs=30 
 # An epoch has 78 steps; where cluster sizes are studied, 25 clusters have 200 images on average.
 VALUES_update_interval := algorithm.centroid_refresh.every_n_steps=1,5,20,100
 VALUES_cluster_size := algorithm.small_clusters.threshold=5,20,80,160 algorithm.num_clusters=25
-VALUES_long_tail := data.subset.imbalance=1,8,64
+RATIOS := 1,8,64
+VALUES_long_tail := data.subset.imbalance=$(RATIOS)
+BALANCED := data=fashion_mnist '+data.subset.num_images=5000' model=convnet $(NARROW) features_dir=$(FIGURES)/features
 
-figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_interval/done cluster_size/done long_tail/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (an hour of two cores)
+figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_interval/done cluster_size/done long_tail_evaluated/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (an hour of two cores)
 	$(MAKE) $(FIGURES)/fine_tuning/evaluated TUNED=$(FIGURES)/fine_tuning SEEDS=0 \
 		"FEW='data.subset={num_images: 3000}' data.batch_size=64 callbacks.label_scores.knn=false"
 	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,$(FIGURES)/odc_dc/odc_fashion_mnist) \
@@ -110,7 +112,7 @@ figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_in
 	$(VENV)/bin/python scripts/figure_4.py $(FIGURES)/update_interval $(FIGURES)/cluster_size $(FIGURES)/figure_4.png
 	$(VENV)/bin/python scripts/figure_5.py $(call OF_SEEDS,'width 12',$(FIGURES)/odc_dc/odc_fashion_mnist) \
 		$(call OF_SEEDS,'width 24',$(FIGURES)/wide) $(FIGURES)/figure_5.png
-	$(VENV)/bin/python scripts/figure_6.py $(FIGURES)/long_tail $(FIGURES)/figure_6.png
+	$(VENV)/bin/python scripts/figure_6.py $(FIGURES)/long_tail_evaluated $(FIGURES)/figure_6.png
 	$(VENV)/bin/python scripts/figure_7.py $(FIGURES)/odc_dc/odc_fashion_mnist/seed_0 $(FIGURES)/figure_7.png
 	$(VENV)/bin/python scripts/tables.py $(FIGURES)/evaluation --fine-tuning $(FIGURES)/fine_tuning/evaluation \
 		> $(FIGURES)/tables.md
@@ -136,9 +138,17 @@ $(addprefix $(FIGURES)/,$(addsuffix /done,update_interval cluster_size long_tail
 	$(RUN) odc_lightning.train $(TWO) sweep=$* $(NARROW) $(SMALLER) $(VALUES_$*) hydra.sweep.dir=$(@D)
 	touch $@
 
+# On images of which there are as many in each class, whatever a network was trained on.
+$(FIGURES)/long_tail_evaluated/done: $(FIGURES)/long_tail/done
+	$(RUN) odc_lightning.evaluate -m $(TWO) $(BALANCED) protocol=knn +ratio=$(RATIOS) seed=$(SEEDS) \
+		'checkpoint=$(FIGURES)/long_tail/ratio_$${ratio}/seed_$${seed}' hydra.sweep.dir=$(@D) \
+		'hydra.sweep.subdir=ratio_$${ratio}/seed_$${seed}'
+	$(RUN) odc_lightning.evaluate -m $(TWO) $(BALANCED) protocol=knn checkpoint=untrained seed=$(SEEDS) \
+		hydra.sweep.dir=$(@D) 'hydra.sweep.subdir=untrained/seed_$${seed}'
+	touch $@
+
 $(FIGURES)/evaluation/done: $(FIGURES)/odc_dc/done $(FIGURES)/supervised/done
-	$(RUN) odc_lightning.evaluate -m $(TWO) data=fashion_mnist '+data.subset.num_images=5000' model=convnet $(NARROW) \
-		protocol=[linear,low_shot] features_dir=$(FIGURES)/features hydra.sweep.dir=$(@D) \
+	$(RUN) odc_lightning.evaluate -m $(TWO) $(BALANCED) protocol=[linear,low_shot] hydra.sweep.dir=$(@D) \
 		checkpoint=untrained,$(FIGURES)/odc_dc/dc_fashion_mnist/seed_0,$(FIGURES)/odc_dc/odc_fashion_mnist/seed_0,$(FIGURES)/supervised
 	touch $@
 

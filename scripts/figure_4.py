@@ -1,6 +1,9 @@
 """Figure 4, how often centroids are updated, and which clusters are small.
 
 ``python scripts/figure_4.py SWEEP_OF_INTERVALS SWEEP_OF_SIZES out.png``
+
+In place of a sweep there may be a folder with evaluations of its runs, such as those on VOC07 that
+the paper shows (``--score svm_map``).
 """
 
 import argparse
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
     except ValueError as error:
         parser.error(str(error))
-    draw_sweeps(panels, SCORES[score][0], arguments.figure)
+    draw_sweeps(panels, SCORES[score].title, arguments.figure)
 
 
 if __name__ == "__main__":

@@ -68,9 +68,32 @@ class TestSweeps:
         dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
         np.testing.assert_allclose(np.asarray(dashed[0].get_xydata()), [[1, 60], [8, 40]])
 
+    def test_evaluations_of_the_runs_count_where_there_are_some(self, tmp_path: Path) -> None:
+        runs = a_sweep(tmp_path / "runs")
+        for run in ("at_5/seed_0", "at_100/seed_0"):
+            (runs / run / "checkpoints").mkdir()
+            (runs / run / "checkpoints" / "last.ckpt").touch()
+        for number, (checkpoint, *values) in enumerate(
+            (
+                ("untrained", 0.2, 0.3),
+                (f"{runs}/at_5/seed_0", 0.4, 0.6),
+                (f"{runs}/at_100/seed_0/checkpoints/last.ckpt", 0.7, 0.5),
+            )
+        ):
+            scores = [
+                Score("svm", f"conv{layer}", "map", each) for layer, each in enumerate(values)
+            ]
+            folder = runs / "evaluated" / str(number)
+            folder.mkdir(parents=True)
+            evaluation = Evaluation("a", checkpoint, "resnet50", "voc07", scores)
+            write_results(folder / "results.json", evaluation)
+        points = read_sweep(tmp_path / "runs", KEY, "svm_map")
+        assert points == [Point(5.0, (60.0,), (30.0,)), Point(100.0, (70.0,), (30.0,))]
+        assert read_sweep(tmp_path / "runs", KEY, "knn_top1")[0].scores == (80.0,)
+
     @pytest.mark.parametrize(("key", "score"), [("no.such", "knn_top1"), (KEY, "nmi")])
     def test_a_sweep_without_it_is_refused(self, tmp_path: Path, key: str, score: str) -> None:
-        with pytest.raises(ValueError, match=f"no finished run with a number for {key}"):
+        with pytest.raises(ValueError, match=f"no run, .* with a number for {key}"):
             read_sweep(a_sweep(tmp_path / "s"), key, score)
 
     def test_the_bars_are_means_and_spreads(self) -> None:

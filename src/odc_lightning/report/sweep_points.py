@@ -1,14 +1,41 @@
-"""Finished runs of a sweep by the value of one setting."""
+"""Runs of a sweep by the value of one setting, scored at their end or by evaluations."""
 
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file
+from odc_lightning.evaluation.scores import Evaluation
+from odc_lightning.report.evaluation_files import read_results
 from odc_lightning.report.summary import read_summary
 
-SCORES = {"knn_top1": ("kNN top-1 (%)", 100.0), "nmi": ("NMI with the classes", 1.0)}
+
+class Measure(NamedTuple):
+    """A score that is drawn.
+
+    Attributes:
+        title: with the unit.
+        scale: from what is written to what is shown.
+        protocol, metric: of an evaluation; the best of all layers and settings.
+    """
+
+    title: str
+    scale: float
+    protocol: str
+    metric: str
+
+
+# The first two are also what a training leaves in its summary, of its own images.
+SCORES = {
+    "knn_top1": Measure("kNN top-1 (%)", 100, "knn", "top1"),
+    "nmi": Measure("NMI with the classes", 1, "clustering", "nmi"),
+    "linear_top1": Measure("linear top-1 (%)", 100, "linear", "top1"),
+    "svm_map": Measure("SVM mAP (%)", 100, "svm", "map"),
+}
+UNTRAINED = "untrained"
 
 
 class Point(NamedTuple):
@@ -35,34 +62,78 @@ class Point(NamedTuple):
         return statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
 
 
+class Found(NamedTuple):
+    """One network, and what it scored; before training too, where that is known."""
+
+    config: DictConfig
+    score: float
+    untrained: tuple[float, ...]
+
+
 def read_sweep(folder: Path, key: str, score: str) -> list[Point]:
-    """Score the finished runs below a folder.
+    """Score the runs of a sweep.
 
     Args:
-        folder: of a sweep, with a folder for each run at any depth.
-        key: of the config, whose value is a number.
+        folder: of the sweep, or of evaluations of its runs, at any depth; where there are
+            evaluations they count, and those of an untrained network are for all values.
+        key: of the runs' config, whose value is a number.
         score: one of `SCORES`.
 
     Returns:
         A point a value, ascending.
 
     Raises:
-        ValueError: no finished run there has both the setting and the score.
+        ValueError: nothing there has both the setting and the score.
     """
-    scale = SCORES[score][1]
-    found: dict[float, tuple[list[float], list[float]]] = {}
+    scale = SCORES[score].scale
+    points: dict[float, tuple[list[float], list[float]]] = {}
+    for config, measured, before in list(_evaluated(folder, score)) or _trained(folder, score):
+        value = OmegaConf.select(config, key)
+        if isinstance(value, int | float):
+            scores, untrained = points.setdefault(float(value), ([], []))
+            scores.append(scale * measured)
+            untrained += [scale * each for each in before]
+    if not points:
+        raise ValueError(
+            f"{folder} has no run, finished or evaluated, with a number for {key} in its "
+            f"config.yaml and a score for {score}; expected the folder of a sweep over {key}, or "
+            "of evaluations of its runs"
+        )
+    return [Point(value, *map(tuple, points[value])) for value in sorted(points)]
+
+
+def _trained(folder: Path, score: str) -> Iterator[Found]:
+    """What the runs below a folder had at their end, and at their start."""
     for file in sorted(folder.rglob("summary.json")):
-        value = OmegaConf.select(OmegaConf.load(file.with_name("config.yaml")), key)
         summary = read_summary(file)
         measured, before = summary.get(score), summary["untrained"].get(score)
-        if isinstance(value, int | float) and isinstance(measured, float):
-            scores, untrained = found.setdefault(float(value), ([], []))
-            scores.append(scale * measured)
-            if isinstance(before, float):
-                untrained.append(scale * before)
-    if not found:
-        raise ValueError(
-            f"{folder} has no finished run with a number for {key} in its config.yaml and a "
-            f"{score} in its summary.json; expected the folder of a sweep over {key}"
-        )
-    return [Point(value, *map(tuple, found[value])) for value in sorted(found)]
+        config = OmegaConf.load(file.with_name("config.yaml"))
+        if isinstance(measured, float) and isinstance(config, DictConfig):
+            yield Found(config, measured, (before,) if isinstance(before, float) else ())
+
+
+def _evaluated(folder: Path, score: str) -> Iterator[Found]:
+    """What evaluations below a folder have measured, if they have the score."""
+    evaluations = [read_results(file) for file in sorted(folder.rglob("results.json"))]
+    before = [_best(each, score) for each in evaluations if each.checkpoint == UNTRAINED]
+    untrained = tuple(value for value in before if value is not None)
+    for evaluation in evaluations:
+        measured = _best(evaluation, score)
+        if evaluation.checkpoint == UNTRAINED or measured is None:
+            continue
+        run = TrainingRun.of(checkpoint_file(evaluation.checkpoint))
+        if run is not None:
+            yield Found(run.config, measured, untrained)
+
+
+def _best(evaluation: Evaluation, score: str) -> float | None:
+    """The best of all layers and settings; None if the evaluation has no such score."""
+    measure = SCORES[score]
+    return max(
+        (
+            found.value
+            for found in evaluation.scores
+            if (found.protocol, found.metric) == (measure.protocol, measure.metric)
+        ),
+        default=None,
+    )
