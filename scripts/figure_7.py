@@ -10,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from odc_lightning.checkpoints.targets import refuse_unknown_targets
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import subset_of
-from odc_lightning.report import draw_clusters, read_rows
+from odc_lightning.report import draw_sheet, draw_strips, read_rows
+
+ROWS, COLUMNS, SIDE = 12, 12, 96
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             if not file.is_file():
                 raise ValueError(f"there is no {file}; expected the folder of a finished run")
         source = images(OmegaConf.load(config).data)
-        draw_clusters(read_rows(clusters, source.labels), source, arguments.figure)
+        rows = read_rows(clusters, source.labels, ROWS, COLUMNS)
+        sheet = draw_sheet(rows, draw_strips(source, rows, SIDE), source.class_names)
+        sheet.save(arguments.figure, "PNG")
     except ValueError as error:
         parser.error(str(error))
 

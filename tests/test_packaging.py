@@ -38,8 +38,9 @@ def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
     (wheel,) = wheels.glob("*.whl")
     packed = zipfile.ZipFile(wheel).namelist()
     assert "odc_lightning/report/published.csv" in packed
-    pages = {"index.html", "style.css", "main.js"}
-    assert {f"odc_lightning/gallery/page/{name}" for name in pages} <= set(packed)
+    for package in ("gallery", "page_parts", "report_page"):
+        files = (ROOT / "src" / "odc_lightning" / package / "page").iterdir()
+        assert {f"odc_lightning/{package}/page/{file.name}" for file in files} <= set(packed)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
     # The dependencies are those of this environment: a line in a .pth file adds their folder and

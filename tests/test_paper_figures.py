@@ -5,14 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from scripts import figure_3, figure_4, figure_5, figure_6, figure_7, tables
 
-from odc_lightning.data import ArraySource
 from odc_lightning.evaluation.scores import Evaluation, Score
-from odc_lightning.report import Point, read_rows, read_sweep, write_results
-from odc_lightning.report.cluster_rows import build_figure as build_clusters
+from odc_lightning.report import (
+    Point,
+    choose_rows,
+    draw_sheet,
+    draw_strips,
+    read_sweep,
+    write_clusters,
+    write_results,
+)
 from odc_lightning.report.loss_figure import course
 from odc_lightning.report.paper_tables import paper_tables, published_table_4
 from odc_lightning.report.stability_figure import build_figure as build_stability
@@ -162,53 +169,26 @@ class TestStability:
 
 
 class TestClusters:
-    ROWS = (
-        # index, cluster, distance
-        *((i, 0, 0.1 * (5 - i)) for i in range(5)),  # class 0 but for one
-        *((i, 1, 0.9) for i in range(5, 8)),  # too few
-        *((i, 2, 0.05) for i in range(8, 13)),
-    )
-    LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, -1])
-
-    def table(self, folder: Path) -> Path:
-        lines = [f"{i},digits/{i},{cluster},{distance}" for i, cluster, distance in self.ROWS]
-        path = folder / "clusters.csv"
-        path.write_text("\n".join(["index,path,cluster,distance", *lines]))
-        return path
-
-    def test_rows_from_tight_to_loose_with_the_nearest_first(self, tmp_path: Path) -> None:
-        tight, loose = read_rows(self.table(tmp_path), self.LABELS, rows=2, columns=4)
-        assert (tight.cluster, tight.size, tight.classes) == (2, 5, ((2, 1.0),))
-        assert tight.is_pure
-        assert (loose.cluster, loose.members) == (0, (4, 3, 2, 1))
-        assert loose.classes == ((0, 0.8), (1, 0.2))
-        assert not loose.is_pure
-
-    def test_without_labels_and_with_small_clusters_alone(self, tmp_path: Path) -> None:
-        rows = read_rows(self.table(tmp_path), None, rows=9, columns=6)
-        assert [row.cluster for row in rows] == [2, 0, 1]
-        assert all(row.classes == () and not row.is_pure for row in rows)
-
-    def test_every_image_is_at_its_place(self, tmp_path: Path) -> None:
-        pixels = np.arange(13, dtype=np.uint8)[:, None, None] * np.ones((4, 4), dtype=np.uint8)
-        source = ArraySource(pixels, "digits", self.LABELS, ["a", "b", "c"])
-        rows = read_rows(self.table(tmp_path), self.LABELS, rows=2, columns=4)
-        (axes,) = build_clusters(rows, source).axes
-        shown = [int(np.asarray(image.get_array())[0, 0, 0]) for image in axes.images]
-        assert shown == [*rows[0].members, *rows[1].members]
-        texts = [text.get_text() for text in axes.texts]
-        assert "c (100%)" in texts
-        assert "a (80%), b (20%)" in texts
-
     def test_figure_7_of_the_digits(self, tmp_path: Path) -> None:
+        """Clusters 0 and 1 have 12 images and more, 2 has fewer."""
         run = write_run(tmp_path / "run")
         config = OmegaConf.load(run / "config.yaml")
         train = {"_target_": "odc_lightning.data.digits", "_partial_": True, "split": "train"}
-        config.data = {"train": train, "subset": {"num_images": 13}}
+        config.data = {"train": train, "subset": {"num_images": 40}}
         OmegaConf.save(config, run / "config.yaml")
-        self.table(run)
+        source = figure_7.images(config.data)
+        labels = np.repeat([0, 1, 2], [15, 15, 10])
+        distances = torch.linspace(1, 0, 40)
+        write_clusters(run / "clusters.csv", list("x" * 40), torch.from_numpy(labels), distances)
         figure_7.main([str(run), str(tmp_path / "out.png")])
         assert is_drawn(tmp_path / "out.png", ORANGE)
+        assert source.labels is not None
+        large = slice(0, 30)
+        classes, near = source.labels[large], distances[large].numpy()
+        rows = choose_rows(labels[large], near, "tightness", 9, 12, classes)
+        assert [row.cluster for row in rows] == [1, 0]
+        expected = draw_sheet(rows, draw_strips(source, rows, figure_7.SIDE), source.class_names)
+        assert np.array_equal(np.asarray(Image.open(tmp_path / "out.png")), np.asarray(expected))
 
 
 def write_evaluation(folder: Path, name: str, values: dict[str, float], **facts: str) -> None:

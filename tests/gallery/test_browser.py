@@ -182,6 +182,13 @@ def test_keys_alone(browser: Any, with_classes: tuple[Clustered, Path]) -> None:
     page.press("t")
     after = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert before != after
+    page.open("/map")  # the page keeps it
+    kept = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert kept == after
+    page.press("t")
+    assert before == browser.execute_script(
+        "return getComputedStyle(document.body).backgroundColor"
+    )
 
 
 def test_search_finds_clusters_and_images(

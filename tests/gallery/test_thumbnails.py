@@ -5,8 +5,8 @@ from PIL import Image
 
 from made_up_run import write_images
 from odc_lightning.data import ArraySource, FileSource
-from odc_lightning.gallery.contact_sheet import shown_clusters
-from odc_lightning.gallery.thumbnails import choose_side, placeholder, thumbnail, write_all
+from odc_lightning.gallery.thumbnails import choose_side, write_all
+from odc_lightning.report.thumbnails import placeholder, thumbnail
 
 
 def test_a_thumbnail_is_the_middle_square() -> None:
@@ -75,9 +75,3 @@ def test_damaged_and_missing_files_have_placeholders_and_are_told(tmp_path: Path
     sheet = Image.open(tmp_path / "out" / "sheets" / "0.jpg")
     expected = np.asarray(placeholder(64), dtype=float)
     assert np.abs(np.asarray(sheet, dtype=float)[:64, 64:128] - expected).mean() < 6
-
-
-def test_the_contact_sheet_shows_clusters_from_tight_to_loose() -> None:
-    tightness = np.array([0.3, np.nan, 0.1, 0.5, 0.2, 0.4])
-    assert shown_clusters(tightness, rows=3).tolist() == [2, 0, 3]
-    assert shown_clusters(tightness).tolist() == [2, 4, 0, 5, 3]

@@ -10,9 +10,11 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from odc_lightning.callbacks.label_scores import is_due
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
-from odc_lightning.report import draw_sheet, draw_strip, shown_rows
+from odc_lightning.report import choose_rows, draw_sheet, draw_strips
 
 SHEET, GALLERY = "clusters/contact_sheet", "clusters/gallery"
+# Bounds of what is drawn, whatever N and C are.
+ROWS, COLUMNS, SIDE = 12, 10, 64
 
 
 class ClusterMedia(pl.Callback):
@@ -45,8 +47,9 @@ class ClusterMedia(pl.Callback):
         if not due or owner is None or not trainer.is_global_zero:
             return
         source = trainer.datamodule.train_dataset.source  # type: ignore[attr-defined]
-        rows = shown_rows(owner.labels.cpu().numpy(), owner.distances().cpu().numpy())
-        strips = [draw_strip(source, row) for row in rows]
+        labels, distances = owner.labels.cpu().numpy(), owner.distances().cpu().numpy()
+        rows = choose_rows(labels, distances, "size", ROWS, COLUMNS)
+        strips = draw_strips(source, rows, SIDE)
         sheet = draw_sheet(rows, strips)
         self.folder.mkdir(parents=True, exist_ok=True)
         sheet.save(self.folder / f"epoch_{trainer.current_epoch + 1:04}.png")

@@ -11,7 +11,6 @@ import numpy as np
 
 from odc_lightning.gallery.arrangement import Arrangement
 from odc_lightning.gallery.clustered import Clustered, IntArray, RunImages
-from odc_lightning.gallery.contact_sheet import draw_contact_sheet
 from odc_lightning.gallery.duplicates import near_duplicates
 from odc_lightning.gallery.embedding_map import chosen_positions, layout
 from odc_lightning.gallery.measures import (
@@ -33,7 +32,9 @@ from odc_lightning.gallery.thumbnails import (
     write_all,
     write_sheets,
 )
+from odc_lightning.report import choose_rows, draw_sheet, draw_strips
 
+SHEET_ROWS, SHEET_COLUMNS, SHEET_SIDE = 16, 12, 96
 MOST_OUTLIERS = 200
 MOST_GROUPS, MOST_OF_A_GROUP = 200, 12
 MOST_PROBLEMS = 1000
@@ -130,7 +131,9 @@ def build_gallery(
         write_list(records, some, "duplicates", data, drawn, side, groups=lengths)
         write_problems(records, pictures, data)
         write_chunks(records, data)
-        draw_contact_sheet(source, arrangement, facts.tightness, folder / "contact_sheet.png")
+        rows = choose_rows(labels, measures.distance, "tightness", SHEET_ROWS, SHEET_COLUMNS)
+        contact_sheet = draw_sheet(rows, draw_strips(source, rows, SHEET_SIDE))
+        contact_sheet.save(folder / "contact_sheet.png")
         overview = {
             **of_clusters(facts, near, near_distances),
             "title": settings.title,

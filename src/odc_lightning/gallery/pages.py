@@ -5,13 +5,11 @@ So each piece of data is a script that hands over JSON, loaded when the page nee
 """
 
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from odc_lightning.page_parts import page_scripts, page_style, page_template
 
-ASSETS = "page"
 # In the order in which they are loaded.
 SCRIPTS = (
     "base.js",
@@ -54,16 +52,10 @@ def write_page(folder: Path, facts: dict[str, Any]) -> None:
     """
     assets = folder / "page" / "assets"
     assets.mkdir(parents=True, exist_ok=True)
-    packed = resources.files(__package__) / ASSETS
-    for name in (*SCRIPTS, STYLE):
-        (assets / name).write_bytes((packed / name).read_bytes())
-    environment = Environment(
-        loader=PackageLoader(str(__package__), ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template(TEMPLATE).render(scripts=SCRIPTS, style=STYLE, **facts)
+    package = str(__package__)
+    scripts = page_scripts(package, SCRIPTS)
+    for name, text in {**scripts, STYLE: page_style(package)}.items():
+        (assets / name).write_bytes(text.encode())
+    html = page_template(package, TEMPLATE).render(scripts=scripts, style=STYLE, **facts)
     # A name of somebody's run may hold what is not UTF-8.
     (folder / "index.html").write_bytes(html.encode("utf-8", "replace"))

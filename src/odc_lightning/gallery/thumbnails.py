@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image
 
 from odc_lightning.data import ImageSource
 from odc_lightning.gallery.clustered import IntArray
 from odc_lightning.gallery.duplicates import SIDE, Signatures, signature
+from odc_lightning.report.thumbnails import Problem, Thumbnail, thumbnail
 
 COLUMNS = 10
 PER_SHEET = 100
@@ -25,20 +25,6 @@ SMALLEST_SIDE = 64  # smaller images are enlarged
 QUALITY = 82
 BACKGROUND = (128, 128, 128)
 _LOOKED_AT = 50  # images that tell whether they are smaller than a thumbnail
-
-
-class Problem(NamedTuple):
-    """An image that cannot be shown, and why."""
-
-    number: int
-    reason: str
-
-
-class Thumbnail(NamedTuple):
-    """A square picture; ``problem`` says why it is a placeholder, where it is one."""
-
-    picture: Image.Image
-    problem: Problem | None = None
 
 
 @dataclass
@@ -66,26 +52,6 @@ def choose_side(source: ImageSource) -> int:
             continue
     own = int(np.median(sides)) if sides else wanted
     return max(SMALLEST_SIDE, min(wanted, own // 16 * 16))
-
-
-def thumbnail(source: ImageSource, index: int, side: int) -> Thumbnail:
-    """The middle square of an image, or a crossed square if it cannot be loaded."""
-    try:
-        image = source.load(index)
-        return Thumbnail(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
-    except Exception as error:  # decoders raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return Thumbnail(placeholder(side), Problem(index, reason))
-
-
-def placeholder(side: int) -> Image.Image:
-    """A grey square, crossed out."""
-    picture = Image.new("RGB", (side, side), (196, 192, 186))
-    draw = ImageDraw.Draw(picture)
-    low, high = side // 3, side - 1 - side // 3
-    for line in ((low, low, high, high), (low, high, high, low)):
-        draw.line(line, fill=(120, 114, 106), width=max(1, side // 24))
-    return picture
 
 
 def sheet_of(pictures: Sequence[Image.Image], columns: int) -> Image.Image:

@@ -1,8 +1,8 @@
 """What a run leaves for people to look at: tables, curves, a summary and the last lines printed."""
 
 from odc_lightning.report.closing import closing_lines, format_duration
-from odc_lightning.report.cluster_pictures import draw_sheet, draw_strip, shown_rows
-from odc_lightning.report.cluster_rows import draw_clusters, read_rows
+from odc_lightning.report.cluster_rows import ClusterRow, choose_rows, read_rows
+from odc_lightning.report.cluster_sheet import draw_sheet, draw_strips
 from odc_lightning.report.curves import draw_curves
 from odc_lightning.report.evaluation_files import read_results, write_results
 from odc_lightning.report.evaluation_table import evaluation_table, print_evaluation
@@ -27,20 +27,21 @@ from odc_lightning.report.tables import write_clusters, write_index_table
 
 __all__ = [
     "SCORES",
+    "ClusterRow",
     "Point",
     "PublishedScore",
     "Scores",
     "Series",
     "Summary",
     "SweepPanel",
+    "choose_rows",
     "closing_lines",
-    "draw_clusters",
     "draw_curves",
     "draw_losses",
     "draw_low_shot",
     "draw_sheet",
     "draw_stability",
-    "draw_strip",
+    "draw_strips",
     "draw_sweeps",
     "evaluation_table",
     "fine_tuning_tables",
@@ -57,7 +58,6 @@ __all__ = [
     "read_rows",
     "read_summary",
     "read_sweep",
-    "shown_rows",
     "write_clusters",
     "write_index_table",
     "write_results",

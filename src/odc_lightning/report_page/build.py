@@ -6,14 +6,13 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from odc_lightning.page_parts import page_scripts, page_style, page_template
 from odc_lightning.report.evaluation_layout import (
     group_evaluations,
     score_tables,
@@ -33,7 +32,6 @@ from odc_lightning.report_page.panels import panels, set_apart
 from odc_lightning.report_page.parallel import axes
 from odc_lightning.report_page.settings import Group, differences, group_seeds, value_text
 
-ASSETS = "page"
 # In the order in which they run.
 SCRIPTS = ("base.js", "chart.js", "curves.js", "parallel.js", "tables.js")
 MOST_SHEETS, SHEET_WIDTH = 4, 1400
@@ -77,16 +75,10 @@ def render(found: Found, folder: Path, title: str | None = None) -> str:
         "runs": names,
         "axes": axes(settings, measures, values),
     }
-    script = "\n".join(_asset(name) for name in SCRIPTS)
-    style = _asset("style.css")
-    environment = Environment(
-        loader=PackageLoader(str(__package__), ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    package = str(__package__)
+    script = "\n".join(page_scripts(package, SCRIPTS).values())
+    style = page_style(package)
+    return page_template(package, "report.html").render(
         title=title or common_title([run.name for run in runs]),
         figures=figures(runs),
         single=len(runs) == 1,
@@ -175,7 +167,3 @@ def _json(value: Any) -> str:
 def _hash(text: str) -> str:
     """What a Content-Security-Policy calls the text by."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / ASSETS / name).read_text(encoding="utf-8")

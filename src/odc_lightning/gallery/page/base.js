@@ -1,6 +1,7 @@
 "use strict";
-// Data that comes as scripts, elements, numbers: what all views need.
+// Data that comes as scripts, numbers, lists: what all views need.
 window.gallery = (() => {
+  const { el } = common;
   const KEPT = 40; // pieces of data
   const waiting = new Map();
   const known = new Map();
@@ -48,24 +49,10 @@ window.gallery = (() => {
     return asked.promise;
   }
 
-  // Text is always text: whatever somebody called a file, it is never markup.
-  function el(tag, props = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(props)) {
-      if (value === null || value === undefined || value === false) continue;
-      if (name === "text") element.textContent = value;
-      else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else element.setAttribute(name, value === true ? "" : value);
-    }
-    element.append(...children.filter((child) => child !== null && child !== undefined));
-    return element;
-  }
-
   const count = (number) => number.toLocaleString("en");
   const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
   const percent = (value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
   const plural = (amount, word) => `${count(amount)} ${word}${amount === 1 ? "" : "s"}`;
-  const say = (text) => (document.getElementById("status").textContent = text);
 
   // Facts of the image at a position of the page.
   async function record(position) {
@@ -155,7 +142,7 @@ window.gallery = (() => {
   }
 
   return {
-    take, load, el, count, number, percent, plural, say, record, row, clusterAt, inParts,
+    ...common, take, load, count, number, percent, plural, record, row, clusterAt, inParts,
     moveInGrid, decoded, views: {}, facts: null, starts: null,
   };
 })();

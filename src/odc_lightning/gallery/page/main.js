@@ -4,7 +4,6 @@
   const main = document.getElementById("main");
   const field = document.getElementById("search");
   const viewer = document.getElementById("viewer");
-  const system = matchMedia("(prefers-color-scheme: dark)");
   let view = null;
   let before = "#/";
 
@@ -74,31 +73,24 @@
     if (view === "search" && first) first.focus();
   });
 
-  gallery.isDark = () => {
-    const chosen = document.documentElement.dataset.theme;
-    return chosen ? chosen === "dark" : system.matches;
-  };
-  function choose(theme) {
-    document.documentElement.dataset.theme = theme;
-    if (gallery.redrawMap) gallery.redrawMap();
-  }
-  function change() {
-    const theme = gallery.isDark() ? "light" : "dark";
-    choose(theme);
-    try {
-      localStorage.setItem("odc-theme", theme);
-    } catch {
-      // A browser may refuse to keep anything for a page from the disk.
-    }
-  }
+  // A browser may refuse to keep anything for a page from the disk.
+  const KEPT = "odc-theme";
   try {
-    const kept = localStorage.getItem("odc-theme");
-    if (kept) choose(kept);
+    const kept = localStorage.getItem(KEPT);
+    if (kept) gallery.chooseTheme(kept);
   } catch {
     // as above
   }
-  system.addEventListener("change", () => gallery.redrawMap && gallery.redrawMap());
-  document.getElementById("theme").addEventListener("click", change);
+  const redraw = () => gallery.redrawMap && gallery.redrawMap();
+  document.addEventListener("theme", () => {
+    redraw();
+    try {
+      localStorage.setItem(KEPT, document.documentElement.dataset.theme);
+    } catch {
+      // as above
+    }
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || viewer.open) return;
@@ -126,7 +118,7 @@
       event.preventDefault();
       field.focus();
       field.select();
-    } else if (event.key === "t") change();
+    } else if (event.key === "t") gallery.changeTheme();
     else if (event.key.startsWith("Arrow")) {
       const moved = gallery.moveInGrid(event);
       if (!moved && document.activeElement === document.body) {

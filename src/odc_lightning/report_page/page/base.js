@@ -1,24 +1,13 @@
 "use strict";
-// What all parts of the report share: data, elements, numbers, light and dark.
+// What all parts of the report share: data, drawing, numbers.
 const report = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const COLOURS = 8;
   const DASHES = ["", "7 4", "2 3"];
   const SVG = "http://www.w3.org/2000/svg";
 
-  function make(element, props, children) {
-    for (const [name, value] of Object.entries(props)) {
-      if (value === null || value === undefined || value === false) continue;
-      if (name === "text") element.textContent = value; // never markup, whatever a name holds
-      else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else element.setAttribute(name, value === true ? "" : value);
-    }
-    element.append(...children.filter(Boolean));
-    return element;
-  }
-  const el = (tag, props = {}, ...children) => make(document.createElement(tag), props, children);
   const svg = (tag, props = {}, ...children) =>
-    make(document.createElementNS(SVG, tag), props, children);
+    common.make(document.createElementNS(SVG, tag), props, children);
 
   // The look of a group: a colour, and from the ninth on a dash too; the rest are grey.
   function look(group) {
@@ -57,14 +46,5 @@ const report = (() => {
     return inside.length > 6 ? inside.filter((tick) => tick === 0 || Number.isInteger(Math.log10(tick))) : inside;
   }
 
-  const root = document.documentElement;
-  const isDark = () =>
-    root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  document.getElementById("theme").addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    document.dispatchEvent(new Event("theme"));
-  });
-
-  const say = (message) => (document.getElementById("status").textContent = message);
-  return { data, el, svg, look, text, ticks, bent, bentTicks, isDark, say };
+  return { ...common, data, svg, look, text, ticks, bent, bentTicks };
 })();

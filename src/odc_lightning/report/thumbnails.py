@@ -1,0 +1,47 @@
+"""A small square picture of an image, or a placeholder for one that cannot be loaded."""
+
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageOps
+
+from odc_lightning.data import ImageSource
+
+
+class Problem(NamedTuple):
+    """An image that cannot be shown, and why."""
+
+    number: int
+    reason: str
+
+
+class Thumbnail(NamedTuple):
+    """A square picture; ``problem`` says why it is a placeholder, where it is one."""
+
+    picture: Image.Image
+    problem: Problem | None = None
+
+
+def thumbnail(source: ImageSource, index: int, side: int) -> Thumbnail:
+    """The middle square of an image, or a crossed square if it cannot be loaded.
+
+    Args:
+        source: of the image.
+        index: of the image.
+        side: of the square in pixels.
+    """
+    try:
+        image = source.load(index)
+        return Thumbnail(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
+    except Exception as error:  # decoders raise anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return Thumbnail(placeholder(side), Problem(index, reason))
+
+
+def placeholder(side: int) -> Image.Image:
+    """A grey square, crossed out."""
+    picture = Image.new("RGB", (side, side), (196, 192, 186))
+    draw = ImageDraw.Draw(picture)
+    low, high = side // 3, side - 1 - side // 3
+    for line in ((low, low, high, high), (low, high, high, low)):
+        draw.line(line, fill=(120, 114, 106), width=max(1, side // 24))
+    return picture
