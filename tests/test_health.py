@@ -105,15 +105,15 @@ class TestSwitching:
         [(1.0, 0.9, True), (1.0, 0.89, False), (0.55, 0.5, False), (0.55, 0.51, True)],
     )
     def test_threshold(self, first: float, last: float, warns: bool) -> None:
-        assert (switching_not_falling(first, last, 5, 100) is not None) == warns
+        assert (switching_not_falling(first, last, 10, 100) is not None) == warns
 
-    @pytest.mark.parametrize(("epochs", "steps"), [(4, 5000), (50, 99)])
+    @pytest.mark.parametrize(("epochs", "steps"), [(9, 5000), (50, 99)])
     def test_a_run_that_has_hardly_begun(self, epochs: int, steps: int) -> None:
         assert switching_not_falling(1.0, 1.0, epochs, steps) is None
 
     def test_says_what_was_seen(self) -> None:
-        warning = switching_not_falling(0.98, 0.95, 7, 700)
-        assert "After 7 epochs 95% of the labels" in str(warning)
+        warning = switching_not_falling(0.98, 0.95, 12, 700)
+        assert "After 12 epochs 95% of the labels" in str(warning)
         assert "98% in the first epoch" in str(warning)
 
 
@@ -132,7 +132,7 @@ def test_empty_clusters() -> None:
     "warning",
     [
         loss_at_chance(math.nan, 10, 9, 900),
-        switching_not_falling(math.nan, math.nan, 9, 900),
+        switching_not_falling(math.nan, math.nan, 19, 900),
         features_collapsed(math.nan),
     ],
 )

@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 
 # Small data has few steps an epoch: a run that has hardly begun is not yet to be judged.
 MIN_STEPS = 100
+# Healthy runs may need as many before labels begin to settle.
+SETTLING_EPOCHS = 10
 
 
 def mean_cosine(features: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ def dominant_cluster(largest: int, num_samples: int, num_clusters: int) -> str |
 
 
 def switching_not_falling(first: float, last: float, epochs: int, steps: int) -> str | None:
-    """Warn if, after five epochs (and `MIN_STEPS`), labels switch nearly as often as in the first.
+    """Warn if, after ten epochs (and `MIN_STEPS`), labels switch nearly as often as in the first.
 
     "Nearly" is at least 0.9 times as often, and it is no concern up to a ratio of 0.5.
 
@@ -109,7 +111,7 @@ def switching_not_falling(first: float, last: float, epochs: int, steps: int) ->
         epochs: how many have been trained.
         steps: optimiser steps in all of them.
     """
-    if epochs < 5 or steps < MIN_STEPS or last < 0.9 * first or not last > 0.5:
+    if epochs < SETTLING_EPOCHS or steps < MIN_STEPS or last < 0.9 * first or not last > 0.5:
         return None
     return (
         f"After {epochs} epochs {last:.0%} of the labels still change at each update ({first:.0%} "

@@ -79,6 +79,17 @@ def test_names_are_never_markup(tmp_path: Path) -> None:
     assert 'aria-label="Warnings"' in page
 
 
+def test_warnings_of_many_runs_are_one_notice(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, {"name": name}, {"train/loss": [1]}) for name in "abc"]
+    for run in runs[:2]:
+        (run / "train.log").write_text("[1][x.y][WARNING] - too warm\n")
+    build_report(find_runs(runs), tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert page.count('class="notice"') == 1
+    assert "2 of 3 runs gave warnings" in page
+    assert page.count("<li>too warm</li>") == 2
+
+
 def test_a_run_that_has_not_finished(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", metrics={"train/loss": [3, 2.5]}, finished=False)
     found = find_runs([run, run])

@@ -53,6 +53,10 @@ def test_labels_are_names_or_folders_where_settings_are_many() -> None:
     assert [g.label for g in group_seeds(["1", "2", "3"], differences(configs))] == ["x", "y", "z"]
     many = [{key: (i + 1) * factor for factor, key in enumerate("abcd", 1)} for i in range(2)]
     assert [g.label for g in group_seeds(["p/1", "p/2"], differences(many))] == ["p/1", "p/2"]
+    seeds = [{**config, "seed": seed} for config in many for seed in range(2)]
+    folders = [f"study/size_{size}/seed_{seed}" for size in range(2) for seed in range(2)]
+    groups = group_seeds(folders, differences(seeds))
+    assert [group.label for group in groups] == ["study/size_0", "study/size_1"]
 
 
 def test_one_group_needs_no_setting_to_be_told_apart() -> None:

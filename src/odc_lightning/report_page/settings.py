@@ -99,7 +99,7 @@ def group_seeds(names: Sequence[str], found: Sequence[Difference]) -> list[Group
     runs: dict[tuple[str, ...], list[int]] = {}
     for run in range(len(names)):
         runs.setdefault(tuple(repr(each.values[run]) for each in others), []).append(run)
-    labels = _labels([members[0] for members in runs.values()], names, others)
+    labels = _labels(list(runs.values()), names, others)
     return [Group(label, tuple(m)) for label, m in zip(labels, runs.values(), strict=True)]
 
 
@@ -141,10 +141,13 @@ def _last(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _labels(firsts: Sequence[int], names: Sequence[str], others: Sequence[Difference]) -> list[str]:
+def _labels(
+    groups: Sequence[Sequence[int]], names: Sequence[str], others: Sequence[Difference]
+) -> list[str]:
     """The runs' names if they tell them apart, else up to three settings, else the folders."""
-    if len(firsts) == 1:
+    if len(groups) == 1:
         return ["all runs" if len(names) > 1 else names[0]]
+    firsts = [members[0] for members in groups]
     by_name = next((each for each in others if "name" in each.keys), None)
     if by_name is not None:
         labels = [value_text(by_name.values[run]) for run in firsts]
@@ -154,4 +157,12 @@ def _labels(firsts: Sequence[int], names: Sequence[str], others: Sequence[Differ
     pairs = list(zip(short, others, strict=True))
     if 0 < len(pairs) <= MOST_IN_A_LABEL:
         return [", ".join(f"{k}={value_text(d.values[run])}" for k, d in pairs) for run in firsts]
-    return [names[run] for run in firsts]
+    shared = [_shared_folder([names[run] for run in members]) for members in groups]
+    return shared if len(set(shared)) == len(shared) else [names[run] for run in firsts]
+
+
+def _shared_folder(names: Sequence[str]) -> str:
+    """What folders of seeds have in common, such as ``size_5`` of ``size_5/seed_0`` and others."""
+    parts = [name.split("/") for name in names]
+    same = [each[0] for each in zip(*parts, strict=False) if len(set(each)) == 1]
+    return "/".join(same) or names[0]
