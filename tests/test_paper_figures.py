@@ -157,6 +157,13 @@ class TestStability:
         np.testing.assert_allclose(np.asarray(left.lines[-1].get_ydata()), [0.9, 0.6, 0.3, 0.1])
         np.testing.assert_allclose(np.asarray(right.lines[-1].get_xydata()), [[1, 0.6], [2, 0.8]])
 
+    def test_many_values_are_smoothed_and_have_no_dots(self, tmp_path: Path) -> None:
+        values = np.tile([0.2, 0.2, 0.9], 100).tolist()
+        metrics = {self.METRICS[0]: values, self.METRICS[1]: [0.5] * 150}
+        (axes, _) = build_stability({"ODC": [write_run(tmp_path / "run", metrics=metrics)]}).axes
+        np.testing.assert_allclose(np.asarray(axes.lines[-1].get_ydata()), 0.2)
+        assert axes.lines[-1].get_marker() in ("", "None")
+
     def test_figure_5(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         one, other = self.runs(tmp_path)
         out = tmp_path / "out.png"

@@ -66,6 +66,6 @@ def _draw(
         places, mean = rolling_median(mean, shortest // SMOOTH_SHARE)
         epochs = epochs[places]
     label = name if len(runs) == 1 else f"{name}, {len(runs)} seeds"
-    marker = "o" if len(epochs) <= 40 else None
+    marker = "o" if len(epochs) <= 40 else ""
     (line,) = axes.plot(epochs, mean, color=colour, linewidth=1.8, label=label, zorder=3)
     line.set(marker=marker, markersize=3.5)
