@@ -103,7 +103,7 @@ RATIOS := 1,8,64
 VALUES_long_tail := data.subset.imbalance=$(RATIOS)
 BALANCED := data=fashion_mnist '+data.subset.num_images=5000' model=convnet $(NARROW) features_dir=$(FIGURES)/features
 
-figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_interval/done cluster_size/done long_tail_evaluated/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (an hour of two cores)
+figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_interval/done cluster_size/done long_tail_evaluated/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (75 minutes of two cores)
 	$(MAKE) $(FIGURES)/fine_tuning/evaluated TUNED=$(FIGURES)/fine_tuning SEEDS=0 \
 		"FEW='data.subset={num_images: 3000}' data.batch_size=64 callbacks.label_scores.knn=false"
 	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,$(FIGURES)/odc_dc/odc_fashion_mnist) \
