@@ -240,11 +240,14 @@ format: $(SETUP_DEV) ## Mend style and formatting in place (ruff)
 docs: $(SETUP_DEV) ## Build the documentation as a site in outputs/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet
 
+# Two processes on two cores: with more threads than cores they would wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1
+
 test: $(SETUP_DEV) ## Run all tests but the slow ones, two at a time
-	$(RUN) pytest -n 2 -m "not long"
+	$(ONE_THREAD) $(RUN) pytest -n 2 -m "not long"
 
 test-slow: $(SETUP_DEV) ## Run the tests that kill processes and those that soak
-	$(RUN) pytest -n 2 -m long
+	$(ONE_THREAD) $(RUN) pytest -n 2 -m long
 
 test-ddp: $(SETUP_DEV) ## Run only the tests that start several processes
 	$(RUN) pytest -m ddp

@@ -288,7 +288,10 @@ def test_folders_without_a_validation_split_are_divided(
             "/tmp/no_such_1 is not a file",
         ),
         ([*UNTRAINED, "protocol.linear.ckpt_path=/tmp/no_such"], "no_such is not a file"),
-        ([*UNTRAINED, "protocol.linear.batch_size=1"], "cannot train on one"),
+        (
+            [*UNTRAINED, "protocol=linear", "protocol.linear.batch_size=1"],
+            "cannot train on one",
+        ),
         (
             [*UNTRAINED, "protocol=low_shot", "protocol.low_shot.shots=[500]"],
             "it draws up to 500 images of a class, and for one class there are enough for 139",

@@ -121,6 +121,7 @@ def test_memories_are_equal_after_hundreds_of_steps(
 
 
 @pytest.mark.ddp
+@pytest.mark.long
 def test_two_processes_of_deepcluster_with_weights_agree(tmp_path: Path) -> None:
     options = ("experiment=dc_quickstart", "data.batch_size=128", "algorithm.reweight=true")
     assert_equal_replicas(*train_on_two_ranks(tmp_path, *options))

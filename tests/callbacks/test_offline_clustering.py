@@ -149,7 +149,9 @@ def assert_same_training(one: Path, other: Path) -> None:
         assert torch.equal(tensor, b["state_dict"][name]), name
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+@pytest.mark.parametrize(
+    "precision", ["bf16-mixed", pytest.param("bf16-true", marks=pytest.mark.long)]
+)
 def test_half_precision(compose_config: Compose, precision: str) -> None:
     look, owner = run(
         compose_config(
