@@ -1,5 +1,6 @@
 """Runs of a sweep by the value of one setting, scored at their end or by evaluations."""
 
+import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,6 +135,7 @@ def _best(evaluation: Evaluation, score: str) -> float | None:
             found.value
             for found in evaluation.scores
             if (found.protocol, found.metric) == (measure.protocol, measure.metric)
+            and math.isfinite(found.value)
         ),
         default=None,
     )
