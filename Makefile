@@ -43,11 +43,11 @@ OF_SEEDS = $(foreach seed,0 1 2,$(1)=$(2)/seed_$(seed))
 
 LOSSES := outputs/loss_curves
 
-loss-curves: $(LOSSES)/done ## Train ODC and DC on Fashion-MNIST and draw their losses on one axis (Figure 1b)
+loss-curves: $(LOSSES)/trained ## Train ODC and DC on Fashion-MNIST and draw their losses on one axis (Figure 1b)
 	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,$(LOSSES)/odc_fashion_mnist) \
 		$(call OF_SEEDS,DC,$(LOSSES)/dc_fashion_mnist) $(LOSSES)/loss_curves.png
 
-$(LOSSES)/done: | $(SETUP_SWEEP)
+$(LOSSES)/trained: | $(SETUP_SWEEP)
 	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc hydra.sweep.dir=$(LOSSES)
 	touch $@
 
@@ -91,8 +91,8 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 
 .SECONDARY: $(TUNED)/dc/done $(TUNED)/odc/done
 
-# All figures and tables of the paper at small scale: the studies of conf/sweep on 5,000 images with
-# fewer values, and the kNN at the end alone. A stamp a study; one that was interrupted goes on.
+# All figures and tables of the paper at small scale: the studies of conf/sweep on 5,000 images with a
+# narrower network and fewer values, and the kNN at the end alone; of Table 4 on 3,000. A stamp a study; one that was interrupted goes on.
 FIGURES := outputs/figures
 NARROW := model.backbone.width=12
 SMALLER := data.subset.num_images=5000 data.batch_size=64 trainer.max_epochs=30 callbacks.label_scores.every_n_epochs=100
@@ -103,7 +103,7 @@ RATIOS := 1,8,64
 VALUES_long_tail := data.subset.imbalance=$(RATIOS)
 BALANCED := data=fashion_mnist '+data.subset.num_images=5000' model=convnet $(NARROW) features_dir=$(FIGURES)/features
 
-figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_interval/done cluster_size/done long_tail_evaluated/done evaluation/done) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (75 minutes of two cores)
+figures: $(addprefix $(FIGURES)/,odc_dc/finished wide/finished supervised/finished update_interval/finished cluster_size/finished long_tail_evaluated/finished evaluation/finished) ## Redo the paper's Figures 1b and 3 to 7 and Tables 1 to 4 at small scale (75 minutes of two cores)
 	$(MAKE) $(FIGURES)/fine_tuning/evaluated TUNED=$(FIGURES)/fine_tuning SEEDS=0 \
 		"FEW='data.subset={num_images: 3000}' data.batch_size=64 callbacks.label_scores.knn=false"
 	$(VENV)/bin/python scripts/figure_1b.py $(call OF_SEEDS,ODC,$(FIGURES)/odc_dc/odc_fashion_mnist) \
@@ -119,27 +119,27 @@ figures: $(addprefix $(FIGURES)/,odc_dc/done wide/done supervised/done update_in
 	$(RUN) odc_lightning.report $(FIGURES)/odc_dc $(FIGURES)/evaluation --out $(FIGURES)/report.html
 	@cat $(FIGURES)/tables.md
 
-$(FIGURES)/odc_dc/done: | $(SETUP_SWEEP)
+$(FIGURES)/odc_dc/finished: | $(SETUP_SWEEP)
 	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc $(NARROW) $(SMALLER) trainer.log_every_n_steps=4 \
 		hydra.sweep.dir=$(@D)
 	touch $@
 
-$(FIGURES)/wide/done: | $(SETUP_SWEEP)
+$(FIGURES)/wide/finished: | $(SETUP_SWEEP)
 	$(RUN) odc_lightning.train $(TWO) sweep=odc_dc experiment=odc_fashion_mnist $(SMALLER) trainer.log_every_n_steps=4 \
 		hydra.sweep.dir=$(@D) 'hydra.sweep.subdir=seed_$${seed}'
 	touch $@
 
-$(FIGURES)/supervised/done: | $(SETUP)
+$(FIGURES)/supervised/finished: | $(SETUP)
 	$(RUN) odc_lightning.train experiment=supervised_fashion_mnist $(NARROW) '+data.subset.num_images=5000' \
 		data.batch_size=64 trainer.max_epochs=30 train.resume=auto hydra.run.dir=$(@D)
 	touch $@
 
-$(addprefix $(FIGURES)/,$(addsuffix /done,update_interval cluster_size long_tail)): $(FIGURES)/%/done: | $(SETUP_SWEEP)
+$(addprefix $(FIGURES)/,$(addsuffix /finished,update_interval cluster_size long_tail)): $(FIGURES)/%/finished: | $(SETUP_SWEEP)
 	$(RUN) odc_lightning.train $(TWO) sweep=$* $(NARROW) $(SMALLER) $(VALUES_$*) hydra.sweep.dir=$(@D)
 	touch $@
 
 # On images of which there are as many in each class, whatever a network was trained on.
-$(FIGURES)/long_tail_evaluated/done: $(FIGURES)/long_tail/done
+$(FIGURES)/long_tail_evaluated/finished: $(FIGURES)/long_tail/finished
 	$(RUN) odc_lightning.evaluate -m $(TWO) $(BALANCED) protocol=knn +ratio=$(RATIOS) seed=$(SEEDS) \
 		'checkpoint=$(FIGURES)/long_tail/ratio_$${ratio}/seed_$${seed}' hydra.sweep.dir=$(@D) \
 		'hydra.sweep.subdir=ratio_$${ratio}/seed_$${seed}'
@@ -147,7 +147,7 @@ $(FIGURES)/long_tail_evaluated/done: $(FIGURES)/long_tail/done
 		hydra.sweep.dir=$(@D) 'hydra.sweep.subdir=untrained/seed_$${seed}'
 	touch $@
 
-$(FIGURES)/evaluation/done: $(FIGURES)/odc_dc/done $(FIGURES)/supervised/done
+$(FIGURES)/evaluation/finished: $(FIGURES)/odc_dc/finished $(FIGURES)/supervised/finished
 	$(RUN) odc_lightning.evaluate -m $(TWO) $(BALANCED) protocol=[linear,low_shot] hydra.sweep.dir=$(@D) \
 		checkpoint=untrained,$(FIGURES)/odc_dc/dc_fashion_mnist/seed_0,$(FIGURES)/odc_dc/odc_fashion_mnist/seed_0,$(FIGURES)/supervised
 	touch $@

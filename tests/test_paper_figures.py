@@ -90,13 +90,17 @@ class TestSweeps:
             scores = [
                 Score("svm", f"conv{layer}", "map", each) for layer, each in enumerate(values)
             ]
+            scores += [Score("knn", "pooled", "top1", k / 100, f"k={k}") for k in (20, 100)]
             folder = runs / "evaluated" / str(number)
             folder.mkdir(parents=True)
             evaluation = Evaluation("a", checkpoint, "resnet50", "voc07", scores)
             write_results(folder / "results.json", evaluation)
         points = read_sweep(tmp_path / "runs", KEY, "svm_map")
         assert points == [Point(5.0, (60.0,), (30.0,)), Point(100.0, (70.0,), (30.0,))]
-        assert read_sweep(tmp_path / "runs", KEY, "knn_top1")[0].scores == (80.0,)
+        # Not the best k, which would be chosen by the images that it is tested on.
+        assert read_sweep(tmp_path / "runs", KEY, "knn_top1")[0] == Point(5.0, (20.0,), (20.0,))
+        with pytest.raises(ValueError, match="a score for linear_top1"):
+            read_sweep(tmp_path / "runs", KEY, "linear_top1")
 
     @pytest.mark.parametrize(("key", "score"), [("no.such", "knn_top1"), (KEY, "nmi")])
     def test_a_sweep_without_it_is_refused(self, tmp_path: Path, key: str, score: str) -> None:

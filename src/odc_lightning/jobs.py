@@ -24,6 +24,8 @@ FAILED = "failed.txt"
 # What a job leaves at its very end: of a training, of an evaluation.
 RESULTS = ("summary.json", "results.json")
 _JOBS = ".jobs"
+# In the environment: the process of the command, whose children do the jobs.
+COMMAND = "ODC_LIGHTNING_COMMAND"
 
 
 class Job(NamedTuple):
@@ -73,7 +75,7 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
     def waiting() -> None:
         print(f"job {hydra.job.num}: waiting for another process in {folder}", flush=True)
 
-    parent = os.getppid()
+    _end_without_command()
     if _in_launchers_process():
         # joblib's own method there starts no workers of a DataLoader.
         multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
@@ -86,7 +88,7 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
                 reason = mark_failed(folder, error)
                 print(f"error: job {hydra.job.num}: {reason}", file=sys.stderr, flush=True)
     finally:
-        _end_without(parent)
+        _end_without_command()
 
 
 def _in_launchers_process() -> bool:
@@ -94,9 +96,9 @@ def _in_launchers_process() -> bool:
     return multiprocessing.current_process().name != "MainProcess"
 
 
-def _end_without(parent: int) -> None:
-    """End a launcher's process whose command is gone: it would wait for jobs, and keep its GPU."""
-    if _in_launchers_process() and os.getppid() != parent:
+def _end_without_command() -> None:
+    """End a launcher's process whose command is gone: it would go on, and keep its GPU."""
+    if _in_launchers_process() and os.environ.get(COMMAND) != str(os.getppid()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)
@@ -141,9 +143,12 @@ class Jobs(Callback):
         """Forget the jobs of before; choose how many run at a time if each has a GPU."""
         for file in _files(config):
             file.unlink()
+        os.environ[COMMAND] = str(os.getpid())
         launcher = config.hydra.launcher
         if takes_devices(launcher, config):
-            devices = visible_devices(os.environ, torch.cuda.device_count())
+            count = torch.cuda.device_count()
+            devices = visible_devices(os.environ, count)
+            devices = devices[:count] if count else devices  # CUDA ends at one that is not there
             try:
                 number = jobs_at_a_time(launcher.n_jobs, devices)
             except ValueError as error:

@@ -57,6 +57,12 @@ def test_labels_are_names_or_folders_where_settings_are_many() -> None:
     folders = [f"study/size_{size}/seed_{seed}" for size in range(2) for seed in range(2)]
     groups = group_seeds(folders, differences(seeds))
     assert [group.label for group in groups] == ["study/size_0", "study/size_1"]
+    folders = [f"study/seed_{seed}/size_{size}" for size in range(2) for seed in range(2)]
+    labels = [group.label for group in group_seeds(folders, differences(seeds))]
+    assert labels == [
+        "study/seed_0/size_0",
+        "study/seed_0/size_1",
+    ]  # they share no more than others
 
 
 def test_one_group_needs_no_setting_to_be_told_apart() -> None:

@@ -60,7 +60,12 @@ class GracefulStop(pl.Callback):
 
     @property
     def late(self) -> int:
-        """SIGTERM or Ctrl-C that came in the run's very last step, which has finished; or 0."""
+        """SIGTERM or Ctrl-C that came in the run's very last step, which has finished; or 0.
+
+        To a job of submitit nothing came too late: there is no other job in its process.
+        """
+        if self._submitit_signal is not None:
+            return 0
         return self._received if self._received in (signal.SIGTERM, signal.SIGINT) else 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:

@@ -20,18 +20,19 @@ class Measure(NamedTuple):
     Attributes:
         title: with the unit.
         scale: from what is written to what is shown.
-        protocol, metric: of an evaluation; the best of all layers and settings.
+        protocol, metric, setting: of an evaluation, the best of all layers; no setting is any.
     """
 
     title: str
     scale: float
     protocol: str
     metric: str
+    setting: str = ""
 
 
 # The first two are also what a training leaves in its summary, of its own images.
 SCORES = {
-    "knn_top1": Measure("kNN top-1 (%)", 100, "knn", "top1"),
+    "knn_top1": Measure("kNN top-1 (%)", 100, "knn", "top1", "k=20"),
     "nmi": Measure("NMI with the classes", 1, "clustering", "nmi"),
     "linear_top1": Measure("linear top-1 (%)", 100, "linear", "top1"),
     "svm_map": Measure("SVM mAP (%)", 100, "svm", "map"),
@@ -128,13 +129,14 @@ def _evaluated(folder: Path, score: str) -> Iterator[Found]:
 
 
 def _best(evaluation: Evaluation, score: str) -> float | None:
-    """The best of all layers and settings; None if the evaluation has no such score."""
+    """The best of all layers; None if the evaluation has no such score."""
     measure = SCORES[score]
     return max(
         (
             found.value
             for found in evaluation.scores
             if (found.protocol, found.metric) == (measure.protocol, measure.metric)
+            and measure.setting in ("", found.setting)
             and math.isfinite(found.value)
         ),
         default=None,

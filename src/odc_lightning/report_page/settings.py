@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 ABSENT = "–"
@@ -163,6 +164,6 @@ def _labels(
 
 def _shared_folder(names: Sequence[str]) -> str:
     """What folders of seeds have in common, such as ``size_5`` of ``size_5/seed_0`` and others."""
-    parts = [name.split("/") for name in names]
-    same = [each[0] for each in zip(*parts, strict=False) if len(set(each)) == 1]
-    return "/".join(same) or names[0]
+    parts = zip(*(name.split("/") for name in names), strict=False)
+    same = takewhile(lambda each: len(set(each)) == 1, parts)
+    return "/".join(each[0] for each in same) or names[0]
