@@ -24,9 +24,9 @@ from sklearn.datasets import load_sample_images
 from torch.nn.functional import normalize
 
 from benchmarks.tables import Table
+from odc_lightning.clustering import cluster_means
 from odc_lightning.data import FileSource
 from odc_lightning.gallery import Clustered, Settings, build_gallery
-from odc_lightning.gallery.clustered import means
 
 SIDE = 128  # pixels of an image
 DIM = 128  # D
@@ -76,7 +76,7 @@ def made_up(root: Path, names: Sequence[str], num_clusters: int) -> Clustered:
         FileSource(root, names),
         labels.numpy(),
         features,
-        means(features, labels.numpy(), num_clusters),
+        cluster_means(features, labels, num_clusters),
     )
 
 

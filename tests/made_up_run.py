@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
+from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ArraySource, ImageSource
 from odc_lightning.gallery import Clustered
-from odc_lightning.gallery.clustered import means
 
 # What somebody may have called their files.
 HOSTILE = (
@@ -38,6 +38,11 @@ def groups(
     return torch.tensor(features, dtype=torch.float32), labels
 
 
+def centroids_of(features: Tensor, labels: np.ndarray[Any, Any]) -> Tensor:
+    """The mean (C, D) of each group; the last one is not empty."""
+    return cluster_means(features, torch.from_numpy(labels), int(labels.max()) + 1)
+
+
 def made_up(
     num_samples: int = 60, num_clusters: int = 5, classes: bool = True, seed: int = 0
 ) -> Clustered:
@@ -46,7 +51,7 @@ def made_up(
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (num_samples, 20, 24, 3), dtype=np.uint8)
     source: ImageSource = ArraySource(pixels, "noise", labels % 3 if classes else None)
-    return Clustered(source, labels, features, means(features, labels, num_clusters))
+    return Clustered(source, labels, features, centroids_of(features, labels))
 
 
 def write_images(root: Path, names: Sequence[str], size: tuple[int, int] = (48, 32)) -> None:
@@ -94,12 +99,11 @@ def write_run(
     ) as file:
         csv.writer(file, lineterminator="\r\n").writerows([("index", "path"), *enumerate(names)])
     if callbacks is None:
-        num_clusters = int(labels.max()) + 1
         callbacks = {
             "SamplesMemory": {
                 "features": features,
                 "labels": torch.from_numpy(labels),
-                "centroids": means(features, labels, num_clusters),
+                "centroids": centroids_of(features, labels),
             }
         }
     torch.save({"callbacks": callbacks}, folder / "checkpoints" / "last.ckpt")

@@ -15,10 +15,12 @@ from odc_lightning.clustering import (
     Assignment,
     assign,
     balancing_offsets,
+    cluster_sums,
+    exact_dtype,
     scores,
     squared_distances,
 )
-from odc_lightning.rows import blocks_of, put_rows, rows_at
+from odc_lightning.rows import put_rows, rows_at
 
 Clusters = Literal["involved", "all"]
 
@@ -90,8 +92,7 @@ class ClusterMemory:
         self.labels = torch.full((num_samples,), -1, device=device)
         # fp64: after a million additions and subtractions the sums are still right to fp32.
         # Apple's GPUs have none; there the exact recomputation of each epoch has to do.
-        exact = torch.float32 if torch.device(device).type == "mps" else torch.float64
-        self.sums = torch.zeros(num_clusters, dim, dtype=exact, device=device)
+        self.sums = torch.zeros(num_clusters, dim, dtype=exact_dtype(device), device=device)
         self.counts = torch.zeros(num_clusters, dtype=torch.int64, device=device)
         self.centroids = torch.zeros(num_clusters, dim, device=device)
         self.involved = torch.zeros(num_clusters, dtype=torch.bool, device=device)
@@ -308,12 +309,7 @@ class ClusterMemory:
 
     def _recompute_sums(self) -> None:
         self.counts.copy_(torch.bincount(self.labels, minlength=self.num_clusters))
-        self.sums.zero_()
-        done = 0
-        # In blocks: the features are never held a second time, in fp64.
-        for rows in blocks_of(self.features, self.sums, self.sums.shape[1]):
-            self.sums.index_add_(0, self.labels[done : done + len(rows)], rows)
-            done += len(rows)
+        self.sums.copy_(cluster_sums(self.features, self.labels, self.num_clusters))
 
 
 def mean_views(features: Tensor, num_samples: int) -> Tensor:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from chromium import needs_chromium, opened
-from made_up_run import HOSTILE, groups, made_up, write_images
+from made_up_run import HOSTILE, centroids_of, groups, made_up, write_images
 from odc_lightning.data import FileSource
 from odc_lightning.gallery import Clustered, Settings, build_gallery
-from odc_lightning.gallery.clustered import means
 from odc_lightning.gallery.measures import measure
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser tests need selenium")
@@ -98,7 +97,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos" / "gone.jpg").unlink()
     features, labels = groups(len(names), 3)
     source = FileSource(folder / "photos", names)
-    clustered = Clustered(source, labels, features, means(features, labels, 3))
+    clustered = Clustered(source, labels, features, centroids_of(features, labels))
     build_gallery(clustered, folder / "page", Settings("photos"))
     return folder / "page"
 

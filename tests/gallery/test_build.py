@@ -10,10 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from made_up_run import HOSTILE, groups, made_up, write_images
+from made_up_run import HOSTILE, centroids_of, groups, made_up, write_images
 from odc_lightning.data import FileSource
 from odc_lightning.gallery import Clustered, Settings, build_gallery
-from odc_lightning.gallery.clustered import means
 from odc_lightning.gallery.measures import measure
 from odc_lightning.gallery.pages import SCRIPTS
 
@@ -30,7 +29,7 @@ def hostile(folder: Path) -> Clustered:
     names = (*HOSTILE, "plain.jpg")
     write_images(folder, names)
     features, labels = groups(len(names), 2)
-    return Clustered(FileSource(folder, names), labels, features, means(features, labels, 2))
+    return Clustered(FileSource(folder, names), labels, features, centroids_of(features, labels))
 
 
 def test_what_is_on_the_page_is_what_was_measured(
@@ -104,7 +103,7 @@ def test_near_duplicates_and_what_cannot_be_shown(tmp_path: Path) -> None:
         (tmp_path / "photos" / f"{damaged}.jpg").write_bytes(b"nothing")
     features, labels = groups(12, 3)
     source = FileSource(tmp_path / "photos", names)
-    clustered = Clustered(source, labels, features, means(features, labels, 3))
+    clustered = Clustered(source, labels, features, centroids_of(features, labels))
     built = build_gallery(clustered, tmp_path / "out", Settings("x"))
     assert [group.tolist() for group in built.duplicates] == [[2, 10, 11], [5, 9]]
     duplicates = read_data(tmp_path / "out", "duplicates")

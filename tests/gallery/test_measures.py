@@ -4,7 +4,6 @@ import torch
 
 from made_up_run import made_up
 from odc_lightning.gallery.arrangement import Arrangement
-from odc_lightning.gallery.clustered import means
 from odc_lightning.gallery.measures import cluster_facts, measure, nearest_clusters
 
 
@@ -88,13 +87,3 @@ def test_the_arrangement_is_by_cluster_and_distance() -> None:
     assert arrangement.members(1).tolist() == []
     assert arrangement.order[arrangement.positions()].tolist() != labels.tolist()
     assert arrangement.positions()[arrangement.order].tolist() == [0, 1, 2, 3, 4]
-
-
-def test_means_against_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odc_lightning.gallery.clustered.BLOCK_ELEMENTS", 30)
-    clustered = made_up(50, 4)
-    found = means(clustered.features, clustered.labels, 5)
-    for cluster in range(4):
-        members = clustered.features[clustered.labels == cluster]
-        torch.testing.assert_close(found[cluster], members.mean(0))
-    assert (found[4] == 0).all()

@@ -4,7 +4,6 @@ from odc_lightning.clustering.assign import (
     ASSIGNMENTS,
     Assignment,
     assign,
-    cluster_means,
     nearest,
     scores,
     squared_distances,
@@ -12,6 +11,7 @@ from odc_lightning.clustering.assign import (
 from odc_lightning.clustering.balance import balancing_offsets
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
+from odc_lightning.clustering.means import cluster_means, cluster_sums, exact_dtype
 from odc_lightning.clustering.pca import Moments, Whitening, moments, project_rows, whitening
 from odc_lightning.clustering.small_clusters import (
     MovedHalf,
@@ -37,6 +37,8 @@ __all__ = [
     "balancing_offsets",
     "check_num_clusters",
     "cluster_means",
+    "cluster_sums",
+    "exact_dtype",
     "kmeans",
     "loss_weights",
     "moments",

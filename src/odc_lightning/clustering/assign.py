@@ -133,13 +133,6 @@ def nearest(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     return labels, squared_distances(features, centroids, labels)
 
 
-def cluster_means(features: Tensor, labels: Tensor, num_clusters: int) -> Tensor:
-    """Mean (C, D) of the features (N, D) of each cluster; zeros for an empty one."""
-    sums = features.new_zeros(num_clusters, features.shape[1]).index_add_(0, labels, features)
-    counts = torch.bincount(labels, minlength=num_clusters)
-    return sums / counts.clamp(min=1).unsqueeze(1)
-
-
 def squared_distances(features: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
     """Squared L2 distance (N,) of each sample (N, D) to the centroid that its label names.
 

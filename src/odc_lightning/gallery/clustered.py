@@ -15,12 +15,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from odc_lightning.checkpoints import TrainingRun, read_checkpoint
+from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ImageSource
 from odc_lightning.data.subset import subset_of
 
 IntArray = NDArray[np.int64]
-
-BLOCK_ELEMENTS = 2**24  # numbers held at once beside what is on disk
 
 
 @dataclass
@@ -101,8 +100,8 @@ def read_clusters(run: TrainingRun, data: DictConfig) -> Clustered:
     if "features" in state:
         return Clustered(source, labels, state["features"], state["centroids"].float())
     features = normalize(state["banks"].float().mean(dim=0), dim=1)
-    num_clusters = int(labels.max()) + 1
-    return Clustered(source, labels, features, means(features, labels, num_clusters))
+    centroids = cluster_means(features, state["labels"], int(labels.max()) + 1)
+    return Clustered(source, labels, features, centroids)
 
 
 def build_images(data: DictConfig) -> ImageSource:
@@ -144,17 +143,6 @@ def images_of_run(
             "folder that they are in now: +data.root=..."
         )
     return images
-
-
-def means(features: Tensor, labels: IntArray, num_clusters: int) -> Tensor:
-    """Mean (C, D) of each cluster's features (N, D); zeros for an empty one."""
-    names = torch.from_numpy(labels)
-    sums = torch.zeros(num_clusters, features.shape[1], dtype=torch.float64)
-    step = max(1, BLOCK_ELEMENTS // features.shape[1])
-    for rows, own in zip(features.split(step), names.split(step), strict=True):
-        sums.index_add_(0, own, rows.double())
-    counts = torch.bincount(names, minlength=num_clusters).clamp(min=1)
-    return (sums / counts.unsqueeze(1)).float()
 
 
 def _clustering(callbacks: Mapping[str, Any], run: TrainingRun) -> dict[str, Tensor]:

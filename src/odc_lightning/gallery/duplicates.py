@@ -11,9 +11,10 @@ from scipy.sparse.csgraph import connected_components  # type: ignore[import-unt
 
 from odc_lightning.clustering import assign
 from odc_lightning.gallery.arrangement import Arrangement
-from odc_lightning.gallery.clustered import BLOCK_ELEMENTS, IntArray
+from odc_lightning.gallery.clustered import IntArray
 from odc_lightning.gallery.measures import nearest_clusters
 from odc_lightning.gallery.neighbours import LOOKED_AT, near_neighbours
+from odc_lightning.rows import BLOCK_ELEMENTS
 
 SIDE = 16  # pixels of a signature
 THRESHOLD = 3.0  # mean difference of two signatures, of 255

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from odc_lightning.gallery.clustered import BLOCK_ELEMENTS, Clustered, IntArray
+from odc_lightning.gallery.clustered import Clustered, IntArray
+from odc_lightning.rows import BLOCK_ELEMENTS
 
 FloatArray = NDArray[np.float32]
 

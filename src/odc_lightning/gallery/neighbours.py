@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from odc_lightning.gallery.arrangement import Arrangement
-from odc_lightning.gallery.clustered import BLOCK_ELEMENTS, IntArray
+from odc_lightning.gallery.clustered import IntArray
 from odc_lightning.gallery.measures import FloatArray
+from odc_lightning.rows import BLOCK_ELEMENTS
 
 NEIGHBOURS = 10  # k
 LOOKED_AT = 8  # clusters beside an image's own
