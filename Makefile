@@ -92,7 +92,8 @@ $(TUNED)/evaluated: $(TUNED)/original/done $(TUNED)/dc/done $(TUNED)/odc/done
 .SECONDARY: $(TUNED)/dc/done $(TUNED)/odc/done
 
 # All figures and tables of the paper at small scale: the studies of conf/sweep on 5,000 images with a
-# narrower network and fewer values, and the kNN at the end alone; of Table 4 on 3,000. A stamp a study; one that was interrupted goes on.
+# narrower network and fewer values, and the kNN at the end alone; Table 4 on 3,000. A stamp a study;
+# one that was interrupted goes on.
 FIGURES := outputs/figures
 NARROW := model.backbone.width=12
 SMALLER := data.subset.num_images=5000 data.batch_size=64 trainer.max_epochs=30 callbacks.label_scores.every_n_epochs=100

@@ -4,12 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from odc_lightning.checkpoints.targets import refuse_unknown_targets
-from odc_lightning.data.sources import ImageSource
-from odc_lightning.data.subset import subset_of
+from odc_lightning.checkpoints import refuse_unknown_targets
+from odc_lightning.gallery.clustered import build_images
 from odc_lightning.report import draw_sheet, draw_strips, read_rows
 
 ROWS, COLUMNS, SIDE = 12, 12, 96
@@ -26,19 +24,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         for file in (config, clusters):
             if not file.is_file():
                 raise ValueError(f"there is no {file}; expected the folder of a finished run")
-        source = images(OmegaConf.load(config).data)
+        data = OmegaConf.load(config).data
+        refuse_unknown_targets(data, "config.yaml")
+        source = build_images(data)
         rows = read_rows(clusters, source.labels, ROWS, COLUMNS)
         sheet = draw_sheet(rows, draw_strips(source, rows, SIDE), source.class_names)
         sheet.save(arguments.figure, "PNG")
     except ValueError as error:
         parser.error(str(error))
-
-
-def images(data: DictConfig) -> ImageSource:
-    """The images that the run was trained on, in its order."""
-    refuse_unknown_targets(data, "config.yaml")
-    source: ImageSource = instantiate(data.train)()
-    return source if data.subset is None else subset_of(source, **data.subset)
 
 
 if __name__ == "__main__":

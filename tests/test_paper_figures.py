@@ -11,6 +11,7 @@ from PIL import Image
 from scripts import figure_3, figure_4, figure_5, figure_6, figure_7, tables
 
 from odc_lightning.evaluation.scores import Evaluation, Score
+from odc_lightning.gallery.clustered import build_images
 from odc_lightning.report import (
     Point,
     choose_rows,
@@ -187,7 +188,7 @@ class TestClusters:
         train = {"_target_": "odc_lightning.data.digits", "_partial_": True, "split": "train"}
         config.data = {"train": train, "subset": {"num_images": 40}}
         OmegaConf.save(config, run / "config.yaml")
-        source = figure_7.images(config.data)
+        source = build_images(config.data)
         labels = np.repeat([0, 1, 2], [15, 15, 10])
         distances = torch.linspace(1, 0, 40)
         write_clusters(run / "clusters.csv", list("x" * 40), torch.from_numpy(labels), distances)

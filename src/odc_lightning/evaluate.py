@@ -33,14 +33,13 @@ from odc_lightning.command import (
 )
 from odc_lightning.config import CONFIG_DIR, build_all
 from odc_lightning.data import ImageDataModule
-from odc_lightning.evaluation.scores import Evaluation, Score
+from odc_lightning.evaluation.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.protocols import Protocol, Subject
 from odc_lightning.wandb_run import in_wandb
 
 log = logging.getLogger(__name__)
 
-UNTRAINED = "untrained"
 # Said of every evaluation, and nothing that its user could act on.
 IRRELEVANT_WARNINGS = (
     *ALWAYS_IRRELEVANT,

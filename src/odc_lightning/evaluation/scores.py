@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+UNTRAINED = "untrained"  # in place of a checkpoint
+
 
 @dataclass(frozen=True)
 class Score:
@@ -50,6 +52,11 @@ class Evaluation:
     scores: list[Score] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     published: bool = False
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether the network was none that anybody trained."""
+        return self.checkpoint == UNTRAINED
 
     def benchmark(self, protocol: str) -> str:
         """What to look for among published results: ``imagenet_linear``, or nothing."""

@@ -129,7 +129,7 @@ def _curve(name: str, evaluation: Evaluation, metric: str) -> Curve | None:
     points = sorted(layers[layer], key=lambda point: point[0])
     return Curve(
         f"{name} ({layer})",
-        evaluation.checkpoint == "untrained",
+        evaluation.is_untrained,
         np.array([shots for shots, _ in points]),
         100 * np.array([score.value for _, score in points]),
         100 * np.nan_to_num(np.array([score.spread or 0.0 for _, score in points])),

@@ -37,7 +37,6 @@ SCORES = {
     "linear_top1": Measure("linear top-1 (%)", 100, "linear", "top1"),
     "svm_map": Measure("SVM mAP (%)", 100, "svm", "map"),
 }
-UNTRAINED = "untrained"
 
 
 class Point(NamedTuple):
@@ -117,11 +116,11 @@ def _trained(folder: Path, score: str) -> Iterator[Found]:
 def _evaluated(folder: Path, score: str) -> Iterator[Found]:
     """What evaluations below a folder have measured, if they have the score."""
     evaluations = [read_results(file) for file in sorted(folder.rglob("results.json"))]
-    before = [_best(each, score) for each in evaluations if each.checkpoint == UNTRAINED]
+    before = [_best(each, score) for each in evaluations if each.is_untrained]
     untrained = tuple(value for value in before if value is not None)
     for evaluation in evaluations:
         measured = _best(evaluation, score)
-        if evaluation.checkpoint == UNTRAINED or measured is None:
+        if evaluation.is_untrained or measured is None:
             continue
         run = TrainingRun.of(checkpoint_file(evaluation.checkpoint))
         if run is not None:

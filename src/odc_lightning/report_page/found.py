@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from odc_lightning.evaluation.scores import Evaluation
+from odc_lightning.evaluation.scores import UNTRAINED, Evaluation
 from odc_lightning.report.evaluation_files import read_results
 from odc_lightning.report.metrics import Series, read_metrics
 from odc_lightning.report.summary import Summary, read_summary
@@ -50,7 +50,7 @@ class FoundRun:
     def has_made(self, folder: Path, checkpoint: str) -> bool:
         """Whether an evaluation in this folder, of this checkpoint, is of this run."""
         own = self.folder.resolve()
-        places = [folder.resolve(), *([] if checkpoint == "untrained" else [Path(checkpoint)])]
+        places = [folder.resolve(), *([] if checkpoint == UNTRAINED else [Path(checkpoint)])]
         return any(own == place or own in place.resolve().parents for place in places)
 
 
