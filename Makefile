@@ -153,12 +153,12 @@ $(FIGURES)/evaluation/finished: $(FIGURES)/odc_dc/finished $(FIGURES)/supervised
 		checkpoint=untrained,$(FIGURES)/odc_dc/dc_fashion_mnist/seed_0,$(FIGURES)/odc_dc/odc_fashion_mnist/seed_0,$(FIGURES)/supervised
 	touch $@
 
-# ODC for small data beside its rivals; benchmarks/conf has what they share. Every run has a stamp of
+# ODC for small data beside its rivals; scripts/small_data/conf has what they share. Every run has a stamp of
 # its own, so that an interruption costs no finished one.
 LITTLE := outputs/small_data
 METHODS := odc_small odc dc dcv2 rotation simclr swav supervised
 OTHERS := digits letters
-BENCH := --config-dir benchmarks/conf
+BENCH := --config-dir scripts/small_data/conf
 # The images, how a method is trained on them ($* is METHOD/SEED), and what must be there before.
 IMAGES_fashion := data=small_fashion_mnist
 IMAGES_digits := data=digits
@@ -175,33 +175,33 @@ HALF := data.subset.num_images=10000 small_data.views_1.max_epochs=8 small_data.
 TRAIN_study_odc = experiment=small_odc +study_odc=$(patsubst %/,%,$(dir $*)) $(HALF)
 TRAIN_study_recipe = experiment=small_odc_small +study_recipe=$(patsubst %/,%,$(dir $*)) $(HALF)
 UNCHANGED := study_odc/evaluated/as_published study_recipe/evaluated/as_recommended
-studied = $(notdir $(basename $(wildcard benchmarks/conf/$(1)/*.yaml)))
+studied = $(notdir $(basename $(wildcard scripts/small_data/conf/$(1)/*.yaml)))
 seeds_of = $(foreach number,0 1 2,$(addsuffix /$(number)/done,$(1)))
 
 small-data: $(call seeds_of,$(addprefix $(LITTLE)/fashion/evaluated/,untrained $(METHODS))) ## Compare ODC for small data with seven others on 20,000 images (3 hours of one core)
-	$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/fashion/evaluated > $(LITTLE)/fashion/results.md
+	$(VENV)/bin/python scripts/small_data/table.py $(LITTLE)/fashion/evaluated > $(LITTLE)/fashion/results.md
 	@cat $(LITTLE)/fashion/results.md
 
 small-data-others: $(foreach data,$(OTHERS),$(call seeds_of,$(addprefix $(LITTLE)/$(data)/evaluated/,untrained odc_small))) ## Compare ODC for small data with an untrained network on digits and letters (half an hour of one core)
 	@for data in $(OTHERS); do \
-		$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/$$data/evaluated > $(LITTLE)/$$data/results.md && \
+		$(VENV)/bin/python scripts/small_data/table.py $(LITTLE)/$$data/evaluated > $(LITTLE)/$$data/results.md && \
 		printf '\n%s:\n\n' $$data && cat $(LITTLE)/$$data/results.md || exit 1; \
 	done
 
 # Every change with one seed; what is unchanged with three, which say how much a seed alone does.
 small-data-study: $(foreach study,$(STUDIES),$(patsubst %,$(LITTLE)/$(study)/evaluated/%/0/done,$(call studied,$(study)))) $(call seeds_of,$(addprefix $(LITTLE)/,$(UNCHANGED))) ## Change one thing at a time of ODC on small data, and look into its clusters (2 hours of one core)
 	@for study in $(STUDIES); do \
-		$(VENV)/bin/python scripts/small_data_table.py $(LITTLE)/$$study/evaluated > $(LITTLE)/$$study/results.md && \
+		$(VENV)/bin/python scripts/small_data/table.py $(LITTLE)/$$study/evaluated > $(LITTLE)/$$study/results.md && \
 		printf '\n%s:\n\n' $$study && cat $(LITTLE)/$$study/results.md || exit 1; \
 	done
-	$(RUN) benchmarks.study_figure $(LITTLE)/study_odc/evaluated as_published $(LITTLE)/study_odc/changes.png
-	$(RUN) benchmarks.study_figure $(LITTLE)/study_recipe/evaluated as_recommended $(LITTLE)/study_recipe/changes.png
-	$(RUN) benchmarks.cluster_content 'K-Means at the start=$(LITTLE)/study_odc/trained/bootstrap_alone/0' \
+	$(RUN) scripts.small_data.study_figure $(LITTLE)/study_odc/evaluated as_published $(LITTLE)/study_odc/changes.png
+	$(RUN) scripts.small_data.study_figure $(LITTLE)/study_recipe/evaluated as_recommended $(LITTLE)/study_recipe/changes.png
+	$(RUN) scripts.small_data.cluster_content 'K-Means at the start=$(LITTLE)/study_odc/trained/bootstrap_alone/0' \
 		'ODC as published=$(LITTLE)/study_odc/trained/as_published/0' \
 		'ODC for small data=$(LITTLE)/study_recipe/trained/as_recommended/0' --out $(LITTLE)/content
 
 $(LITTLE)/letters/drawn: | $(SETUP_BENCH)
-	$(RUN) benchmarks.letters $(LITTLE)/letters/images
+	$(RUN) scripts.small_data.letters $(LITTLE)/letters/images
 	touch $@
 
 # What an interrupted run has left goes first, so that a folder is of one run.

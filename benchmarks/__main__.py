@@ -20,7 +20,7 @@ from benchmarks.growth_figure import draw_growth
 from benchmarks.machine import machine
 from benchmarks.sections import SECTIONS, Section, run
 from benchmarks.tables import targets_table
-from odc_lightning.report.json_file import write_json
+from odc_lightning.utils.json_file import write_json
 
 QUICK_NOTE = "Quick: sizes are tiny, to see that all runs. The figures say nothing."
 

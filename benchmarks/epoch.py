@@ -21,7 +21,8 @@ from hydra.utils import instantiate
 from benchmarks.peaks import peak_of
 from benchmarks.tables import Cell, Table, Target
 from odc_lightning.callbacks import in_order
-from odc_lightning.config import CONFIG_DIR, build_all, build_module
+from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.build import build_all, build_module
 
 PLAIN, ODC, DC = "labels", "ODC", "DeepCluster"
 EXPERIMENTS = {

@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 from benchmarks.peaks import peak_of
 from benchmarks.tables import Cell, Table
 from odc_lightning.clustering import moments, project_rows, whitening
-from odc_lightning.scratch import scratch_rows
+from odc_lightning.features.scratch import scratch_rows
 
 BATCH = 256
 PCA_SAMPLES = 10_000

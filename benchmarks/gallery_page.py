@@ -26,7 +26,8 @@ from torch.nn.functional import normalize
 from benchmarks.tables import Table
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import FileSource
-from odc_lightning.gallery import Clustered, Settings, build_gallery
+from odc_lightning.reporting.cluster_page import Settings, build_gallery
+from odc_lightning.runs.clustered_images import Clustered
 
 SIDE = 128  # pixels of an image
 DIM = 128  # D

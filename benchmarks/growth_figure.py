@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmarks.axes import FLOOR_MS, LETTERS, OBVIOUS_MS, STEP_MS, axis_title
-from odc_lightning.report.curves import BLUE, GREY, ORANGE
+from odc_lightning.reporting.figures.curves import BLUE, GREY, ORANGE
 
 LINES = (
     (STEP_MS, "ours", BLUE, "-"),

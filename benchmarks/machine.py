@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from odc_lightning.storage import available_ram
+from odc_lightning.features.placement import available_ram
 
 PACKAGES = ("torch", "numpy", "scikit-learn")
 

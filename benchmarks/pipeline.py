@@ -30,7 +30,7 @@ from benchmarks.tables import Cell, Table, Target
 from benchmarks.timing import in_turns
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.data import IndexedDataset, image_folder
-from odc_lightning.data.drawing import DrawnDataset, split
+from odc_lightning.data.augmentation_draws import DrawnDataset, split
 
 OURS, OURS_BATCHED = "ours", "ours, data.augment_on=gpu (decode, crop and draw)"
 IMAGE_FOLDER = "torchvision's ImageFolder, the same transforms"

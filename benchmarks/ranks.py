@@ -24,7 +24,7 @@ from benchmarks.processes import processes
 from benchmarks.tables import NO_GPU, Cell, Table, Target
 from benchmarks.terms import RANKS, Size, amounts, terms_table
 from benchmarks.versions import Ours, new_memory
-from odc_lightning.distributed import all_gather_batch, shard
+from odc_lightning.utils.distributed import all_gather_batch, shard
 
 FULL, QUICK = Size(100_000, 10_000, 256, 512), Size(400, 20, 8, 16)
 PARTS = ("propose", "all-gather", "write")

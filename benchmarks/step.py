@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.tables import NO_GPU, Table, Target
 from benchmarks.timing import wait
 from odc_lightning.callbacks import KMeansBootstrap, SamplesMemory, in_order
-from odc_lightning.config import CONFIG_DIR, build_all, build_module
+from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.build import build_all, build_module
 
 HOOKS = (
     "on_train_batch_start",

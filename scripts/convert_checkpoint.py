@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from odc_lightning.checkpoints import Conversion, checkpoint_file, load_pretrained
-from odc_lightning.command import resolve
+from odc_lightning.cli.command import resolve
 from odc_lightning.config import CONFIG_DIR
 
 ENDINGS = (".safetensors", ".pt", ".pth")

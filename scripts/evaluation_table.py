@@ -4,7 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from odc_lightning.report import draw_low_shot, evaluation_table, read_results
+from odc_lightning.reporting.figures import draw_low_shot
+from odc_lightning.reporting.tables import evaluation_table
+from odc_lightning.runs.results import read_results
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from odc_lightning.report import draw_losses
+from odc_lightning.reporting.figures import draw_losses
 
 
 def main() -> None:

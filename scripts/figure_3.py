@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from odc_lightning.report import draw_low_shot, read_results
+from odc_lightning.reporting.figures import draw_low_shot
+from odc_lightning.runs.results import read_results
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from odc_lightning.report import draw_stability
+from odc_lightning.reporting.figures import draw_stability
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from odc_lightning.report import SCORES, SweepPanel, draw_sweeps, read_sweep
+from odc_lightning.reporting.figures import SCORES, SweepPanel, draw_sweeps, read_sweep
 
 KEY = "data.subset.imbalance"
 

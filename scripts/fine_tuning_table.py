@@ -7,7 +7,7 @@ EVALUATIONS holds a ``results.json`` in METHOD/START/SEED/ for every network: me
 import argparse
 from pathlib import Path
 
-from odc_lightning.report import fine_tuning_tables
+from odc_lightning.reporting.tables import fine_tuning_tables
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -8,12 +8,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from odc_lightning.report import (
-    fine_tuning_tables,
-    paper_tables,
-    published_table_4,
-    read_results,
-)
+from odc_lightning.reporting.tables import fine_tuning_tables, paper_tables, published_table_4
+from odc_lightning.runs.results import read_results
 
 
 def main(argv: Sequence[str] | None = None) -> None:

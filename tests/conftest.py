@@ -8,10 +8,10 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from odc_lightning import evaluate, train
-from odc_lightning.command import ignore_warnings
+from odc_lightning.cli.command import ignore_warnings
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.data import digits
-from odc_lightning.data.builtin import Split
+from odc_lightning.data.datasets.builtin import Split
 
 Compose = Callable[..., DictConfig]
 

@@ -51,7 +51,9 @@ def test_the_table(
     assert float(rows[5]["outlier"]) == pytest.approx(float(near.outlier[5]), rel=1e-4)
 
     # A second time there is nothing to do; with another image there is another result.
-    monkeypatch.setattr("odc_lightning.table_of_images.feature_batches", None)  # cannot be called
+    monkeypatch.setattr(
+        "odc_lightning.inference.image_table.feature_batches", None
+    )  # cannot be called
     assert assign(config) == folder
     other = tmp_path / "other"
     write_photos(other, "val", 3)

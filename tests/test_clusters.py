@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from conftest import Compose, composer
-from made_up_run import groups, write_images, write_run
+from helpers.made_up_run import groups, write_images, write_run
 from odc_lightning.clusters import clusters
 from odc_lightning.train import train
 

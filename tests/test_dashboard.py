@@ -2,19 +2,19 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 import wandb
 from omegaconf import OmegaConf
 
 from conftest import Compose
+from helpers.paths import ROOT, TESTS
 from odc_lightning import dashboard
-from odc_lightning.callbacks import cluster_media
-from odc_lightning.wandb_run import BEST
+from odc_lightning.callbacks.monitors import cluster_media
+from odc_lightning.runs.wandb_run import BEST
 
-GOLDEN = Path(__file__).with_name("dashboard.json")
-METRICS = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
+GOLDEN = TESTS / "helpers" / "dashboard.json"
+METRICS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 DESCRIBED = set(re.findall(r"^\| `([a-z]+/\w+)` \|", METRICS, re.MULTILINE))
 
 

@@ -16,12 +16,12 @@ from sklearn.metrics import adjusted_rand_score
 
 from conftest import Compose, composer
 from odc_lightning.data import digits
-from odc_lightning.data.voc import CLASSES
+from odc_lightning.data.datasets.voc import CLASSES
 from odc_lightning.evaluate import evaluate
-from odc_lightning.evaluation.scores import Evaluation, Score
-from odc_lightning.protocols import KNN, Subject
-from odc_lightning.protocols.subject import Split
-from odc_lightning.report import read_results
+from odc_lightning.evaluation import KNN, Subject
+from odc_lightning.evaluation.subject import Split
+from odc_lightning.metrics.scores import Evaluation, Score
+from odc_lightning.runs.results import read_results
 from odc_lightning.train import train
 
 QUICK = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from odc_lightning.report import read_results
+from odc_lightning.runs.results import read_results
 
 
 def evaluate(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:

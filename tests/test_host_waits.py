@@ -11,7 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers import TinyData, tiny_module, tiny_trainer
+from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning import callbacks
 from odc_lightning.clustering import loss_weights
 from odc_lightning.memory import ClusterMemory

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from helpers import tiny_module
+from helpers.tiny import tiny_module
 from odc_lightning.models import (
     AlexNet,
     ColorizationHead,

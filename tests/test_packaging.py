@@ -9,7 +9,7 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from helpers.paths import ROOT
 
 
 def test_every_package_is_listed_in_setup_cfg() -> None:

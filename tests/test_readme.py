@@ -22,14 +22,15 @@ from omegaconf import DictConfig, OmegaConf
 import odc_lightning
 from benchmarks import gallery_page
 from conftest import Compose, compose_command, composer
-from odc_lightning import cli, dashboard
+from helpers.paths import ROOT
+from odc_lightning import dashboard
 from odc_lightning.callbacks.order import ORDER
-from odc_lightning.completion import SHELLS
+from odc_lightning.cli import odc
+from odc_lightning.cli.completion import SHELLS
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.report.__main__ import argument_parser
+from odc_lightning.report import argument_parser
 from odc_lightning.search import check_trial, space_of
 
-ROOT = Path(__file__).parents[1]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
@@ -94,8 +95,8 @@ def everywhere() -> Iterator[tuple[str, list[str]]]:
 def written_out(words: list[str]) -> list[str]:
     """A command of ``odc`` as the one that it stands for."""
     match words:
-        case ["odc", name, *arguments] if name in cli.COMMANDS and "--help" not in arguments:
-            return ["python", "-m", f"odc_lightning.{name}", *cli.translated(name, arguments)]
+        case ["odc", name, *arguments] if name in odc.COMMANDS and "--help" not in arguments:
+            return ["python", "-m", f"odc_lightning.{name}", *odc.translated(name, arguments)]
     return words
 
 
@@ -279,7 +280,7 @@ def check_command(words: list[str]) -> None:
             config = compose_command(module.rpartition(".")[2], *overrides_of(arguments)[0])
             OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         case ["odc", *names, "--help"]:
-            assert set(names) <= set(cli.COMMANDS)
+            assert set(names) <= set(odc.COMMANDS)
         case ["odc", "completion", shell] | ["eval", shell]:
             assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
         case ["python", "-m", "benchmarks.gallery_page", *arguments]:

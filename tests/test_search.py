@@ -15,11 +15,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from faults.command import SMALL, end, environment, wait_for
-from faults.equal import assert_equal_runs
-from helpers import TinyData, tiny_module, tiny_trainer
-from odc_lightning.pruning import PRUNED, Pruning
+from helpers.command import SMALL, end, environment, wait_for
+from helpers.equal_runs import assert_equal_runs
+from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.search import main
+from odc_lightning.sweeps.pruning import PRUNED, Pruning
 
 TINY = (*SMALL, "data.subset={num_images: 100}", "algorithm.num_clusters=10", "debug=fast")
 QUOTED = ",".join('"' + setting.replace('"', '\\"') + '"' for setting in TINY)

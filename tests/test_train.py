@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from conftest import Compose
 from odc_lightning.callbacks import SamplesMemory
-from odc_lightning.command import refuse_ranks_in_multirun
+from odc_lightning.cli.command import refuse_ranks_in_multirun
 from odc_lightning.data import ImageSource, digits
 from odc_lightning.train import train
 

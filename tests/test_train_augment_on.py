@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from conftest import Compose
+from helpers.pretext_runs import DIGITS, last_metrics
 from odc_lightning.train import train
-from pretext_runs import DIGITS, last_metrics
 from test_train import assert_same_training, checkpoint
 from test_train_small_data import SMALL
 

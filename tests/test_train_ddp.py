@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
+from helpers.paths import ROOT
 
 
 def train_on_two_ranks(tmp_path: Path, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -27,7 +27,7 @@ def train_on_ranks(ranks: int, tmp_path: Path, *options: str) -> dict[str, Any]:
         *("trainer.strategy=ddp", "trainer.max_epochs=3", "trainer.accelerator=cpu"),
         *("data.num_workers=0", f"hydra.run.dir={tmp_path}/run"),
         # N is odd and the last batch is kept: the sampler pads with a duplicate.
-        *("data.drop_last=false", "+callbacks.dump._target_=ddp_probe.DumpMemory"),
+        *("data.drop_last=false", "+callbacks.dump._target_=helpers.ddp_probe.DumpMemory"),
         f"+callbacks.dump.folder={tmp_path}",
         *options,
     ]
@@ -89,7 +89,7 @@ def test_two_synchronised_processes_are_one(tmp_path: Path) -> None:
         *("model.neck.dropout=0.0", "callbacks.label_scores.knn=false", "optimizer.lr=0.01"),
         *("data.subset={num_images: 400}", "model.backbone.width=8", "data.batch_size=32"),
         *("algorithm.num_clusters=20", "algorithm.small_clusters.threshold=5"),
-        "+callbacks.synchronised._target_=ddp_probe.SynchronisedNorm",
+        "+callbacks.synchronised._target_=helpers.ddp_probe.SynchronisedNorm",
         "trainer.precision=64-true",  # in fp32 a rounding can move a sample, and that others
     )
     zero, one = train_on_two_ranks(tmp_path / "two", *options)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from conftest import Compose
+from helpers.paths import ROOT
 from odc_lightning.callbacks import PrototypeClustering
 from odc_lightning.train import train
 
-ROOT = Path(__file__).parents[1]
 OPTIONS = (
     *("data=digits", "algorithm=deepcluster_v2", "algorithm.num_clusters=40", "scheduler=constant"),
     *("model.neck.hidden_features=256", "trainer.accelerator=cpu"),
@@ -71,7 +71,7 @@ def test_two_processes_agree(tmp_path: Path) -> None:
         *(sys.executable, "-m", "odc_lightning.train", *OPTIONS),
         *("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=2"),
         "data.num_workers=0",
-        *("data.drop_last=false", "+callbacks.dump._target_=ddp_probe.DumpPrototypes"),
+        *("data.drop_last=false", "+callbacks.dump._target_=helpers.ddp_probe.DumpPrototypes"),
         *(f"+callbacks.dump.folder={tmp_path}", f"hydra.run.dir={tmp_path}/run"),
     ]
     path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))

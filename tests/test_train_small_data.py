@@ -24,7 +24,7 @@ SMALL = (
 def test_what_is_not_given_is_chosen_and_said(
     compose_config: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "odc_lightning.run_report")
+    caplog.set_level(logging.INFO, "odc_lightning.callbacks.lifecycle.run_report")
     summary: Any = train(compose_config(*SMALL, "trainer.max_epochs=10", "optimizer.lr=0.05"))
     written = OmegaConf.load(tmp_path / "run" / "config.yaml")
     clusters, batch = written.algorithm.num_clusters, written.data.batch_size

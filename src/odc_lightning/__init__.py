@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from odc_lightning.trained import load as load
+    from odc_lightning.inference import load as load
 
 __version__ = "0.1.0"
 
@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def __getattr__(name: str) -> Any:
     """`load`, once somebody asks for it: torch and Lightning take seconds to import."""
     if name == "load":
-        from odc_lightning.trained import load
+        from odc_lightning.inference import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

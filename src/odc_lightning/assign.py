@@ -13,9 +13,10 @@ import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.table_of_images import (
+from odc_lightning.inference import EMBEDDING, Reference
+from odc_lightning.inference.image_table import (
     check_numbers,
     facts_of,
     fill,
@@ -24,8 +25,8 @@ from odc_lightning.table_of_images import (
     load_from,
     rows_of_part,
 )
-from odc_lightning.tables import Parts, printable, write_csv, write_parquet
-from odc_lightning.trained import EMBEDDING, Reference
+from odc_lightning.inference.table_files import printable, write_csv, write_parquet
+from odc_lightning.inference.table_parts import Parts
 
 FILES = {"assigned.parquet": write_parquet, "assigned.csv": write_csv}
 

@@ -14,17 +14,11 @@ from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from odc_lightning.checkpoints import TrainingRun, checkpoint_file, refuse_unknown_targets
-from odc_lightning.command import resolve, run_command
+from odc_lightning.cli.command import resolve, run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.gallery import (
-    Clustered,
-    Settings,
-    build_gallery,
-    plan_sorting,
-    read_clusters,
-    sort_images,
-)
-from odc_lightning.report import format_duration
+from odc_lightning.reporting.cluster_page import Settings, build_gallery, plan_sorting, sort_images
+from odc_lightning.runs.closing_lines import format_duration
+from odc_lightning.runs.clustered_images import Clustered, read_clusters
 
 
 def clusters(config: DictConfig) -> None:

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from odc_lightning.callbacks.cluster_media import GALLERY, SHEET
-from odc_lightning.wandb_run import STEP, summary_key
+from odc_lightning.callbacks.monitors.cluster_media import GALLERY, SHEET
+from odc_lightning.runs.wandb_run import STEP, summary_key
 
 try:
     import wandb_workspaces.reports.v2 as wr

@@ -16,14 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 from rich import get_console
 
-from odc_lightning import report
 from odc_lightning.checkpoints import (
     TrainingRun,
     checkpoint_file,
     load_pretrained,
     refuse_unknown_targets,
 )
-from odc_lightning.command import (
+from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
     ignore_warnings,
@@ -31,12 +30,17 @@ from odc_lightning.command import (
     resolve,
     run_command,
 )
-from odc_lightning.config import CONFIG_DIR, build_all
+from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.build import build_all
 from odc_lightning.data import ImageDataModule
-from odc_lightning.evaluation.scores import UNTRAINED, Evaluation, Score
+from odc_lightning.evaluation import Protocol, Subject
+from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
-from odc_lightning.protocols import Protocol, Subject
-from odc_lightning.wandb_run import in_wandb
+from odc_lightning.reporting.figures import draw_low_shot
+from odc_lightning.reporting.tables import evaluation_table, print_evaluation
+from odc_lightning.runs.closing_lines import format_duration
+from odc_lightning.runs.results import write_results
+from odc_lightning.runs.wandb_run import in_wandb
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +219,7 @@ def timed(what: str, tell: bool) -> Iterator[None]:
     started = time.monotonic()
     yield
     if tell:
-        print(f"{what:<18}{report.format_duration(time.monotonic() - started):>8}", flush=True)
+        print(f"{what:<18}{format_duration(time.monotonic() - started):>8}", flush=True)
 
 
 def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
@@ -224,15 +228,15 @@ def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml")
     settings = OmegaConf.to_container(config.protocol)
-    report.write_results(run_dir / "results.json", evaluation, settings=settings, seconds=seconds)
-    (run_dir / "results.md").write_text(report.evaluation_table([evaluation]), encoding="utf-8")
+    write_results(run_dir / "results.json", evaluation, settings=settings, seconds=seconds)
+    (run_dir / "results.md").write_text(evaluation_table([evaluation]), encoding="utf-8")
     if any(score.protocol == "low_shot" for score in evaluation.scores):
-        report.draw_low_shot([evaluation], run_dir / "low_shot.png")
+        draw_low_shot([evaluation], run_dir / "low_shot.png")
     for logger in build_all(config.logger):
         logger.log_hyperparams(OmegaConf.to_container(config))
         logger.log_metrics({metric_name(score): score.value for score in evaluation.scores}, step=0)
         logger.save()
-    report.print_evaluation([evaluation])
+    print_evaluation([evaluation])
     get_console().print(f"{run_dir}/", highlight=False, soft_wrap=True)
 
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.table_of_images import (
+from odc_lightning.inference.image_table import (
     check_numbers,
     facts_of,
     fill,
@@ -23,9 +23,9 @@ from odc_lightning.table_of_images import (
     load_from,
     rows_of_part,
 )
-from odc_lightning.tables import Parts, write_features
-from odc_lightning.tables.files import features_table
-from odc_lightning.trained import own_images
+from odc_lightning.inference.table_files import features_table, write_features
+from odc_lightning.inference.table_parts import Parts
+from odc_lightning.runs.images import own_images
 
 
 def extract(config: DictConfig) -> Path:

@@ -20,7 +20,7 @@ from odc_lightning.clustering import (
     scores,
     squared_distances,
 )
-from odc_lightning.rows import put_rows, rows_at
+from odc_lightning.clustering.blocks import put_rows, rows_at
 
 Clusters = Literal["involved", "all"]
 
@@ -32,7 +32,7 @@ class ClusterMemory:
 
     Attributes:
         features: (N, D), the samples memory ``F_m`` of Eq. 2; in fp32 beside all else, unless it
-            was given (`odc_lightning.storage`).
+            was given (`odc_lightning.features.placement`).
         labels: (N,) int64, the pseudo-labels; -1 before `initialize`.
         sums: (C, D) fp64, the sum of each cluster's features.
         counts: (C,) int64, each cluster's size.

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.models import Backbone, Head
-from odc_lightning.seeds import sample_seed
+from odc_lightning.utils.seeds import sample_seed
 
 
 class ODCModule(pl.LightningModule):

@@ -21,15 +21,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from odc_lightning.command import resolve, run_command
+from odc_lightning.cli.command import resolve, run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.jobs import Job, run_job
-from odc_lightning.locks import try_lock
-from odc_lightning.loggers import whole_rows
-from odc_lightning.pruning import PRUNED, Pruning
-from odc_lightning.search_space import Choices, Range, as_override, read_space
-from odc_lightning.settings import Whole, check_settings
+from odc_lightning.config.validation import Whole, check_settings
+from odc_lightning.runs.metrics_csv import whole_rows
+from odc_lightning.sweeps.jobs import Job, run_job
+from odc_lightning.sweeps.pruning import PRUNED, Pruning
+from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
+from odc_lightning.utils.locks import try_lock
 
 if TYPE_CHECKING:
     import optuna

@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch.multiprocessing.spawn import ProcessException
 
 from odc_lightning.callbacks import GracefulStop, find
-from odc_lightning.command import (
+from odc_lightning.callbacks.lifecycle.run_report import RunReport
+from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
     ignore_warnings,
@@ -24,21 +25,16 @@ from odc_lightning.command import (
     resolve,
     run_command,
 )
-from odc_lightning.config import (
-    CONFIG_DIR,
-    build_module,
-    build_trainer,
-    load_start,
-    sized,
-)
+from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.automatic import fitted_to_machine
+from odc_lightning.config.build import build_module, build_trainer, load_start, sized
+from odc_lightning.config.validation import check_settings
 from odc_lightning.data import ImageDataModule
-from odc_lightning.distributed import is_lost_rank, refusal_of_rank
-from odc_lightning.fitting import fitted_to_machine
-from odc_lightning.jobs import in_multirun
-from odc_lightning.report import Summary, closing_lines, read_summary
-from odc_lightning.resume import finished_before, keep_metrics, with_checkpoint, with_wandb_run
-from odc_lightning.run_report import RunReport
-from odc_lightning.settings import check_settings
+from odc_lightning.runs.closing_lines import closing_lines
+from odc_lightning.runs.resume import finished_before, keep_metrics, with_checkpoint, with_wandb_run
+from odc_lightning.runs.summary import Summary, read_summary
+from odc_lightning.sweeps.jobs import in_multirun
+from odc_lightning.utils.distributed import is_lost_rank, refusal_of_rank
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,9 @@ from benchmarks.growth_figure import draw_growth
 from benchmarks.peaks import peak_of
 from benchmarks.terms import FIXED, read_terms
 
-import section_probe
 from benchmarks import sections
-
-ROOT = Path(__file__).parents[2]
+from helpers import section_probe
+from helpers.paths import ROOT
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from benchmarks.tables import Table, Target
 from PIL import Image
 
 from benchmarks import pipeline
-from odc_lightning.seeds import sample_seed, seeded
+from odc_lightning.utils.seeds import sample_seed, seeded
 
 pytest.importorskip("kornia")
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")

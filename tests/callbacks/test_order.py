@@ -1,7 +1,7 @@
 import pytest
 import pytorch_lightning as pl
 
-from helpers import TinyData, tiny_module, tiny_trainer
+from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import (
     CentroidRefresh,
     KMeansBootstrap,

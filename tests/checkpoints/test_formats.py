@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from checkpoints import foreign
+from helpers import foreign
 from odc_lightning.checkpoints import Conversion, convert, load_pretrained
 from odc_lightning.checkpoints.sobel import SOBEL
 from odc_lightning.models import VGG16, AlexNet, Backbone, ResNet, TimmBackbone
@@ -86,7 +86,11 @@ RESNETS = [
         "VISSL",
         {"phase_idx": "not the network that is taken"},
     ),
-    (lambda s: {"model_state_dict": foreign.prefixed(s, "_feature_blocks.")}, "VISSL", {}),
+    (
+        lambda s: {"model_state_dict": foreign.prefixed(s, "_feature_blocks.")},
+        "VISSL",
+        {},
+    ),
     (
         foreign.swav,
         "SwAV or DeepCluster-v2",
@@ -281,7 +285,11 @@ def test_timm(tmp_path: Path, name: str) -> None:
     timm = pytest.importorskip("timm")
     theirs = timm.create_model(name, num_classes=10).eval()
     fresh = TimmBackbone(name)
-    content = {"arch": name, "state_dict": theirs.state_dict(), "args": foreign.Namespace(lr=1)}
+    content = {
+        "arch": name,
+        "state_dict": theirs.state_dict(),
+        "args": foreign.Namespace(lr=1),
+    }
     conversion = load(tmp_path, content, fresh)
     dropped = [row for row in conversion.rows if row.shape is not None and row.target is None]
     assert {row.note for row in dropped} == {"classifier"}

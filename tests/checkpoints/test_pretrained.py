@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from checkpoints import foreign
+from helpers import foreign
 from odc_lightning.checkpoints import load_pretrained
 from odc_lightning.models import VGG16, AlexNet, Backbone, ConvNet, ResNet
 

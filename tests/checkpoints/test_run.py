@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from odc_lightning.checkpoints import TrainingRun
-from odc_lightning.report import write_index_table
+from odc_lightning.runs.csv_files import write_index_table
 
 
 def write_run(folder: Path) -> Path:

@@ -10,10 +10,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from PIL import Image
 
-from odc_lightning.data import ImageDataModule, builtin
-from odc_lightning.data.voc import CLASSES
+from helpers.paths import CONF
+from odc_lightning.data import ImageDataModule
+from odc_lightning.data.datasets import builtin
+from odc_lightning.data.datasets.voc import CLASSES
 
-CONF = Path(__file__).parents[2] / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml") if path.stem != "base")
 PATHS = {
     "image_folder": ["data.root=somewhere"],

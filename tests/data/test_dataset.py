@@ -1,7 +1,6 @@
 """The augmentation of a sample depends on seed, epoch and index, and on nothing else."""
 
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import Tensor
 
+from helpers.paths import CONF
 from odc_lightning.data import ArraySource, EpochSampler, IndexedDataset
 from odc_lightning.data.dataset import Transform, sample_seed, seeded
 from odc_lightning.data.loader import ResumableLoader
 
-CONF = Path(__file__).parents[2] / "conf"
 SHIPPED = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig
 
 from conftest import Compose
-from faults.equal import assert_equal_runs, checkpoint, losses
+from helpers.equal_runs import assert_equal_runs, checkpoint, losses
 from odc_lightning.callbacks import GracefulStop
 from odc_lightning.checkpoints import newest_whole
 from odc_lightning.data import ImageSource, IndexedDataset, SubsetSource, digits
@@ -121,14 +122,14 @@ def test_a_signal_in_the_very_last_step_ends_no_run_but_a_sweep(
     compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_a_sweep: bool
 ) -> None:
     add_callback(monkeypatch, SignalAt(26, signal.SIGTERM))
-    config = compose_config(*ODC, *SMALL, run="run")
+    build = compose_config(*ODC, *SMALL, run="run")
     if of_a_sweep:
         monkeypatch.setattr("odc_lightning.train.in_multirun", lambda: True)
         with pytest.raises(SystemExit) as left:
-            train(config)
+            train(build)
         assert left.value.code == 128 + signal.SIGTERM
     else:
-        assert train(config) is not None
+        assert train(build) is not None
     assert checkpoint(tmp_path / "run")["global_step"] == 27
     assert (tmp_path / "run" / "summary.json").is_file()
 
@@ -232,10 +233,15 @@ def test_a_flipped_bit_anywhere_is_damage(tmp_path: Path) -> None:
 
 
 def add_callback(patched: pytest.MonkeyPatch, callback: pl.Callback) -> None:
-    from odc_lightning import config
+    from odc_lightning.config import build
 
-    build = config.build_callbacks
-    patched.setattr(config, "build_callbacks", lambda given: [*build(given)[:-2], callback, *build(given)[-2:]])  # fmt: skip # noqa: E501
+    of_config = build.build_callbacks
+
+    def with_callback(config: DictConfig) -> list[pl.Callback]:
+        callbacks = of_config(config)
+        return [*callbacks[:-2], callback, *callbacks[-2:]]
+
+    patched.setattr(build, "build_callbacks", with_callback)
 
 
 def test_resume_auto_begins_where_there_is_nothing_and_does_nothing_more_at_the_end(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.command import TWO_RANKS, end, run_to_the_end, start, wait_for
-from faults.equal import assert_equal_runs, checkpoint, losses
+from helpers.command import TWO_RANKS, end, run_to_the_end, start, wait_for
+from helpers.equal_runs import assert_equal_runs, checkpoint, losses
 
 LONG = ("trainer.max_epochs=12",)
 STEPS = 12 * 9

@@ -216,7 +216,7 @@ def test_output_folders(
         def refuse(**_: Any) -> None:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("odc_lightning.command.tempfile.TemporaryFile", refuse)
+        monkeypatch.setattr("odc_lightning.cli.command.tempfile.TemporaryFile", refuse)
     sweep = ("seed=0,1", "-m") if option == "hydra.sweep.dir" else ()
     said = refusal(monkeypatch, tmp_path, f"{option}={place / 'run'}", *DIGITS, *sweep)
     assert re.search(rf"nothing can be written to .*out/run \(.+\).*{option}=", said), said
@@ -226,7 +226,7 @@ def test_a_disk_that_fills_up_later(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "clusters.csv")
 
-    monkeypatch.setattr("odc_lightning.report.write_clusters", refuse)
+    monkeypatch.setattr("odc_lightning.runs.csv_files.write_clusters", refuse)
     said = refusal(monkeypatch, tmp_path, *DIGITS)
     assert "No space left on device: 'clusters.csv'" in said
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()

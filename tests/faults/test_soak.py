@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from conftest import Compose
-from ddp_probe import resident_bytes, run_ranks, soak
+from helpers.ddp_probe import resident_bytes, run_ranks, soak
 from odc_lightning.train import train
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.command import SMALL, end, environment, wait_for
-from faults.equal import assert_equal_runs, checkpoint
+from helpers.command import SMALL, end, environment, wait_for
+from helpers.equal_runs import assert_equal_runs, checkpoint
 
 FOUR = ("trainer.max_epochs=4", "train.resume=auto")
 EIGHT = (*FOUR, "optimizer.lr=0.03,0.06", "seed=0,1,2,3")

@@ -11,12 +11,12 @@ from torchvision.transforms import InterpolationMode, v2
 
 from odc_lightning.clustering import Assignment
 from odc_lightning.data import resize_and_center_crop
+from odc_lightning.hub.library_weights import check_published, publish
 from odc_lightning.hub.network import ClusterNetwork
-from odc_lightning.hub.onnx_file import write_onnx
+from odc_lightning.hub.onnx_export import write_onnx
 from odc_lightning.hub.preprocessing import describe
-from odc_lightning.hub.published import check_published, publish
+from odc_lightning.inference import RunClusters
 from odc_lightning.models import VGG16, Backbone, ConvNet, ResNet
-from odc_lightning.trained import RunClusters
 
 
 @pytest.mark.parametrize("metric", ["l2", "dot", "cosine"])

@@ -1,6 +1,5 @@
 """Every file of conf/model composes and builds what the LightningModule asks for."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, MissingMandatoryValue
 from torch import nn
 
+from helpers.paths import CONF
 from odc_lightning.models import VGG16, AlexNet, Backbone, ConvNet, ResNet, TimmBackbone
-
-CONF = Path(__file__).parents[2] / "conf"
 
 
 def model_config(*overrides: str) -> DictConfig:

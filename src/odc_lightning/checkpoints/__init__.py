@@ -11,7 +11,7 @@ from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import fit, load_pretrained
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
 from odc_lightning.checkpoints.run import TrainingRun
-from odc_lightning.checkpoints.targets import refuse_unknown_targets
+from odc_lightning.checkpoints.trust import refuse_unknown_targets
 
 __all__ = [
     "FORMATS",

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from odc_lightning.checkpoints.causes import TIMM_PREFIX, what_to_do
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.formats import convert
+from odc_lightning.checkpoints.mismatch import TIMM_PREFIX, what_to_do
 from odc_lightning.checkpoints.read import read_checkpoint
 from odc_lightning.checkpoints.sobel import SOBEL, check_filter
 from odc_lightning.models import Backbone, TimmBackbone

@@ -11,6 +11,7 @@ from odc_lightning.clustering.assign import (
 from odc_lightning.clustering.balance import balancing_offsets
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
+from odc_lightning.clustering.loss_weights import loss_weights
 from odc_lightning.clustering.means import cluster_means, cluster_sums, exact_dtype
 from odc_lightning.clustering.pca import Moments, Whitening, moments, project_rows, whitening
 from odc_lightning.clustering.small_clusters import (
@@ -21,7 +22,6 @@ from odc_lightning.clustering.small_clusters import (
 )
 from odc_lightning.clustering.spherical_kmeans import SphericalKMeansResult, spherical_kmeans
 from odc_lightning.clustering.two_means import two_means
-from odc_lightning.clustering.weights import loss_weights
 
 __all__ = [
     "ASSIGNMENTS",

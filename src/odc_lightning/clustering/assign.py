@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from odc_lightning.rows import blocks_of
+from odc_lightning.clustering.blocks import blocks_of
 
 Assignment = Literal["l2", "dot", "cosine"]
 ASSIGNMENTS = get_args(Assignment)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from odc_lightning.clustering.assign import best_scores, nearest
-from odc_lightning.rows import blocks_of, rows_at
+from odc_lightning.clustering.blocks import blocks_of, rows_at
 
 Backend = Literal["auto", "faiss", "torch"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from odc_lightning.rows import blocks_of
+from odc_lightning.clustering.blocks import blocks_of
 
 
 def exact_dtype(device: torch.device | str) -> torch.dtype:

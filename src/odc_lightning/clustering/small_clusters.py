@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from odc_lightning.clustering.assign import Assignment, assign
+from odc_lightning.clustering.blocks import rows_at
 from odc_lightning.clustering.two_means import two_means
-from odc_lightning.rows import rows_at
 
 MovedHalf = Literal["random", "first"]
 

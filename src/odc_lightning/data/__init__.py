@@ -1,17 +1,17 @@
 """Images, each known by its index: sources, augmentation, order, and the Lightning data module."""
 
-from odc_lightning.data.builtin import cifar10, cifar100, digits, fashion_mnist, stl10
 from odc_lightning.data.datamodule import ImageDataModule
 from odc_lightning.data.dataset import IndexedDataset
-from odc_lightning.data.folders import file_list, image_folder, imagenet
-from odc_lightning.data.photos import photo_patches
-from odc_lightning.data.places import places205
+from odc_lightning.data.datasets.builtin import cifar10, cifar100, digits, fashion_mnist, stl10
+from odc_lightning.data.datasets.folders import file_list, image_folder, imagenet
+from odc_lightning.data.datasets.photo_patches import photo_patches
+from odc_lightning.data.datasets.places import places205
+from odc_lightning.data.datasets.voc import voc2007
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import scan_images
 from odc_lightning.data.sources import ArraySource, FileSource, ImageSource, SubsetSource
 from odc_lightning.data.subset import take_images, take_long_tail, take_share, take_subset
 from odc_lightning.data.transforms import resize_and_center_crop
-from odc_lightning.data.voc import voc2007
 
 __all__ = [
     "ArraySource",

@@ -15,19 +15,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from odc_lightning.checkpoints import TrainingRun
+from odc_lightning.data.augmentation_draws import DrawnDataset, SizedView, split
 from odc_lightning.data.checks import check_batches, check_class_names, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
-from odc_lightning.data.drawing import DrawnDataset, SizedView, split
-from odc_lightning.data.identity import check_same_images, fingerprints
+from odc_lightning.data.fingerprints import check_same_images, fingerprints
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import SUBSET_KEYS, same_classes, subset_of
-from odc_lightning.distributed import shard
+from odc_lightning.utils.distributed import shard
 
 if TYPE_CHECKING:
-    from odc_lightning.data.batched import BatchedAugmentation
+    from odc_lightning.data.gpu_augmentation import BatchedAugmentation
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +274,9 @@ class ImageDataModule(pl.LightningDataModule):
         self.val_dataset = None if val is None else self._as_evaluated(val)
 
     def _divide_augmentation(self) -> None:
-        from odc_lightning.data.batched import BatchedAugmentation  # and kornia, only where needed
+        from odc_lightning.data.gpu_augmentation import (
+            BatchedAugmentation,  # and kornia, only where needed
+        )
 
         self._sized_view = split(self.train_transform)
         self._augmentation = BatchedAugmentation(self._sized_view.later)

@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from odc_lightning.data.ending import with_quick_ending
+from odc_lightning.data.fast_normalize import with_quick_ending
 from odc_lightning.data.sources import ImageSource
-from odc_lightning.seeds import sample_seed, seeded
+from odc_lightning.utils.seeds import sample_seed, seeded
 
 Transform = Callable[[Image.Image], Tensor]
 Key = int | tuple[int, int, int]  # an index, or (epoch, index, copy)

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.data import ImageSource
-from odc_lightning.evaluation.linear import Batch, top_accuracies
+from odc_lightning.evaluation.linear_probes import Batch, top_accuracies
 from odc_lightning.models import Backbone
 
 IntArray = NDArray[np.int64]

@@ -1,219 +1,117 @@
-"""Low-shot SVMs: what features are worth when a class has only a few images (Goyal et al., 2019).
+"""Few labels a class: linear SVMs on frozen features (Sec. 4.1, Table 3 and Figure 3)."""
 
-Each class has an SVM that is trained on k images which show it and (C - 1) k which do not, and
-scored on the whole test split; for several k, and several independent draws of each.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
-from joblib import delayed  # type: ignore[import-untyped]
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from odc_lightning.evaluation.average_precision import average_precisions, checked_objects
-from odc_lightning.evaluation.linear_svm import (
-    COSTS,
-    check_splits,
-    cross_validate,
-    decision_values,
-    fit_svm,
-    process_pool,
-    span_coordinates,
-    unit_length,
-)
-from odc_lightning.evaluation.low_shot_draws import (
-    check_shots,
-    check_single_label,
-    draw_multi_label,
-    draw_single_label,
-)
-
-ChooseCost = Literal["cross_validation", "test_set"]
-
-Cell = tuple[int, int]  # number of the draw, and position in the list of shots
-
-SHOTS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 96)
-
-# With one positive, nothing can be held out to choose the cost by. Of all COSTS this one had the
-# highest mean average precision over ten draws of raw pixels: 0.679 on scikit-learn's digits and
-# 0.494 on Fashion-MNIST, before the next lower (0.615, 0.393) and the next higher (0.677, 0.489).
-ONE_SHOT_COST = 1.0
+from odc_lightning.evaluation.protocol import Protocol
+from odc_lightning.evaluation.subject import Subject
+from odc_lightning.evaluation.svm import best_of, warn_unconverged
+from odc_lightning.metrics.linear_svm import COSTS
+from odc_lightning.metrics.low_shot import SHOTS, ChooseCost, low_shot_scores
+from odc_lightning.metrics.low_shot_draws import largest_shot
+from odc_lightning.metrics.scores import Score
+from odc_lightning.models import POOLED
+from odc_lightning.utils.progress_bar import progress_bar
 
 
-@dataclass(frozen=True)
-class LowShotScores:
-    """What the low-shot protocol measured, in S draws of each of K shots.
-
-    Attributes:
-        shots: (K,) positives of a class.
-        map: (S, K) mean average precision over the classes, by the VOC definition.
-        map_sklearn: (S, K) by scikit-learn's.
-        top1: (S, K) share of test images whose own class has the highest decision value; None if
-            images have several labels.
-        costs: (S, K) the cost of all classes' SVMs.
-        fits: how many SVMs were fitted in all.
-        unconverged: how many of them stopped at 2000 iterations without converging.
-    """
-
-    shots: tuple[int, ...]
-    map: NDArray[np.float64]
-    map_sklearn: NDArray[np.float64]
-    top1: NDArray[np.float64] | None
-    costs: NDArray[np.float64]
-    fits: int
-    unconverged: int
-
-
-def low_shot_scores(
-    train_features: NDArray,
-    train_objects: ArrayLike,
-    test_features: NDArray,
-    test_objects: ArrayLike,
-    *,
-    single_label: bool = False,
-    shots: Sequence[int] = SHOTS,
-    draws: int = 5,
-    choose_cost: ChooseCost = "cross_validation",
-    costs: Sequence[float] = COSTS,
-    seed: int = 0,
-    n_jobs: int = 1,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> LowShotScores:
-    """Train SVMs on few images of each class and score them on the whole test split.
-
-    With ``choose_cost="cross_validation"`` all classes of a draw share the cost with the highest
-    average precision on held-out images, in the mean over min(3, k) stratified folds and over
-    classes; one shot has ``ONE_SHOT_COST``. With ``"test_set"``, as in the reference code, a shot
-    has the cost with the highest mean average precision on the *test* images, over draws and
-    classes: too good to be true, and only for comparison with numbers that were made so.
+class LowShot(Protocol):
+    """See `odc_lightning.metrics.low_shot_scores`; for each shot, and the mean over shots.
 
     Args:
-        train_features: (N, D), of any length; a memory map is only read.
-        train_objects: (N, C) as in VOC, or as ``one_versus_rest`` returns them.
-        test_features: (M, D).
-        test_objects: (M, C); difficult images are left out.
-        single_label: draw as ``draw_single_label`` and score top-1, too, in place of
-            ``draw_multi_label``.
-        shots: K numbers of positives.
-        draws: S, independent ones for each shot.
-        choose_cost: ``"cross_validation"`` or ``"test_set"``.
-        costs: P values of liblinear's C to choose from.
-        seed: of the draws.
-        n_jobs: processes, as joblib counts them; -1 is all cores. The result is the same, but for
-            rounding.
-        on_progress: called with the number of finished tasks and of all.
-
-    Raises:
-        ValueError: shapes or values do not fit, or a class has too few images for a shot.
+        layers: stages, and ``pooled`` for the backbone's output.
+        shots: numbers of positive images of each class.
+        draws: independent samples of each; the mean counts.
+        costs: to choose from; None for those of the paper.
+        choose_cost: ``cross_validation``, or ``test_set`` as the reference code does.
+        n_jobs: processes; -1 for one a core.
     """
-    train, test = checked_objects(train_objects), checked_objects(test_objects)
-    check_splits(train_features, train, test_features, test)
-    check_shots(train, shots)
-    if single_label:
-        check_single_label(train)
-        check_single_label(test)
-    if draws < 1 or choose_cost not in get_args(ChooseCost):
-        raise ValueError(
-            f"Got draws={draws} and choose_cost={choose_cost!r}, expected at least one draw, and "
-            f"one of {get_args(ChooseCost)}."
-        )
-    on_test_set = choose_cost == "test_set"
-    choose_images = draw_single_label if single_label else draw_multi_label
-    num_classes = train.shape[1]
-    # The longest tasks come first, so that no process is left alone with one at the end.
-    cells = sorted(product(range(draws), range(len(shots))), key=lambda cell: -shots[cell[1]])
-    validated = [] if on_test_set else [cell for cell in cells if shots[cell[1]] > 1]
-    total, done = (len(cells) + len(validated)) * num_classes, 0
 
-    def of_classes(
-        task: Callable[..., Any], cells: Iterable[Cell], costs_of: Callable[[Cell], Sequence[float]]
-    ) -> Iterator[tuple[Cell, list[Any]]]:
-        """The C results of a task for each cell."""
-        nonlocal done
-        results = parallel(
-            delayed(task)(train_features, rows, shots[cell[1]], costs_of(cell))
-            for cell in cells
-            for rows in choose_images(train, shots[cell[1]], draw=cell[0], seed=seed)
-        )
-        found = []
-        remaining = iter(cells)
-        for result in results:
-            found.append(result)
-            done += 1
-            on_progress(done, total)
-            if len(found) == num_classes:
-                yield next(remaining), found
-                found = []
+    name = "low_shot"
 
-    chosen = np.full((draws, len(shots)), ONE_SHOT_COST)
-    scores = np.empty((3, draws, len(shots), len(costs) if on_test_set else 1))
-    unconverged = 0
-    with process_pool(n_jobs) as parallel:
-        for cell, found in of_classes(_validate_class, validated, lambda cell: costs):
-            precisions, failures = zip(*found, strict=True)
-            chosen[cell] = costs[int(np.mean(precisions, axis=0).argmax())]
-            unconverged += sum(failures)
-        for cell, found in of_classes(
-            _fit_class, cells, lambda cell: costs if on_test_set else [chosen[cell]]
-        ):
-            weights, intercepts, failures = zip(*found, strict=True)
-            scores[:, *cell] = _test(weights, intercepts, test_features, test)
-            unconverged += sum(failures)
-    if on_test_set:
-        best = scores[0].mean(axis=0).argmax(axis=1)  # (K,)
-        chosen[:] = np.asarray(costs)[best]
-        scores = np.take_along_axis(scores, best[np.newaxis, np.newaxis, :, np.newaxis], axis=3)
-    held_out_fits = sum(_folds(shots[column]) for _, column in validated) * len(costs)
-    return LowShotScores(
-        shots=tuple(shots),
-        map=scores[0, ..., 0],
-        map_sklearn=scores[1, ..., 0],
-        top1=scores[2, ..., 0] if single_label else None,
-        costs=chosen,
-        fits=num_classes * (held_out_fits + len(cells) * (len(costs) if on_test_set else 1)),
-        unconverged=unconverged,
-    )
+    def __init__(
+        self,
+        layers: Sequence[str] = (POOLED,),
+        shots: Sequence[int] = SHOTS,
+        draws: int = 5,
+        costs: Sequence[float] | None = None,
+        choose_cost: ChooseCost = "cross_validation",
+        n_jobs: int = -1,
+    ) -> None:
+        if draws < 1 or not layers or not shots:
+            raise ValueError(
+                f"protocol.low_shot: draws={draws}, layers={list(layers)}, shots={list(shots)}; "
+                "expected at least one of each"
+            )
+        if choose_cost not in get_args(ChooseCost):
+            raise ValueError(
+                f"protocol.low_shot.choose_cost={choose_cost!r}; expected one of "
+                f"{get_args(ChooseCost)}"
+            )
+        self.chosen = layers
+        self.shots = tuple(shots)
+        self.draws = draws
+        self.costs = tuple(costs or COSTS)
+        self.choose_cost: ChooseCost = choose_cost
+        self.n_jobs = n_jobs
 
+    def why_not(self, subject: Subject) -> str | None:
+        possible = largest_shot(subject.images["train"].objects)
+        if possible < max(self.shots):
+            return (
+                f"it draws up to {max(self.shots)} images of a class, and for one class there are "
+                f"enough for {possible}; set protocol.low_shot.shots to smaller numbers"
+            )
+        return None
 
-def _validate_class(
-    features: NDArray, rows: NDArray[np.int64], shot: int, costs: Sequence[float]
-) -> tuple[NDArray[np.float64], int]:
-    samples, _ = span_coordinates(unit_length(features[rows]))
-    return cross_validate(samples, np.arange(len(rows)) < shot, costs, _folds(shot))
+    def layers(self, subject: Subject) -> tuple[str, ...]:
+        return tuple(self.chosen)
 
+    def __call__(self, subject: Subject) -> list[Score]:
+        train, val = subject.images["train"], subject.images["val"]
+        scores: list[Score] = []
+        for layer in self.chosen:
+            with progress_bar(f"low-shot SVMs on {layer}") as advance:
+                found = low_shot_scores(
+                    subject.features(layer, "train"),
+                    train.objects,
+                    subject.features(layer, "val"),
+                    val.objects,
+                    single_label=train.labels is not None,
+                    shots=self.shots,
+                    draws=self.draws,
+                    choose_cost=self.choose_cost,
+                    costs=self.costs,
+                    seed=subject.seed,
+                    n_jobs=self.n_jobs,
+                    on_progress=advance,
+                )
+            warn_unconverged(layer, found.unconverged, found.fits)
+            metrics = {"top1": found.top1, "map": found.map, "map_sklearn": found.map_sklearn}
+            for metric, values in metrics.items():
+                if values is not None:
+                    scores += self._summarised(layer, metric, values)
+        if len(self.chosen) > 1:
+            means = [score for score in scores if score.setting == "mean"]
+            metrics_found = dict.fromkeys(score.metric for score in means)
+            scores += [best_of(means, metric) for metric in metrics_found]
+        return scores
 
-def _fit_class(
-    features: NDArray, rows: NDArray[np.int64], shot: int, costs: Sequence[float]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
-    """Weights (D, P) and intercepts (P,) of one class, and how many fits did not converge."""
-    samples, restore = span_coordinates(unit_length(features[rows]))
-    fits = [fit_svm(samples, np.arange(len(rows)) < shot, cost) for cost in costs]
-    return (
-        restore(np.stack([fit.weights for fit in fits], axis=1)).astype(np.float32),
-        np.array([fit.intercept for fit in fits], np.float32),
-        sum(not fit.converged for fit in fits),
-    )
-
-
-def _test(
-    weights: Sequence[NDArray[np.float32]],
-    intercepts: Sequence[NDArray[np.float32]],
-    features: NDArray,
-    objects: NDArray[np.int8],
-) -> NDArray[np.float64]:
-    """Both mean average precisions and the top-1 accuracy of C classes' SVMs, (3, P)."""
-    flat = np.stack(weights, axis=1).reshape(len(weights[0]), -1)  # (D, C P)
-    values = decision_values(features, flat, np.concatenate(intercepts))
-    scores = []
-    for of_cost in np.moveaxis(values.reshape(*objects.shape, -1), 2, 0):
-        ap, ap_sklearn = average_precisions(objects, of_cost)
-        hits = of_cost.argmax(axis=1) == objects.argmax(axis=1)
-        scores.append((ap.mean(), ap_sklearn.mean(), hits.mean()))
-    return np.array(scores).T
-
-
-def _folds(shot: int) -> int:
-    return min(3, shot)
+    def _summarised(self, layer: str, metric: str, values: NDArray[np.float64]) -> list[Score]:
+        """Means and standard deviations over the draws (S, K), and the mean over everything."""
+        rows = [*zip(self.shots, values.T, strict=True)]
+        settings = [(f"{shot} {'shot' if shot == 1 else 'shots'}", column) for shot, column in rows]
+        settings.append(("mean", values.mean(axis=1)))
+        return [
+            Score(
+                self.name,
+                layer,
+                metric,
+                float(column.mean()),
+                setting,
+                float(column.std(ddof=1)) if len(column) > 1 else None,
+            )
+            for setting, column in settings
+        ]

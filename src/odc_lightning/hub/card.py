@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
-from odc_lightning.hub.published import Published
-from odc_lightning.report import Summary
+from odc_lightning.hub.library_weights import Published
+from odc_lightning.runs.summary import Summary
 
 PAPER = "https://arxiv.org/abs/2006.10645"
 # What `Summary` calls the targets of a training.
@@ -29,7 +29,7 @@ class Facts(NamedTuple):
         num_features: F.
         image_size: S.
         num_clusters: C; None for a network without clusters.
-        agreement: see `odc_lightning.trained.Reference`.
+        agreement: see `odc_lightning.inference.Reference`.
         num_images: on which the checks were made.
     """
 

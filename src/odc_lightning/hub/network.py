@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from odc_lightning.inference import RunClusters
 from odc_lightning.models import Backbone
-from odc_lightning.trained import RunClusters
 
 # The score of an empty cluster; others are between -1 and 1, or not far from it.
 NOBODY = -1e3

@@ -1,0 +1,277 @@
+"""What the clusters of finished ODC runs hold.
+
+``python -m scripts.small_data.cluster_content RUN ... --out FOLDER`` (``TITLE=RUN`` names one).
+
+Of what images show, and of what augmentation did to views, how much does the label tell? For each
+property that is the share of its entropy, corrected for chance: 0 if the label says nothing about
+it, 1 if it says all. Views are labelled as training labels them: by the network in training mode,
+in batches. Writes ``content.md``, ``content.png``, and ``clusters.png`` with members of some
+clusters.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.metrics import adjusted_mutual_info_score
+from torch import Tensor
+from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms.v2 import functional as T
+
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file, read_checkpoint
+from odc_lightning.config.build import build_module
+from odc_lightning.data import ImageSource
+from odc_lightning.memory import STATE, ClusterMemory
+from odc_lightning.module import ODCModule
+from odc_lightning.reporting.figures.curves import BLUE, GREEN, GREY, ORANGE
+from odc_lightning.reporting.tables import markdown_table
+
+LEVELS = 5  # a number becomes the fifth of the images that it is in
+NUM_VIEWS = 5000  # images that are looked at in a view
+BATCH = 64
+JITTER = 0.6  # of brightness, as in augmentation=small_views
+SHOWN_CLUSTERS, SHOWN_MEMBERS = 8, 12
+
+Properties = dict[str, NDArray[np.float64]]  # name -> a value for each image or view
+Told = dict[str, float]
+
+
+@dataclass
+class Clustered:
+    """A finished run: its network, its memory, and the images that it was trained on."""
+
+    module: ODCModule
+    memory: ClusterMemory
+    source: ImageSource
+    size: int  # pixels, of a side of what the network sees
+    crop: tuple[float, float]
+
+    @staticmethod
+    def read(path: Path) -> "Clustered":
+        """From the run's folder.
+
+        Raises:
+            ValueError: it is no folder of a run with a samples memory.
+        """
+        file = checkpoint_file(path)
+        run = TrainingRun.of(file)
+        content = read_checkpoint(file)
+        states = [
+            state
+            for state in content.get("callbacks", {}).values()
+            if isinstance(state, dict) and state.keys() >= set(STATE)
+        ]
+        if run is None or not states:
+            raise ValueError(f"{path} is not the folder of an ODC run; expected a samples memory")
+        config = run.config
+        module = build_module(config)
+        module.load_state_dict(content["state_dict"])
+        (num_samples, dim), num_clusters = states[0]["features"].shape, len(states[0]["counts"])
+        settings = config.algorithm.samples_memory
+        memory = ClusterMemory(
+            num_samples, num_clusters, dim, assignment=settings.assignment, momentum=1.0
+        )
+        memory.load_state_dict({name: states[0][name] for name in STATE})
+        data = instantiate(config.data)
+        data.setup("fit")
+        low, high = config.data.crop
+        return Clustered(
+            module, memory, data.train_dataset.source, config.data.image_size, (low, high)
+        )
+
+
+def draw_view(image: Image.Image, size: int, crop: Sequence[float]) -> tuple[Tensor, Told]:
+    """A random crop, mirrored or not, in other brightness, and what was done.
+
+    Returns:
+        (3, size, size) fp32 in [-1, 1], and the properties of the view.
+    """
+    top, left, height, width = RandomResizedCrop.get_params(image, list(crop), [3 / 4, 4 / 3])
+    mirrored = bool(torch.rand(()) < 0.5)
+    brightness = float(torch.empty(()).uniform_(1 - JITTER, 1 + JITTER))
+    view = T.resized_crop(image, top, left, height, width, [size, size])
+    view = T.adjust_brightness(T.horizontal_flip(view) if mirrored else view, brightness)
+    pixels = T.to_dtype(T.pil_to_tensor(view), torch.float32, scale=True)
+    done = {
+        "size of the crop": float(height * width),
+        "height of the crop in the image": top + height / 2,
+        "side of the crop in the image": left + width / 2,
+        "mirrored": float(mirrored),
+        "change of brightness": brightness,
+    }
+    return (pixels - 0.5) / 0.5, done
+
+
+def of_images(source: ImageSource) -> Properties:
+    """What can be said of each of the N images."""
+    pixels = np.stack([np.asarray(source.load(i).convert("L")) for i in range(len(source))]) / 255
+    inked = pixels > 0.1
+    assert source.labels is not None  # the benchmark's images have them
+    return {
+        "class": np.asarray(source.labels, dtype=float),
+        "brightness": pixels.mean(axis=(1, 2)),
+        "contrast": pixels.std(axis=(1, 2)),
+        "width of what is shown": inked.any(axis=1).sum(axis=1).astype(float),
+        "height of what is shown": inked.any(axis=2).sum(axis=1).astype(float),
+    }
+
+
+def told(labels: NDArray[np.int64], properties: Properties) -> Told:
+    """How much labels (N,) tell about each property (N,): the share of its entropy, 0 for chance.
+
+    That is mutual information less what chance gives, over the same of the property with itself. A
+    property of more than 10 values is taken in `LEVELS` parts of equal size.
+    """
+    return {
+        name: float(adjusted_mutual_info_score(levels(values), labels, average_method="min"))
+        for name, values in properties.items()
+    }
+
+
+def levels(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The values' own numbers if they are few, else which fifth of them each is in."""
+    distinct, numbers = np.unique(values, return_inverse=True)
+    if len(distinct) <= 10:
+        return numbers.astype(np.int64)
+    borders = np.quantile(values, np.linspace(0, 1, LEVELS + 1)[1:-1])
+    return np.searchsorted(borders, values, side="right").astype(np.int64)
+
+
+@torch.no_grad()
+def of_views(clustered: Clustered, seed: int = 0) -> tuple[Told, float]:
+    """What the label of a view tells about the view.
+
+    Returns:
+        About each property, and the share of images of which two views get the same label.
+    """
+    torch.manual_seed(seed)
+    source, memory, module = clustered.source, clustered.memory, clustered.module.train()
+    chosen = torch.randperm(len(source))[:NUM_VIEWS]
+    labels: list[list[Tensor]] = [[], []]
+    properties: list[Told] = []
+    for batch in chosen.split(BATCH):
+        for again in (0, 1):
+            images = [source.load(int(index)) for index in batch]
+            views, done = zip(
+                *(draw_view(image, clustered.size, clustered.crop) for image in images),
+                strict=True,
+            )
+            features = module.neck(module.backbone(torch.stack(views)))
+            # With m = 1 the memory's old feature has no part in the new one.
+            labels[again].append(memory.propose(batch, features)[1])
+            properties += done if again == 0 else ()
+    first, second = (torch.cat(parts) for parts in labels)
+    assert source.labels is not None  # the benchmark's images have them
+    by_name: Properties = {
+        name: np.array([row[name] for row in properties]) for name in properties[0]
+    }
+    classes = {"class": np.asarray(source.labels, dtype=float)[chosen.numpy()]}
+    return told(first.numpy(), classes | by_name), float((first == second).float().mean())
+
+
+def draw_bars(rows: Mapping[str, Told], output_png: Path) -> None:
+    """Horizontal bars: for each property one of each run."""
+    names = list(next(iter(rows.values())))
+    figure = Figure(figsize=(9, 0.5 * len(names) + 1.4), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    height = 0.8 / len(rows)
+    for number, ((title, values), colour) in enumerate(
+        zip(rows.items(), (GREY, ORANGE, BLUE, GREEN), strict=False)
+    ):
+        places = np.arange(len(names)) + (number - (len(rows) - 1) / 2) * height
+        axes.barh(places, [values[name] for name in names], height, color=colour, label=title)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("share of the property that the cluster tells (0: chance)")
+    axes.legend(frameon=False, loc="lower right")
+    FigureCanvasAgg(figure).print_png(output_png)
+
+
+def draw_clusters(runs: Mapping[str, Clustered], output_png: Path, seed: int = 0) -> None:
+    """A column a run, a row a cluster drawn at random, its images drawn at random."""
+    rng = np.random.default_rng(seed)
+    figure = Figure(figsize=(4.2 * len(runs), 3.2), dpi=110, layout="constrained")
+    for axes, (title, run) in zip(
+        figure.subplots(1, len(runs), squeeze=False)[0], runs.items(), strict=True
+    ):
+        sizes = run.memory.counts.numpy()
+        side = run.size
+        sheet = np.full((SHOWN_CLUSTERS * side, SHOWN_MEMBERS * side), 255, dtype=np.uint8)
+        clusters = rng.choice(np.flatnonzero(sizes > 0), SHOWN_CLUSTERS, replace=False)
+        for row, cluster in enumerate(clusters):
+            members = np.flatnonzero(run.memory.labels.numpy() == cluster)
+            members = rng.permutation(members)[:SHOWN_MEMBERS]
+            for column, member in enumerate(members):
+                image = run.source.load(int(member)).convert("L").resize((side, side))
+                top, left = row * side, column * side
+                sheet[top : top + side, left : left + side] = np.asarray(image)
+        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(title, fontsize=10)
+        axes.axis("off")
+    FigureCanvasAgg(figure).print_png(output_png)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line entry."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="[TITLE=]RUN", help="folder of a finished run")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
+    given = parser.parse_args(argv)
+    images: dict[str, Told] = {}
+    views: dict[str, Told] = {}
+    same: dict[str, float] = {}
+    runs: dict[str, Clustered] = {}
+    for argument in given.runs:
+        name, equals, folder = argument.partition("=")
+        path = Path(folder if equals else argument)
+        title = name if equals else path.name
+        try:
+            run = runs[title] = Clustered.read(path)
+        except ValueError as error:
+            parser.error(str(error))
+        images[title] = told(run.memory.labels.numpy(), of_images(run.source))
+        views[title], same[title] = of_views(run)
+    given.out.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(
+        [
+            "What the label of an image tells:",
+            table(images),
+            "What the label of a view tells:",
+            table(views),
+            "Two views of an image have the same label:",
+            markdown_table(["", *same], [["", *(f"{share:.0%}" for share in same.values())]]),
+        ]
+    )
+    (given.out / "content.md").write_text(f"{text}\n", encoding="utf-8")
+    print(text)
+    draw_bars(
+        {
+            run: {f"image: {name}": value for name, value in images[run].items()}
+            | {f"view: {name}": value for name, value in views[run].items()}
+            for run in runs
+        },
+        given.out / "content.png",
+    )
+    draw_clusters(runs, given.out / "clusters.png")
+
+
+def table(rows: Mapping[str, Told]) -> str:
+    """A column a run, a row a property."""
+    names = list(next(iter(rows.values())))
+    cells = [[name, *(f"{row[name]:.2f}" for row in rows.values())] for name in names]
+    return markdown_table(["", *rows], cells)
+
+
+if __name__ == "__main__":
+    main()

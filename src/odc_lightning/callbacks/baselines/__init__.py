@@ -1,0 +1,1 @@
+"""Callbacks of other methods: DeepCluster, DeepCluster-v2, pretext tasks, supervised."""

@@ -1,0 +1,1 @@
+"""Callbacks for checkpoints, signals, guards and the files of a run."""

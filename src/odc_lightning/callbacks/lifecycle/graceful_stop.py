@@ -1,0 +1,178 @@
+"""SIGTERM, Ctrl-C and the signals of SLURM and submitit: finish the step, save, leave."""
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments import SLURMEnvironment
+
+from odc_lightning.utils.distributed import largest_over_ranks, world
+
+log = logging.getLogger(__name__)
+
+
+class GracefulStop(pl.Callback):
+    """Ends a run between two steps when it is told to, with a checkpoint of that very step.
+
+    Lightning's own handlers would save wherever a step happens to be, and let ranks broadcast out
+    of turn; these only take a note. A second signal ends the process at once. With several ranks
+    all of them stop after the same step, whichever of them got the signal.
+    """
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        """Choose how often several ranks ask one another; one rank looks after each step.
+
+        Raises:
+            ValueError: if it is not 1 or more.
+        """
+        if every_n_steps < 1:
+            raise ValueError(
+                f"callbacks.graceful_stop.every_n_steps={every_n_steps}; expected 1 or more"
+            )
+        self.every_n_steps = every_n_steps
+        self._received = 0  # the number of the first signal
+        self._leaving = 0  # the same, when all ranks know
+        self._requeue_signal: int | None = None
+        self._submitit_signal: int | None = None
+        self._former: dict[int, Any] = {}
+        self._steps = 0  # optimiser steps that have been looked at
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the signals over, where Python lets a program do so."""
+        self._steps = trainer.global_step
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._received = self._leaving = 0
+        signals = [signal.SIGTERM, signal.SIGINT]
+        if SLURMEnvironment.detect():
+            self._requeue_signal = _requeue_signal(trainer)
+            signals += [signal.Signals(self._requeue_signal)] if self._requeue_signal else []
+        self._submitit_signal = _submitit_signal()
+        if self._submitit_signal is not None:
+            signals.append(signal.Signals(self._submitit_signal))
+        self._former = {number: signal.signal(number, self._note) for number in signals}
+
+    @property
+    def late(self) -> int:
+        """SIGTERM or Ctrl-C that came in the run's very last step, which has finished; or 0.
+
+        To a job of submitit nothing came too late: there is no other job in its process.
+        """
+        if self._submitit_signal is not None:
+            return 0
+        return self._received if self._received in (signal.SIGTERM, signal.SIGINT) else 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Leave, if the signal came in the last step of the epoch before."""
+        self._leave_if_asked(trainer)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Leave, now that the step before is saved and logged.
+
+        Raises:
+            SystemExit: with 128 and the number of the signal, as a shell has it.
+        """
+        self._leave_if_asked(trainer)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save, if a signal has come; in the last step of an epoch only when that is over.
+
+        Not between two batches of one step: a checkpoint has no accumulated gradients.
+        """
+        if trainer.global_step == self._steps:
+            return
+        self._steps = trainer.global_step
+        received = self._received or (signal.SIGTERM if trainer.received_sigterm else 0)
+        if world()[1] > 1:
+            if trainer.global_step % self.every_n_steps:
+                return
+            received = largest_over_ranks(received, trainer.strategy.root_device)
+        self._leaving = received
+        if not trainer.is_last_batch:
+            self._save_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save, if a signal came in the epoch's last step."""
+        self._save_if_asked(trainer)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._former.items():
+            if signal.getsignal(number) == self._note:  # Lightning may have been faster
+                signal.signal(number, handler)
+        self._former = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._received:  # impatient
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        self._received = number
+
+    def _save_if_asked(self, trainer: pl.Trainer) -> None:
+        file = _last_checkpoint(trainer)
+        if self._leaving and file is not None:
+            trainer.save_checkpoint(file)
+
+    def _leave_if_asked(self, trainer: pl.Trainer) -> None:
+        if not self._leaving:
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        if trainer.is_global_zero:
+            self._say_where(trainer)
+            if self._leaving == self._requeue_signal:
+                _requeue()
+        if self._leaving == self._submitit_signal:  # submitit has the job started again, and exits
+            self._former[self._leaving](self._leaving, None)
+        raise SystemExit(128 + self._leaving)
+
+    def _say_where(self, trainer: pl.Trainer) -> None:
+        name, file = signal.Signals(self._leaving).name, _last_checkpoint(trainer)
+        where = "nothing is saved, since there is no ModelCheckpoint"
+        if file is not None:
+            where = (
+                f"all is saved in {file}; to go on, add train.resume=auto "
+                f"hydra.run.dir={file.parents[1]} to the command"
+            )
+        log.warning("%s: stopped after step %d; %s", name, trainer.global_step, where)
+
+
+def _last_checkpoint(trainer: pl.Trainer) -> Path | None:
+    """Where the run's own checkpoint goes; None if it makes none."""
+    folder = getattr(trainer.checkpoint_callback, "dirpath", None)
+    return None if folder is None else Path(folder) / "last.ckpt"
+
+
+def _requeue_signal(trainer: pl.Trainer) -> int | None:
+    """The signal by which SLURM announces the end of a job's time, if it may be started again."""
+    environment = trainer._accelerator_connector.cluster_environment
+    if isinstance(environment, SLURMEnvironment) and not environment.auto_requeue:
+        return None
+    chosen = getattr(environment, "requeue_signal", None)
+    return int(chosen or signal.SIGUSR1)
+
+
+def _submitit_signal() -> int | None:
+    """The signal by which submitit announces a preemption or the end of a job's time."""
+    if "SUBMITIT_EXECUTOR" not in os.environ:
+        return None
+    name = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")
+    number = signal.Signals[f"SIG{name}"]
+    return int(number) if callable(signal.getsignal(number)) else None
+
+
+def _requeue() -> None:
+    """Ask SLURM to start this job again."""
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        log.warning("the job is not started again: scontrol requeue %s: %s", job, error)

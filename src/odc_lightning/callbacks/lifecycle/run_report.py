@@ -1,0 +1,136 @@
+"""What a run leaves in its folder: what it is, and what came out."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+
+from odc_lightning.callbacks.baselines.pretext import Pretext
+from odc_lightning.callbacks.find import find
+from odc_lightning.callbacks.monitors.health_monitor import HealthMonitor
+from odc_lightning.callbacks.monitors.label_scores import LabelScores
+from odc_lightning.callbacks.monitors.throughput import Throughput
+from odc_lightning.callbacks.pseudo_labels import PseudoLabels
+from odc_lightning.checkpoints import Conversion
+from odc_lightning.data import ImageDataModule
+from odc_lightning.module import ODCModule
+from odc_lightning.reporting.figures import draw_curves
+from odc_lightning.runs.csv_files import write_clusters
+from odc_lightning.runs.summary import Scores, Summary, package_versions, write_summary
+
+log = logging.getLogger(__name__)
+
+
+class RunReport(pl.Callback):
+    """Writes the config once all of it was accepted, and at the end what is in the memory.
+
+    This is a callback because the memory may be in another process than the command is in
+    (``trainer.strategy=ddp_spawn``).
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        chosen: Sequence[str] = (),
+        start: Conversion | None = None,
+        started: float | None = None,
+    ) -> None:
+        """Take what is known before training.
+
+        Args:
+            config: of the run, resolved.
+            chosen: a line about each setting that was chosen for the user.
+            start: what became of the weights that the network starts from, if any.
+            started: ``time.monotonic()`` of the run's start; None: now.
+        """
+        self.config = config
+        self.run_dir = Path(config.run_dir)
+        self.chosen = chosen
+        self.start = start
+        self.pretrained: str | None = OmegaConf.select(config, "model.pretrained")
+        self.started = time.monotonic() if started is None else started
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what the run is; one that is refused before this overwrites nothing."""
+        if trainer.is_global_zero:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            # Of a run that goes on it would say that this one has finished.
+            (self.run_dir / "summary.json").unlink(missing_ok=True)
+            unfinished = self.run_dir / "config.yaml.tmp"
+            OmegaConf.save(self.config, unfinished)
+            unfinished.replace(self.run_dir / "config.yaml")
+            for line in self.chosen:
+                log.info(line)
+            if self.start is not None:
+                log.info("started from %s %s", self.pretrained, self.start.summary)
+                self.start.write_csv(self.run_dir / "pretrained.csv")
+        for logger in trainer.loggers:
+            logger.log_hyperparams(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the results."""
+        for logger in trainer.loggers:
+            logger.save()
+        if trainer.is_global_zero:
+            data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            write_report(trainer, data, self.run_dir, self.started, self.pretrained)
+
+
+def write_report(
+    trainer: pl.Trainer,
+    data: ImageDataModule,
+    run_dir: Path,
+    started: float,
+    pretrained: str | None = None,
+) -> None:
+    """Write ``clusters.csv``, ``curves.png`` and ``summary.json``, of what there is.
+
+    Args:
+        trainer: after the last step.
+        data: what it was fitted on.
+        run_dir: where ``metrics.csv`` is, if the run has one.
+        started: ``time.monotonic()`` of the run's start.
+        pretrained: the checkpoint that the network started from, if any.
+    """
+    module = ODCModule.of(trainer.lightning_module)
+    num_clusters = module.num_clusters
+    owner = PseudoLabels.find(trainer)  # there is none in supervised training
+    if owner is not None:
+        names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
+        labels, distances = owner.labels, owner.distances()
+        write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
+    pretext = Pretext.find(trainer)
+    rows = data.batch_size // trainer.world_size * data.num_views
+    chance = pretext.chance if pretext else module.head.chance(rows)
+    metrics_csv = run_dir / "metrics.csv"
+    if metrics_csv.exists():
+        draw_curves(metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples, chance)
+    monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
+    epochs = monitor.epochs if monitor else []
+    switches = bool(epochs) and owner is not None and owner.switch_ratio is not None
+    speed = find(trainer, Throughput)
+    last = _scores(scores.last if scores else {})
+    summary: Summary = {
+        "train_loss": epochs[-1].loss if epochs else None,
+        "chance_loss": chance,
+        "label_switch_ratio_first": epochs[0].switch_ratio if switches else None,
+        "label_switch_ratio_last": epochs[-1].switch_ratio if switches else None,
+        "knn_top1": last["knn_top1"],
+        "nmi": last["nmi"],
+        "untrained": _scores(scores.untrained if scores else {}),
+        "pretrained": pretrained,
+        "num_samples": data.num_samples,
+        "num_clusters": num_clusters,
+        "targets": pretext.targets if pretext else "clusters" if owner else "classes",
+        "images_per_second": speed.images_per_second if speed else None,
+        "wall_seconds": time.monotonic() - started,
+        "versions": package_versions(),
+    }
+    write_summary(run_dir / "summary.json", summary)
+
+
+def _scores(logged: dict[str, float]) -> Scores:
+    return {"knn_top1": logged.get("eval/knn_top1"), "nmi": logged.get("eval/nmi")}

@@ -1,0 +1,1 @@
+"""Callbacks that only observe a training (`conf/callbacks/`)."""

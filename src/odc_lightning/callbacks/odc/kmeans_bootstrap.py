@@ -1,0 +1,81 @@
+"""The bootstrap: global K-Means on the features of the untrained network (Sec. 3.1)."""
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from odc_lightning.callbacks.odc.global_clustering import cluster_globally
+from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
+from odc_lightning.clustering import Backend
+from odc_lightning.clustering.blocks import put_rows
+from odc_lightning.features.extraction import extract_features, training_batches
+from odc_lightning.memory import last_occurrences, mean_views
+from odc_lightning.module import ODCModule
+from odc_lightning.utils.distributed import all_gather_batch, broadcast
+
+
+class KMeansBootstrap(pl.Callback):
+    """Fill the samples memory in ``on_train_start``, unless a checkpoint has filled it.
+
+    Features are extracted in eval mode without augmentation and L2-normalised, then clustered on
+    rank 0. Clusters that come out empty are repaired by splitting the largest.
+    """
+
+    def __init__(
+        self,
+        iterations: int = 20,
+        backend: Backend = "auto",
+        seed: int = 0,
+        training_views: bool = False,
+    ) -> None:
+        """Keep the settings of `odc_lightning.clustering.kmeans`.
+
+        Args:
+            iterations, backend, seed: of K-Means.
+            training_views: cluster what training will see: features of augmented views by a network
+                in training mode. One in eval mode, whose normalisations have seen nothing yet,
+                gives features far from those, and the first clusters dissolve.
+        """
+        self.iterations = iterations
+        self.backend = backend
+        self.seed = seed
+        self.training_views = training_views
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Extract, cluster, share."""
+        owner = SamplesMemory.of(trainer)
+        if owner.initialized:
+            return
+        memory, module = owner.memory, ODCModule.of(pl_module)
+        extract_features(
+            trainer,
+            module,
+            lambda images: normalize(module.embed(images).float(), dim=1),
+            "train",
+            memory.features,
+            "Bootstrap: features",
+        )
+        if self.training_views:  # images that the first epoch leaves out keep theirs
+            self._replace_by_views(trainer, module, memory.features)
+        labels = cluster_globally(
+            trainer,
+            memory.features,
+            memory.num_clusters,
+            self.iterations,
+            self.seed,
+            self.backend,
+            "Bootstrap: K-Means",
+        )
+        memory.initialize(labels.to(memory.labels.device))
+        broadcast(memory.centroids)
+        owner.initialized = True
+
+    @staticmethod
+    def _replace_by_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
+        """Put what training starts with into the rows (N, D) of the images of its first epoch."""
+        for indices, features in training_batches(
+            trainer, module, module.embed, "Bootstrap: views"
+        ):
+            views = mean_views(features, len(indices))
+            indices, views, _ = all_gather_batch(indices, views, indices)
+            put_rows(rows, indices, views[last_occurrences(indices)])

@@ -1,0 +1,173 @@
+"""The samples memory: labels go out when a batch starts, features come in when it ends."""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from odc_lightning.callbacks.find import find
+from odc_lightning.callbacks.odc.global_clustering import num_samples_to_cluster
+from odc_lightning.callbacks.order import check_order
+from odc_lightning.callbacks.pseudo_labels import PseudoLabels
+from odc_lightning.clustering import Assignment
+from odc_lightning.features.placement import Place, Precision, budget, place_features
+from odc_lightning.memory import ClusterMemory
+from odc_lightning.models import PrototypeHead
+from odc_lightning.module import ODCModule
+from odc_lightning.utils.distributed import all_gather_batch
+
+log = logging.getLogger(__name__)
+
+
+class SamplesMemory(PseudoLabels):
+    """Owns the `ClusterMemory` of a run; other callbacks get it by `SamplesMemory.of`.
+
+    A training batch gets its pseudo-labels as ``batch["target"]``, a row a view; after the step its
+    features, the training forward's own and averaged over an image's views, update memory and
+    labels by Eq. 2 and Eq. 3. With several ranks each computes its own samples' new features and
+    labels, and all write the same global batch. The prototypes of a `PrototypeHead` are kept equal
+    to the centroids.
+
+    Attributes:
+        memory: the clustering, allocated in ``setup``.
+        initialized: whether it holds a clustering yet (by K-Means or from a checkpoint).
+        switch_ratio: 0-dim fp32, share of the last global batch whose label changed (Fig. 5).
+        step_completed: whether the last batch ended an optimiser step. With gradient accumulation
+            every micro-batch is written at once, while refresh and small clusters count steps.
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.5,
+        renormalize: bool = False,
+        assignment: Assignment = "l2",
+        place: Place | Literal["auto"] = "auto",
+        precision: Precision = "float32",
+        scratch_dir: str | None = None,
+    ) -> None:
+        """Keep the settings; N, C and D come from the data and the module.
+
+        Args:
+            momentum, renormalize, assignment: see `ClusterMemory`.
+            place: where the features lie: ``"device"``, ``"ram"``, ``"disk"``, or ``"auto"``, the
+                first of these that has room. It makes no difference to what is computed.
+            precision: in which features are kept, between steps.
+            scratch_dir: folder of the file on disk; None is the system's for such files.
+        """
+        self.settings: dict[str, Any] = {
+            "momentum": momentum,
+            "renormalize": renormalize,
+            "assignment": assignment,
+        }
+        self.place = place
+        self.precision = precision
+        self.folder = Path(scratch_dir or tempfile.gettempdir())
+        self.memory: ClusterMemory
+        self.initialized = False
+        self.switch_ratio: Tensor = torch.zeros(())
+        self.step_completed = False
+        self._global_step = 0
+
+    @staticmethod
+    def of(trainer: pl.Trainer) -> "SamplesMemory":
+        """The trainer's samples memory; a ValueError that names the config key if it has none."""
+        owner = find(trainer, SamplesMemory)
+        if owner is None:
+            raise ValueError(
+                "no callback SamplesMemory in the trainer, which the other clustering callbacks "
+                "need: add it (config key algorithm.samples_memory)"
+            )
+        return owner
+
+    @property
+    def labels(self) -> Tensor:
+        """Pseudo-labels (N,) int64."""
+        return self.memory.labels
+
+    @property
+    def counts(self) -> Tensor:
+        """Sizes (C,) int64 of the clusters."""
+        return self.memory.counts
+
+    def distances(self) -> Tensor:
+        """L2 distance (N,) of each sample to the centroid of its cluster."""
+        return self.memory.distances()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Allocate the memory where the module will be, its features where there is room."""
+        if stage != "fit":
+            return
+        check_order(trainer.callbacks)  # type: ignore[attr-defined]
+        module, device = ODCModule.of(pl_module), trainer.strategy.root_device
+        num_samples = num_samples_to_cluster(trainer, module.num_clusters)
+        free = budget(device, self.folder, trainer.num_devices)
+        trainer.strategy.barrier()  # all ranks have looked before any takes its part
+        features, where = place_features(
+            num_samples,
+            module.dim,
+            device=device,
+            place=self.place,
+            precision=self.precision,
+            folder=self.folder,
+            free=free,
+        )
+        if trainer.is_global_zero:
+            log.info(where)
+        self.memory = ClusterMemory(
+            num_samples,
+            module.num_clusters,
+            module.dim,
+            device=device,
+            features=features,
+            **self.settings,
+        )
+        self.initialized = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start counting steps where a resumed run stands."""
+        self._global_step = trainer.global_step
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Read the batch's labels, before anything of this step changes them."""
+        if not self.initialized:
+            raise ValueError(
+                "the samples memory is empty: add the callback KMeansBootstrap (config key "
+                "algorithm.kmeans_bootstrap) or resume from a checkpoint of this run"
+            )
+        head = ODCModule.of(pl_module).head
+        if isinstance(head, PrototypeHead):
+            head.prototypes.copy_(normalize(self.memory.centroids, dim=1))
+        num_views = batch["image"].shape[1] if batch["image"].ndim == 5 else 1
+        batch["target"] = self.memory.labels[batch["index"]].repeat_interleave(num_views)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Mapping[str, Tensor],  # type: ignore[override]
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Eq. 2 and Eq. 3 for the batch of all ranks."""
+        features, labels = self.memory.propose(batch["index"], outputs["features"])
+        self.switch_ratio = self.memory.write(*all_gather_batch(batch["index"], features, labels))
+        self.step_completed = trainer.global_step > self._global_step
+        self._global_step = trainer.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory's tensors, equal on all ranks; nothing before the bootstrap."""
+        return self.memory.state_dict() if self.initialized else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue with a checkpoint's clustering; the bootstrap does nothing then."""
+        if state_dict:
+            self.memory.load_state_dict(state_dict)
+            self.initialized = True

@@ -1,0 +1,1 @@
+"""Between the shell and a command."""

@@ -1,0 +1,79 @@
+"""Places205, scenes of 205 kinds, in its official layout or in plain folders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from odc_lightning.data.datasets.folders import existing_folder, image_folder
+from odc_lightning.data.sources import FileSource
+
+LISTS = "trainvalsplit_places205"
+IMAGES = "data/vision/torralba/deeplearning/images256"
+
+# `f/field/wild/x.jpg 61`: the class's initial, the class, the file; a space and the class's number.
+_LINE = re.compile(r"(\w/(.+)/[^/]+) (\d{1,3})")
+
+
+def places205(root: str, split: Literal["train", "val"]) -> FileSource:
+    """Places205: 2.4 million images to train on, 20,500 for validation.
+
+    Taken from the official list of the split if `root` has it, with the order and the class
+    numbers of the list; else from the folder `train` or `val`, with one sub-folder a class.
+
+    Raises:
+        ValueError: if there is neither, if the images that a list names have no folder, or if a
+            list has a line that is not a path and a number, two classes of one number, or a number
+            without a class. Whether each image is there is for the scan to find.
+    """
+    if split not in ("train", "val"):
+        raise ValueError(f"split={split!r}; expected train or val")
+    folder = existing_folder(root)
+    listing = folder / LISTS / f"{split}_places205.csv"
+    if listing.is_file():
+        return _listed(listing, folder / IMAGES)
+    if (folder / split).is_dir():
+        return image_folder(str(folder / split), labels_from_folder=True)
+    raise ValueError(
+        f"data.root={folder} has neither {LISTS}/{listing.name} nor a folder {split}; expected the "
+        f"official list, or {split} with one sub-folder a class"
+    )
+
+
+def _listed(listing: Path, images: Path) -> FileSource:
+    if not images.is_dir():
+        raise ValueError(
+            f"{listing} names images of {images}, which is not a folder. Unpack the archive of the "
+            "images into data.root."
+        )
+    names: list[str] = []
+    labels: list[int] = []
+    classes: dict[int, str] = {}
+    with listing.open(encoding="utf-8") as lines:
+        for line in lines:
+            match = _LINE.fullmatch(line.rstrip())
+            if match is None:
+                raise ValueError(
+                    f"{listing}: {line.rstrip()!r}; expected a path such as a/abbey/x.jpg, a space "
+                    "and the number of the class"
+                )
+            name, class_name, label = match[1], match[2], int(match[3])
+            if classes.setdefault(label, class_name) != class_name:
+                raise ValueError(
+                    f"{listing}: {name} has the number {label}, which is {classes[label]} in the "
+                    "lines above; expected a number a class. Download the list anew."
+                )
+            names.append(name)
+            labels.append(label)
+    if not names:
+        raise ValueError(f"{listing} names no images. Download the list anew.")
+    if unused := sorted(set(range(max(classes))) - classes.keys()):
+        raise ValueError(
+            f"{listing} has classes up to number {max(classes)}, but no image of {unused[:5]}; "
+            "expected at least one of each class. Download the list anew."
+        )
+    class_names = [classes[label] for label in range(len(classes))]
+    return FileSource(images, names, np.array(labels, dtype=np.int64), class_names)

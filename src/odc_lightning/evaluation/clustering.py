@@ -1,0 +1,56 @@
+"""How well clusters agree with classes: those of the run, and K-Means on the features."""
+
+import numpy as np
+from torch.nn.functional import normalize
+
+from odc_lightning.clustering import kmeans
+from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
+from odc_lightning.evaluation.subject import Subject, as_tensor
+from odc_lightning.metrics.clustering_scores import clustering_scores
+from odc_lightning.metrics.scores import Score
+from odc_lightning.models import POOLED
+
+
+class Clustering(Protocol):
+    """See `odc_lightning.metrics.clustering_scores`; of the training images.
+
+    Args:
+        layer: whose features, L2-normalised, K-Means clusters into as many clusters as classes.
+        iterations: of K-Means.
+        restarts: of K-Means from other samples; that of the least inertia counts.
+    """
+
+    name = "clustering"
+
+    def __init__(self, layer: str = POOLED, iterations: int = 100, restarts: int = 5) -> None:
+        self.layer = layer
+        self.iterations = iterations
+        self.restarts = restarts
+
+    def why_not(self, subject: Subject) -> str | None:
+        return needs_one_class_each(subject)
+
+    def layers(self, subject: Subject) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def __call__(self, subject: Subject) -> list[Score]:
+        train = subject.images["train"]
+        names = [train.source.name(index) for index in range(len(train.source))]
+        own = subject.clusters_of(names)
+        scores = [] if own is None else self._scores("run", train.classes, own)
+        features = normalize(as_tensor(subject.features(self.layer, "train")), dim=1)
+        results = [
+            kmeans(
+                features, train.num_classes, iterations=self.iterations, seed=subject.seed + restart
+            )
+            for restart in range(self.restarts)
+        ]
+        best = min(results, key=lambda result: result.inertia)
+        return scores + self._scores(self.layer, train.classes, best.labels.numpy())
+
+    def _scores(self, layer: str, truth: np.ndarray, clusters: np.ndarray) -> list[Score]:
+        setting = f"{len(np.unique(clusters)):,} clusters"
+        return [
+            Score(self.name, layer, metric, value, setting)
+            for metric, value in clustering_scores(truth, clusters).items()
+        ]

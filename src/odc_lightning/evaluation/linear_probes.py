@@ -1,0 +1,215 @@
+"""Linear probes on every stage of a frozen network, trained together (Sec. 4.1, Tables 1 and 2)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, Dataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from odc_lightning.data import EpochSampler
+from odc_lightning.data.dataset import Key
+from odc_lightning.models.linear_probe import LinearProbe
+from odc_lightning.utils.distributed import shard
+
+Batch = dict[str, Any]
+
+
+class LinearProbes(pl.LightningModule):
+    """One `LinearProbe` a layer. Their losses are added up, so none of them feels the others.
+
+    A batch is ``{"target": (B,)}`` with either ``"features"``, layer -> (B, width), or
+    ``"image"`` (B, 3, H, W) for the encoder.
+
+    Args:
+        shapes: layer -> channels and positions of its features, whose product is the width.
+        num_classes: C.
+        optimizer: called with the probes' parameters.
+        scheduler: called with the optimiser; stepped each epoch.
+        encoder: images to layer -> features, without gradients; not needed for features.
+        network: what the features are of; probes of another one are not continued.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, int]],
+        num_classes: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        encoder: nn.Module | None = None,
+        network: str = "",
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.encoder = encoder
+        self.probes = nn.ModuleDict(
+            {
+                layer: LinearProbe(channels * positions, num_classes, channels)
+                for layer, (channels, positions) in shapes.items()
+            }
+        )
+        self.accuracies = nn.ModuleDict(
+            {layer: nn.ModuleDict(top_accuracies(num_classes)) for layer in shapes}
+        )
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The sum of the probes' cross-entropies; their mean is logged."""
+        logits = self._logits(batch).values()
+        losses = torch.stack([cross_entropy(each, batch["target"]) for each in logits])
+        self.log("train/loss", losses.mean())
+        return losses.sum()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count who is right."""
+        for layer, logits in self._logits(batch).items():
+            for name, accuracy in self.accuracies[layer].items():  # type: ignore[operator]
+                accuracy.update(logits, batch["target"])
+                self.log(f"linear/{layer}/{name}", accuracy)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Of the probes alone."""
+        optimizer = self._optimizer(self.probes.parameters())
+        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say whose probes these are."""
+        checkpoint["network"] = self.network
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raise a ValueError for the probes of another network, or other layers."""
+        layers = {name.split(".")[1] for name in checkpoint["state_dict"] if "probes." in name}
+        if checkpoint.get("network") != self.network or layers != set(self.probes):
+            raise ValueError(
+                f"these are probes on {', '.join(sorted(layers))} of another network, or of other "
+                f"layers than {', '.join(self.probes)}; continue with the settings that they had"
+            )
+
+    def _logits(self, batch: Batch) -> dict[str, Tensor]:
+        features = batch.get("features")
+        if features is None:
+            assert self.encoder is not None, "images need an encoder"
+            features = self.encoder(batch["image"])
+        return {layer: probe(features[layer]) for layer, probe in self.probes.items()}
+
+
+def top_accuracies(num_classes: int) -> dict[str, MulticlassAccuracy]:
+    """Top-1, and top-5 where there are more than five classes."""
+    tops = [1, 5] if num_classes > 5 else [1]
+    return {f"top{k}": MulticlassAccuracy(num_classes, top_k=k, average="micro") for k in tops}
+
+
+class Labelled(Dataset[Batch]):
+    """Another data set's samples, each with its label as ``"target"``."""
+
+    def __init__(self, dataset: Dataset[Any], labels: np.ndarray) -> None:
+        self.dataset = dataset
+        self.labels = torch.from_numpy(labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key: Key) -> Batch:
+        index = key[1] if isinstance(key, tuple) else key
+        return {**self.dataset[key], "target": self.labels[index]}
+
+
+class FeatureRows(Dataset[Batch]):
+    """Whole batches of features, read from where they are mapped.
+
+    Args:
+        features: layer -> (N, width).
+        labels: (N,).
+    """
+
+    def __init__(self, features: Mapping[str, NDArray[np.float32]], labels: np.ndarray) -> None:
+        self.features = dict(features)
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        """A batch at once, which torch asks for before it tries one sample after the other."""
+        rows = np.array([key[1] if isinstance(key, tuple) else key for key in keys])
+        return {
+            "features": {
+                layer: torch.from_numpy(values[rows]) for layer, values in self.features.items()
+            },
+            "target": torch.from_numpy(self.labels[rows]),
+        }
+
+
+class Batches(pl.LightningDataModule):
+    """Shuffled training batches, and every test sample once, over all ranks.
+
+    Args:
+        train, val: `Labelled` images or `FeatureRows`.
+        batch_size: over all ranks; at most N.
+        num_workers: of each rank.
+        seed: of the order.
+    """
+
+    def __init__(
+        self,
+        train: Labelled | FeatureRows,
+        val: Labelled | FeatureRows,
+        batch_size: int,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.train = train
+        self.val = val
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Without the incomplete last batch, whose statistics would be poor."""
+        rank, ranks = self._rank_and_ranks()
+        size = min(self.batch_size, len(self.train)) // ranks
+        if size < 2:
+            raise ValueError(
+                f"{len(self.train)} training images in batches of {self.batch_size} over {ranks} "
+                "processes leave fewer than two to each, and batch normalisation cannot train on "
+                "one; use a larger batch_size, or fewer processes"
+            )
+        sampler = EpochSampler(len(self.train), self.seed, rank, ranks, drop_last=True)
+        return self._loader(self.train, size, sampler=sampler, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Contiguous shards, none padded."""
+        rank, ranks = self._rank_and_ranks()
+        rows = range(len(self.val))[shard(len(self.val), rank, ranks)]
+        return self._loader(self.val, self.batch_size, sampler=rows)
+
+    def _loader(self, dataset: Any, batch_size: int, **kwargs: Any) -> DataLoader[Batch]:
+        return DataLoader(
+            dataset,
+            batch_size,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),
+            collate_fn=_same if isinstance(dataset, FeatureRows) else None,
+            **kwargs,
+        )
+
+    def _rank_and_ranks(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+
+def _same(batch: Any) -> Any:
+    return batch

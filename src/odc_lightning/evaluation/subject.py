@@ -1,0 +1,218 @@
+"""What is evaluated: one network, and the labelled images of one data set."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from odc_lightning.data import (
+    ImageDataModule,
+    ImageSource,
+    IndexedDataset,
+    SubsetSource,
+    take_share,
+)
+from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.features.extraction_to_files import extract_to_files
+from odc_lightning.features.feature_files import FeatureFiles, Features, facts_of
+from odc_lightning.metrics.low_shot_draws import one_versus_rest
+from odc_lightning.models import POOLED, Backbone
+
+Split = Literal["train", "val"]
+IntArray = NDArray[np.int64]
+
+
+@dataclass
+class LabelledImages:
+    """Images that all have labels, in their evaluation view.
+
+    Attributes:
+        dataset: N images.
+        num_classes: C.
+        labels: (N,) classes 0 ... C - 1; None if images show several things.
+        shown: (N, C) for images that show several things, None for others.
+    """
+
+    dataset: IndexedDataset
+    num_classes: int
+    labels: IntArray | None = None
+    shown: NDArray[np.int8] | None = None
+
+    @property
+    def classes(self) -> IntArray:
+        """`labels`, of images of one class each."""
+        if self.labels is None:
+            raise ValueError("these images show several things each, and have no one class")
+        return self.labels
+
+    @property
+    def objects(self) -> NDArray[np.int8]:
+        """(N, C): 1 shown, -1 not shown, 0 difficult (never for images of one class)."""
+        if self.shown is not None:
+            return self.shown
+        return one_versus_rest(self.classes, self.num_classes)
+
+    @property
+    def source(self) -> ImageSource:
+        """Where the images come from."""
+        return self.dataset.source
+
+
+@dataclass
+class Subject:
+    """A network and labelled images to measure it on; protocols ask it for features.
+
+    Attributes:
+        backbone: with the weights to evaluate.
+        data: set up for evaluation, with labels.
+        make_trainer: called with keyword arguments of `pl.Trainer`.
+        features_dir: features are kept there from one evaluation to the next.
+        output_dir: for what a protocol leaves behind.
+        seed: of everything drawn.
+        holdout: share of the training images to test on where there is no validation split.
+        held_out: whether there was none; known once `images` are.
+        clusters_of: names of images to the clusters of the training run; None if unknown.
+    """
+
+    backbone: Backbone
+    data: ImageDataModule
+    make_trainer: Callable[..., pl.Trainer]
+    features_dir: Path
+    output_dir: Path
+    seed: int = 0
+    holdout: float = 0.2
+    clusters_of: Callable[[Sequence[str]], IntArray | None] = lambda names: None
+    held_out: bool = False
+    _files: dict[Split, FeatureFiles] = field(default_factory=dict)
+
+    @property
+    def all_layers(self) -> tuple[str, ...]:
+        """Every stage of the backbone, and its output."""
+        return (*self.backbone.stages, POOLED)
+
+    @cached_property
+    def images(self) -> dict[Split, LabelledImages]:
+        """Both splits, labelled images only, with classes numbered without gaps.
+
+        Raises:
+            ValueError: without labels.
+        """
+        data = self.data
+        train = data.train_dataset.source
+        val = data.val_dataset.source if data.val_dataset is not None else None
+        if train.objects is not None and val is not None and val.objects is not None:
+            return {"train": self._shown(train), "val": self._shown(val)}
+        if train.objects is not None:
+            raise ValueError(
+                "images that show several things need a validation split like them; set data.val"
+            )
+        if train.labels is None or not (train.labels >= 0).any():
+            raise ValueError(
+                "evaluation needs labels, and the training images have none; choose labelled "
+                "data. For folders of images, with data=image_folder in the command: "
+                "data.train.labels_from_folder=true; for those of the run itself the same with a "
+                "plus before it"
+            )
+        train = SubsetSource(train, np.flatnonzero(train.labels >= 0))
+        if val is None or val.labels is None or not (val.labels >= 0).any():
+            train, val = hold_out(train, self.holdout, self.seed)
+            self.held_out = True
+        classes = np.unique(_labels(train))
+        known = np.flatnonzero(np.isin(_labels(val), classes))
+        return {
+            "train": self._labelled(train, classes),
+            "val": self._labelled(SubsetSource(val, known), classes),
+        }
+
+    def prepare(self, layers: Sequence[str]) -> None:
+        """Extract what is not on disk yet, all layers in one pass over each split."""
+        for split in self.images:
+            files = self._files_of(split)
+            missing = [layer for layer in dict.fromkeys(layers) if not files.has(layer)]
+            if missing:
+                dataset = self.images[split].dataset
+                extract_to_files(
+                    self.backbone,
+                    missing,
+                    dataset,
+                    files,
+                    self.make_trainer,
+                    self.data.batch_size,
+                    self.num_workers(dataset.source),
+                )
+
+    def features(self, layer: str, split: Split) -> Features:
+        """Features (N, width), memory-mapped and read-only."""
+        self.prepare([layer])
+        return self._files_of(split).load(layer)
+
+    def num_workers(self, source: ImageSource) -> int:
+        """Processes that load images."""
+        given = self.data.num_workers
+        return (
+            choose_num_workers(source, self.make_trainer().num_devices) if given is None else given
+        )
+
+    def _files_of(self, split: Split) -> FeatureFiles:
+        if split not in self._files:
+            dataset = self.images[split].dataset
+            precision = str(self.make_trainer().precision)
+            facts = facts_of(self.backbone, dataset, precision)
+            self._files[split] = FeatureFiles(self.features_dir, facts, len(dataset))
+        return self._files[split]
+
+    def _shown(self, source: ImageSource) -> LabelledImages:
+        assert source.objects is not None
+        shown = source.objects
+        return LabelledImages(self._as_evaluated(source), shown.shape[1], shown=shown)
+
+    def _labelled(self, source: ImageSource, classes: IntArray) -> LabelledImages:
+        labels = np.searchsorted(classes, _labels(source))
+        return LabelledImages(self._as_evaluated(source), len(classes), labels)
+
+    def _as_evaluated(self, source: ImageSource) -> IndexedDataset:
+        return IndexedDataset(source, self.data.eval_transform, self.data.seed)
+
+
+def hold_out(source: ImageSource, share: float, seed: int) -> tuple[SubsetSource, SubsetSource]:
+    """Two parts of the images, the second a share of each class, both in their order.
+
+    Raises:
+        ValueError: if a class has fewer than two images, or the share is not in (0, 1).
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"holdout={share}; expected a share of the images, such as 0.2")
+    labels = _labels(source)
+    values, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        names = source.class_names
+        rare = int(values[counts.argmin()])
+        raise ValueError(
+            f"class {names[rare] if names else rare} has one labelled image, and without a "
+            "validation split each needs one to learn from and one to test on; add images, or "
+            "set data.val"
+        )
+    val = take_share(labels, share, seed, leave=1)
+    train = np.setdiff1d(np.arange(len(labels)), val)
+    return SubsetSource(source, train), SubsetSource(source, val)
+
+
+def _labels(source: ImageSource) -> IntArray:
+    """Of a source that is known to have them."""
+    assert source.labels is not None
+    return source.labels
+
+
+def as_tensor(features: Features) -> Tensor:
+    """The same memory as a tensor, which is only to be read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(features)

@@ -1,0 +1,1 @@
+"""From images to features (N, D), and where features are kept."""

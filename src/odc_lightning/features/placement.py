@@ -1,0 +1,192 @@
+"""Where the samples memory's features lie: beside the network, in RAM, or in a mapped file."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from odc_lightning.features.scratch import reserve
+
+Place = Literal["device", "ram", "disk"]
+PLACES = get_args(Place)
+Precision = Literal["float32", "float16", "bfloat16"]
+PRECISIONS = get_args(Precision)
+# What network, activations and everything else may count on.
+SHARE_OF_FREE = 0.5
+
+
+class Budget(NamedTuple):
+    """Bytes that are free for one rank's features, at each place; None where there is no such."""
+
+    device: int | None
+    ram: int
+    disk: int
+
+
+def place_features(
+    num_samples: int,
+    dim: int,
+    *,
+    device: torch.device,
+    place: Place | Literal["auto"],
+    precision: Precision,
+    folder: Path,
+    free: Budget,
+) -> tuple[Tensor, str]:
+    """Find room for features (N, D), and say where.
+
+    Args:
+        num_samples, dim: N and D.
+        device: of the network.
+        place: where they are to lie; ``"auto"`` is the nearest place that has room.
+        precision: in which they are kept.
+        folder: of the mapped file, if it comes to that.
+        free: what was there before any rank took of it.
+
+    Returns:
+        Zeros (N, D), and a line for the user.
+
+    Raises:
+        ValueError: if a setting is unknown, or there is no room.
+    """
+    if place != "auto" and place not in PLACES:
+        raise ValueError(
+            f"algorithm.samples_memory.place={place!r}; expected auto, {', '.join(PLACES)}"
+        )
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"algorithm.samples_memory.precision={precision!r}; expected {', '.join(PRECISIONS)}"
+        )
+    size = num_samples * dim * getattr(torch, precision).itemsize
+    chosen = choose_place(size, free, place)
+    features = allocate(num_samples, dim, precision, chosen, device, folder)
+    name = {"device": f"on {device}", "ram": "in RAM", "disk": f"in a file in {folder}"}[chosen]
+    room = {"device": free.device, "ram": free.ram, "disk": free.disk}[chosen] or 0
+    return features, (
+        f"samples memory: {num_samples:,} x {dim} in {precision}, {in_words(size)} {name} "
+        f"({in_words(room)} free)"
+    )
+
+
+def choose_place(size: int, free: Budget, wanted: Place | Literal["auto"]) -> Place:
+    """The nearest place that has room.
+
+    Args:
+        size: bytes of the features.
+        free: bytes at each place, of which ``SHARE_OF_FREE`` may be used (of a disk all).
+        wanted: ``"auto"``, or a place to insist on.
+
+    Raises:
+        ValueError: if there is no room at the place that is wanted, or at none.
+    """
+    room = {
+        "device": int((free.device or 0) * SHARE_OF_FREE),
+        "ram": int(free.ram * SHARE_OF_FREE),
+        "disk": free.disk,
+    }
+    candidates: tuple[Place, ...] = PLACES if wanted == "auto" else (wanted,)
+    if free.device is None:  # a CPU computes in RAM
+        candidates = tuple(dict.fromkeys("ram" if at == "device" else at for at in candidates))
+    for place in candidates:
+        if size <= room[place]:
+            return place
+    there = ", ".join(f"{room[place] / 1e9:.1f} GB at {place!r}" for place in candidates)
+    raise ValueError(
+        f"the samples memory's features are {size / 1e9:.1f} GB, and there is room for {there} "
+        f"(the disk's free space, and {SHARE_OF_FREE:.0%} of the rest's); choose another "
+        "algorithm.samples_memory.place, set algorithm.samples_memory.precision=float16 for half "
+        "the size, or another algorithm.samples_memory.scratch_dir"
+    )
+
+
+def budget(device: torch.device, folder: Path, ranks_on_node: int) -> Budget:
+    """What is free now.
+
+    Args:
+        device: of the network.
+        folder: where a mapped file would be.
+        ranks_on_node: processes that share RAM and disk, each with features of its own.
+    """
+    on_device = None
+    if device.type == "cuda":
+        on_device = torch.cuda.mem_get_info(device)[0]
+    elif device.type != "cpu":  # Apple's GPUs use the machine's RAM
+        on_device = available_ram() // ranks_on_node
+    return Budget(
+        on_device, available_ram() // ranks_on_node, _free_on_disk(folder) // ranks_on_node
+    )
+
+
+def allocate(
+    num_samples: int,
+    dim: int,
+    precision: Precision,
+    place: Place,
+    device: torch.device,
+    folder: Path,
+) -> Tensor:
+    """Zeros (N, D) at a place. A file has no name, so nothing stays behind, whatever happens.
+
+    Raises:
+        ValueError: if the folder of the file cannot be written or has too little room.
+    """
+    dtype: torch.dtype = getattr(torch, precision)
+    if place != "disk":
+        return torch.zeros(
+            num_samples, dim, dtype=dtype, device=device if place == "device" else "cpu"
+        )
+    size = num_samples * dim * dtype.itemsize
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            reserve(file.fileno(), size)
+            mapped = np.memmap(file, np.uint8, "r+", shape=(size,))
+    except OSError as error:
+        raise ValueError(
+            f"no file of {size / 1e9:.1f} GB for the samples memory in {folder}: {error}; choose "
+            "another algorithm.samples_memory.scratch_dir"
+        ) from error
+    return torch.from_numpy(mapped).view(dtype).view(num_samples, dim)
+
+
+def in_words(size: int) -> str:
+    """Bytes, as megabytes or gigabytes."""
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+
+
+def available_ram(
+    meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")
+) -> int:
+    """Bytes of RAM that can be had.
+
+    Args:
+        meminfo: where the kernel says it; half of the machine's RAM if it does not (macOS).
+        cgroup: where a container's limit is, and its use (cgroup 2).
+    """
+    if not meminfo.is_file():
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    available = 1024 * int(meminfo.read_text(encoding="ascii").split("MemAvailable:")[1].split()[0])
+    limit, used = cgroup / "memory.max", cgroup / "memory.current"
+    if limit.is_file() and used.is_file():
+        allowed = limit.read_text(encoding="ascii").strip()
+        if allowed != "max":
+            taken = int(used.read_text(encoding="ascii")) - _cached_files(cgroup / "memory.stat")
+            available = min(available, max(0, int(allowed) - taken))
+    return available
+
+
+def _cached_files(stat: Path) -> int:
+    """Bytes that count as used, and are given back as soon as somebody wants them."""
+    if not stat.is_file():
+        return 0
+    return int(stat.read_text(encoding="ascii").split("inactive_file ")[1].split()[0])
+
+
+def _free_on_disk(folder: Path) -> int:
+    existing = next(path for path in (folder, *folder.resolve().parents) if path.is_dir())
+    return shutil.disk_usage(existing).free

@@ -1,0 +1,95 @@
+"""Under which names others know the weights of a backbone."""
+
+from typing import Any, NamedTuple
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from odc_lightning.hub.compare import check_close
+from odc_lightning.models import VGG16, Backbone, ResNet, Sobel, TimmBackbone
+
+_PREFIX = "network."  # of `TimmBackbone`
+
+
+class Published(NamedTuple):
+    """The weights of a backbone, for others.
+
+    Attributes:
+        library: whose names they have: ``timm`` (torchvision's are the same for ResNets),
+            ``torchvision`` or ``odc_lightning``.
+        architecture: the library's name of the network.
+        weights: by these names, on the CPU.
+        arguments: what the library builds it with beside the name.
+        standard: whether the library's own network takes all of them.
+    """
+
+    library: str
+    architecture: str
+    weights: dict[str, Tensor]
+    arguments: dict[str, Any]
+    standard: bool
+
+
+def publish(backbone: Backbone, config: dict[str, Any]) -> Published:
+    """Weights by the names of timm or torchvision, where these have the network.
+
+    Args:
+        backbone: of a run.
+        config: what it was built from.
+    """
+    weights = {name: value.cpu().contiguous() for name, value in backbone.state_dict().items()}
+    arguments = {key: value for key, value in config.items() if not key.startswith("_")}
+    if isinstance(backbone, TimmBackbone):
+        weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+        for key in ("name", "pretrained"):
+            arguments.pop(key, None)
+        return Published("timm", backbone.name, weights, arguments, True)
+    filtered = isinstance(getattr(backbone, "sobel", None), Sobel)
+    if isinstance(backbone, ResNet) and not filtered and not config.get("small_images", False):
+        return Published("timm", backbone.name, weights, {}, True)
+    if isinstance(backbone, VGG16) and not filtered:
+        return Published("torchvision", "vgg16_bn", weights, {}, True)
+    return Published("odc_lightning", backbone.name, weights, arguments, False)
+
+
+@torch.no_grad()
+def check_published(published: Published, images: Tensor, expected: Tensor) -> float:
+    """Load the weights into the library's own network, and compare what it gives.
+
+    Args:
+        published: with ``standard``.
+        images: (B, 3, S, S).
+        expected: features (B, F) of the backbone.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ValueError: the weights do not fit, or the features differ.
+    """
+    network, classifier = _network(published)
+    missing, unknown = network.load_state_dict(published.weights, strict=False)
+    left = [name for name in missing if not classifier or not name.startswith(classifier)]
+    if left or unknown:
+        raise ValueError(
+            f"the weights are not those of {published.library}'s {published.architecture}: "
+            f"missing {left[:4]}, unknown {unknown[:4]}"
+        )
+    if classifier:
+        network.set_submodule(classifier.rstrip("."), nn.Identity())
+    return check_close(f"{published.library}'s network", network.eval()(images), expected)
+
+
+def _network(published: Published) -> tuple[nn.Module, str]:
+    """The library's network, and what the names of its classifier begin with; empty: none."""
+    if published.library == "timm" and published.architecture not in ("resnet18", "resnet50"):
+        import timm
+
+        network: nn.Module = timm.create_model(
+            published.architecture, pretrained=False, num_classes=0, **published.arguments
+        )
+        return network, ""
+    # timm, which has the same names for these, need not be installed.
+    build = getattr(torchvision.models, published.architecture)
+    return build(weights=None), "classifier.6." if published.library == "torchvision" else "fc."

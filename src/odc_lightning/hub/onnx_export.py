@@ -1,0 +1,128 @@
+"""Backbone, neck and clusters as one ONNX file, checked by onnxruntime."""
+
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from odc_lightning.hub.compare import check_close
+from odc_lightning.hub.torch_export import batch_dim, first_line
+
+_NEEDED = ("onnx", "onnxruntime", "onnxscript")
+# Scores nearer than this may be ordered otherwise elsewhere.
+UNDECIDED = 1e-3
+
+
+def require_onnx() -> None:
+    """See whether what is needed is installed.
+
+    Raises:
+        ValueError: it is not.
+    """
+    for name in _NEEDED:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ValueError(
+                f"ONNX needs {', '.join(_NEEDED)}, and {name} does not import ({error}); install "
+                "them by pip install odc-lightning[export], or leave the file out with onnx=false"
+            ) from error
+
+
+@torch.no_grad()
+def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str, ...]) -> float:
+    """Export, and compare what onnxruntime makes of images with what torch does.
+
+    Args:
+        path: of the file.
+        network: images to as many tensors as there are names, the last of which may be clusters
+            (B,) by the scores (B, C) before it.
+        images: (B, 3, S, S), B of 2 or more.
+        names: of the outputs.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ValueError: the network cannot be exported, or something differs.
+    """
+    import onnxruntime
+
+    try:
+        with _quiet():
+            torch.onnx.export(
+                network,
+                (images[:2],),
+                path,
+                dynamo=True,
+                dynamic_shapes={"images": batch_dim()},
+                input_names=["images"],
+                output_names=list(names),
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # of torch.export and of onnxscript, of all kinds
+        raise ValueError(
+            f"this network cannot be written as ONNX: {first_line(error)}; leave the file out with "
+            "onnx=false"
+        ) from error
+    _forget_sources(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    difference = 0.0
+    for batch in (images, images[:1]):
+        result = network(batch)
+        expected = dict(
+            zip(names, (result,) if isinstance(result, Tensor) else result, strict=True)
+        )
+        found = session.run(list(names), {"images": batch.numpy()})
+        for name, array in zip(names, map(torch.from_numpy, found), strict=True):
+            if expected[name].is_floating_point():
+                what = f"onnxruntime, for {name},"
+                difference = max(difference, check_close(what, array, expected[name]))
+            else:
+                _check_clusters(array, expected[name], expected["scores"])
+    return difference
+
+
+def _forget_sources(path: Path) -> None:
+    """Take away what the exporter notes about each operation, which names files of this machine."""
+    import onnx
+
+    content = onnx.load(path)
+    graph = content.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(content, path)
+
+
+def _check_clusters(found: Tensor, expected: Tensor, scores: Tensor) -> None:
+    """Whether the clusters (B,) are the same, wherever the scores (B, C) decide."""
+    best = scores.topk(2, dim=1).values
+    wrong = (found != expected) & (best[:, 0] - best[:, 1] > UNDECIDED)
+    if bool(wrong.any()):
+        raise ValueError(
+            f"onnxruntime puts {int(wrong.sum())} of {len(found)} images into other clusters than "
+            "the network here; nothing was exported"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what exporters say to their developers."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,59 @@
+"""A report as one HTML file: ``python -m odc_lightning.report RUN ... [--out FILE]``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from odc_lightning.reporting.report_page import build_report, find_runs
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m odc_lightning.report",
+        description="Write a report of runs, sweeps and evaluations as one HTML file, which opens "
+        "in any browser, without a network.",
+    )
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="folder of a run, of an evaluation, of a page of clusters, or one above such",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.html",
+        help="default: report.html in the first folder",
+    )
+    parser.add_argument("--title", help="at the top of the page; default: the names of the runs")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line entry."""
+    parser = argument_parser()
+    arguments = parser.parse_args(argv)
+    output = arguments.out or arguments.folders[0] / "report.html"
+    try:
+        if output.suffix != ".html" or output.is_dir():
+            raise ValueError(f"--out {output}: expected the name of a file that ends in .html")
+        found = find_runs(arguments.folders)
+    except ValueError as error:
+        parser.error(str(error))
+    build_report(found, output, arguments.title)
+    parts = [
+        (len(found.runs), "run"),
+        (len(found.evaluations), "evaluation"),
+        (len(found.galleries), "contact sheet"),
+    ]
+    said = ", ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in parts if n)
+    print(f"{said}; {output.stat().st_size / 1e6:.1f} MB")
+    for problem in found.problems:
+        print(f"not read: {problem}")
+    print(output)
+
+
+if __name__ == "__main__":
+    main()

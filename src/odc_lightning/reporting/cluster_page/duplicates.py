@@ -1,0 +1,107 @@
+"""Images that are nearly the same picture, whatever the network thinks of them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+
+from odc_lightning.clustering import assign
+from odc_lightning.clustering.blocks import BLOCK_ELEMENTS
+from odc_lightning.reporting.cluster_page.measures import nearest_clusters
+from odc_lightning.reporting.cluster_page.neighbours import LOOKED_AT, near_neighbours
+from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.runs.clustered_images import IntArray
+
+SIDE = 16  # pixels of a signature
+THRESHOLD = 3.0  # mean difference of two signatures, of 255
+_COMPARED = 5  # images that each one is compared with
+_PER_CELL = 500
+_MOST_LEADERS = 1000  # of a chain; what is left after them is in no group
+
+Signatures = NDArray[np.uint8]
+
+
+def signature(image: Image.Image) -> Signatures:
+    """(SIDE * SIDE,) the image in so few greys that another size or a second saving of it shows
+    the same."""
+    grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(grey, dtype=np.uint8).ravel()
+
+
+def near_duplicates(signatures: Signatures, threshold: float = THRESHOLD) -> list[IntArray]:
+    """Groups of images that differ from the first of them by a threshold at most.
+
+    An image is compared with those few whose signatures are nearest, sought around some images
+    that are drawn at random, so the work is far from N x N.
+
+    Args:
+        signatures: (N, S).
+        threshold: mean absolute difference of two signatures, of 255 greys.
+
+    Returns:
+        Indices of each group, rising; the largest groups first.
+    """
+    if len(signatures) < 2:
+        return []
+    pairs = look_alikes(signatures)
+    step = max(1, BLOCK_ELEMENTS // signatures.shape[1])
+    blocks = [pairs[start : start + step] for start in range(0, len(pairs), step)]
+    alike = np.concatenate([differences(signatures, some) <= threshold for some in blocks])
+    one, other = pairs[alike].T
+    links = coo_matrix((np.ones(len(one), dtype=bool), (one, other)), shape=(len(signatures),) * 2)
+    _, chain = connected_components(links, directed=False)
+    rows = np.flatnonzero(np.bincount(chain)[chain] > 1)
+    rows = rows[np.argsort(chain[rows], kind="stable")]
+    _, starts = np.unique(chain[rows], return_index=True)
+    chains = np.split(rows, starts[1:]) if len(rows) > 0 else []
+    groups = [group for each in chains for group in around_leaders(signatures, each, threshold)]
+    return sorted(groups, key=lambda each: (-len(each), each[0]))
+
+
+def around_leaders(signatures: Signatures, chain: IntArray, threshold: float) -> Iterator[IntArray]:
+    """Split a chain of look-alikes, whose ends need not be alike, into groups that are.
+
+    Args:
+        signatures: (N, S).
+        chain: indices of its images, rising.
+        threshold: see `near_duplicates`.
+
+    Yields:
+        The first image that is in no group yet with all those that are like it, if there are any.
+    """
+    for _ in range(_MOST_LEADERS):
+        if len(chain) < 2:
+            return
+        pairs = np.stack([np.full(len(chain), chain[0]), chain], axis=1)
+        alike = differences(signatures, pairs) <= threshold
+        if alike.sum() > 1:
+            yield chain[alike]
+        chain = chain[~alike]
+
+
+def look_alikes(signatures: Signatures) -> IntArray:
+    """(M, 2) each image with the few whose signatures, a quarter as fine, are nearest."""
+    half = SIDE // 2
+    greys = signatures.reshape(-1, half, 2, half, 2).mean(axis=(2, 4), dtype=np.float32)
+    features = torch.from_numpy(greys.reshape(-1, half * half))
+    number = max(1, len(features) // _PER_CELL)
+    drawn = np.random.default_rng(0).choice(len(features), number, replace=False)
+    centres = features[torch.from_numpy(drawn)]
+    cells = assign(features, centres).numpy()
+    arrangement = Arrangement.of(cells, np.zeros(len(cells), dtype=np.float32), number)
+    near, _ = nearest_clusters(centres, np.diff(arrangement.starts), LOOKED_AT)
+    _, neighbours = near_neighbours(features, arrangement, near, _COMPARED)
+    one = np.repeat(np.arange(len(features)), _COMPARED)
+    pairs = np.stack([one, neighbours.ravel()], axis=1)
+    return pairs[pairs[:, 1] >= 0]
+
+
+def differences(signatures: Signatures, pairs: IntArray) -> NDArray[np.float64]:
+    """Mean absolute difference (M,) of the signatures of each pair (M, 2)."""
+    one, other = (signatures[column].astype(np.int16) for column in pairs.T)
+    result: NDArray[np.float64] = np.abs(one - other).mean(axis=1)
+    return result

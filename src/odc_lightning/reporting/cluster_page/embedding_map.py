@@ -1,0 +1,64 @@
+"""The space of features on a plane."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.runs.clustered_images import IntArray
+
+DIRECTIONS = 50  # of the PCA ahead of t-SNE
+FEW = 5  # images of which t-SNE makes nothing
+
+
+def chosen_positions(arrangement: Arrangement, limit: int, seed: int) -> IntArray:
+    """Which images are on the map, if not all: each cluster's nearest, and others at random.
+
+    Args:
+        arrangement: of N images.
+        limit: how many are on it at most.
+        seed: of the draw.
+
+    Returns:
+        Positions, rising.
+    """
+    num_samples = len(arrangement.order)
+    if num_samples <= limit:
+        return np.arange(num_samples)
+    rng = np.random.default_rng(seed)
+    first = arrangement.starts[:-1][np.diff(arrangement.starts) > 0]
+    if len(first) > limit:
+        first = rng.choice(first, limit, replace=False)
+    others = np.setdiff1d(np.arange(num_samples), first)
+    drawn = rng.choice(others, limit - len(first), replace=False)
+    return np.sort(np.concatenate([first, drawn]))
+
+
+def layout(features: Tensor, seed: int) -> NDArray[np.float64]:
+    """Places (M, 2) in the unit square, so that neighbours in the space of features are neighbours.
+
+    t-SNE of the first principal components, from the first two: the distances of the second say
+    where groups are to each other, and t-SNE keeps its start's order at large.
+
+    Args:
+        features: (M, D).
+        seed: of t-SNE.
+    """
+    rows = features.numpy()
+    if (rows == rows[0]).all():
+        return np.zeros((len(rows), 2))
+    components = min(DIRECTIONS, *rows.shape)
+    reduced = PCA(components, random_state=seed).fit_transform(rows)
+    if len(rows) > FEW:
+        perplexity = min(30.0, (len(rows) - 1) / 3)
+        start = "pca" if components >= 2 else "random"
+        reduced = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(reduced)
+    places = np.zeros((len(rows), 2))
+    places[:, : reduced.shape[1]] = reduced[:, :2]
+    # Screens are wide, and the plane's directions mean nothing: the longest one lies flat.
+    places = PCA(2, random_state=seed).fit_transform(places) if len(rows) > FEW else places
+    places -= places.min(axis=0)
+    # One scale for both directions.
+    return places / (places.max() or 1.0)

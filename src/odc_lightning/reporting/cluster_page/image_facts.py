@@ -1,0 +1,61 @@
+"""What the page knows of each image, in pieces that it loads when they are needed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from odc_lightning.reporting.cluster_page.measures import FloatArray, Measures
+from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.runs.clustered_images import Clustered, IntArray
+
+PER_CHUNK = 5000
+
+
+@dataclass
+class Records:
+    """The facts of N images, from which rows for the page are taken.
+
+    Attributes:
+        clustered, measures, arrangement: of the images.
+        scores: (N,) outlier scores.
+        classes: (N,) true classes, -1 where unknown; None if there are none.
+    """
+
+    clustered: Clustered
+    measures: Measures
+    arrangement: Arrangement
+    scores: FloatArray
+    classes: IntArray | None
+
+    def columns(self, indices: IntArray) -> dict[str, list[Any]]:
+        """Columns of JSON's own types for some images.
+
+        Returns:
+            ``name``, ``distance``, ``margin``, ``second``, ``score``, and ``label`` with classes.
+        """
+        source = self.clustered.source
+        columns: dict[str, list[Any]] = {
+            "name": [source.name(int(index)) for index in indices],
+            "distance": rounded(self.measures.distance[indices]),
+            "margin": rounded(self.measures.margin[indices]),
+            "second": self.measures.second[indices].tolist(),
+            "score": rounded(self.scores[indices], 2),
+        }
+        if self.classes is not None:
+            columns["label"] = self.classes[indices].tolist()
+        return columns
+
+    def with_places(self, indices: IntArray) -> dict[str, list[Any]]:
+        """As `columns`, with the ``cluster`` of each image and its ``position`` on the page."""
+        return {
+            **self.columns(indices),
+            "cluster": self.clustered.labels[indices].tolist(),
+            "position": self.arrangement.positions()[indices].tolist(),
+        }
+
+
+def rounded(values: NDArray[np.floating[Any]], digits: int = 4) -> list[float | None]:
+    """Numbers for JSON, which has none for what is no number."""
+    return [round(float(value), digits) if np.isfinite(value) else None for value in values]

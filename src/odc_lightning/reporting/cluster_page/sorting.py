@@ -1,0 +1,182 @@
+"""Sort images into a folder for each cluster. Originals are never moved or changed."""
+
+import csv
+import errno
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from odc_lightning.data import FileSource, ImageSource, SubsetSource
+from odc_lightning.runs.clustered_images import IntArray, RunImages
+
+How = Literal["copy", "hardlink", "symlink"]
+_SHOWN = 8  # lines of a plan that are printed
+
+
+@dataclass
+class Sorting:
+    """What would be made.
+
+    Attributes:
+        folder: that gets a folder for each cluster.
+        how: by copy, hard link or symbolic link.
+        entries: originals and where they go, relative to ``folder``.
+        missing: names of images whose file is not there.
+        num_bytes: of all originals.
+    """
+
+    folder: Path
+    how: How
+    entries: list[tuple[Path, Path]]
+    missing: list[str]
+    num_bytes: int
+
+    def lines(self) -> list[str]:
+        """The plan in words."""
+        clusters = Counter(target.parent for _, target in self.entries)
+        sizes = sorted(clusters.values())
+        verbs = {"copy": "copied", "hardlink": "linked", "symlink": "linked by symbolic links"}
+        lines = [
+            f"{len(self.entries):,} images ({self.num_bytes / 1e6:,.1f} MB) would be "
+            f"{verbs[self.how]} into {len(clusters):,} folders of {sizes[0]:,} to {sizes[-1]:,} "
+            f"images in {self.folder}, for example"
+        ]
+        step = max(1, len(self.entries) // _SHOWN)
+        for original, target in self.entries[::step][:_SHOWN]:
+            lines.append(f"  {_printable(original)} -> {_printable(target)}")
+        if self.missing:
+            lines.append(
+                f"{len(self.missing):,} images are not there any more and are left out, for "
+                f"example {_printable(self.missing[0])}"
+            )
+        return lines
+
+
+def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) -> Sorting:
+    """Look at everything, and write nothing.
+
+    Args:
+        source: N images.
+        labels: (N,) clusters.
+        folder: to make; it may be there if it is empty.
+        how: by copy, hard link or symbolic link.
+
+    Raises:
+        ValueError: the images have no files, the folder is not empty or among the images, links
+            cannot reach it, or the disk has no room for copies.
+    """
+    if how not in get_args(How):
+        raise ValueError(f"sort_by={how!r}; expected one of {', '.join(get_args(How))}")
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ValueError(f"sort_into={folder} is not an empty folder; name one that is not there")
+    width = len(str(int(labels.max())))
+    taken: dict[Path, int] = {}  # and the last number given
+    entries: list[tuple[Path, Path]] = []
+    missing: list[str] = []
+    folders: set[Path] = set(_roots(source))
+    devices: set[int] = set()
+    num_bytes = 0
+    for index, label in enumerate(labels.tolist()):
+        path = source.path(index)
+        try:
+            # A link to a link is a link to what that one may become.
+            original = None if path is None else path.resolve(strict=True)
+            status = None if original is None else original.stat()
+        except OSError:
+            original = status = None
+        if original is None or status is None or path is None:
+            missing.append(source.name(index))
+            continue
+        folders.add(path.absolute().parent)
+        devices.add(status.st_dev)
+        num_bytes += status.st_size
+        target = _free(Path(f"cluster_{label:0{width}d}") / path.name, taken)
+        entries.append((original, target))
+    if not entries:
+        raise ValueError(
+            f"none of the {len(labels)} images is a file, for example {source.name(0)}; only files "
+            "can be sorted into folders"
+        )
+    _refuse_inside(folder, folders)
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if how == "hardlink" and devices - {existing.stat().st_dev}:
+        raise ValueError(
+            f"sort_into={folder} is on another disk than images are, and hard links cannot lead "
+            "there; take sort_by=symlink or sort_by=copy, or a folder on their disk"
+        )
+    if how == "copy" and (free := shutil.disk_usage(existing).free) < num_bytes:
+        raise ValueError(
+            f"copies need {num_bytes / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB of room; "
+            "take sort_by=hardlink or sort_by=symlink, or another disk"
+        )
+    return Sorting(folder, how, entries, missing, num_bytes)
+
+
+def sort_images(plan: Sorting) -> None:
+    """Make the folders, and ``sorted.csv``, which leads from each file back to its original.
+
+    Raises:
+        ValueError: a file cannot be made; what was made before stays.
+    """
+    makers: dict[How, Callable[[Path, Path], object]] = {
+        "copy": shutil.copy2,
+        "hardlink": os.link,
+        "symlink": lambda original, target: target.symlink_to(original),
+    }
+    make = makers[plan.how]
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        table = plan.folder / "sorted.csv"
+        with table.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            writer = csv.writer(file, lineterminator="\r\n")
+            writer.writerow(("file", "original"))
+            for original, target in plan.entries:
+                (plan.folder / target).parent.mkdir(exist_ok=True)
+                make(original, plan.folder / target)
+                writer.writerow((target.as_posix(), original))
+    except OSError as error:
+        advice = " Take sort_by=symlink or sort_by=copy." if error.errno == errno.EXDEV else ""
+        raise ValueError(
+            f"sorting into {plan.folder} stopped: {error}.{advice} What was made so far is there; "
+            "no original was touched"
+        ) from error
+
+
+def _free(target: Path, taken: dict[Path, int]) -> Path:
+    """The name itself, or with a number if an image of another folder has it already."""
+    candidate, number = target, taken.get(target, 1)
+    while candidate in taken:
+        number += 1
+        candidate = target.with_name(f"{target.stem}~{number}{target.suffix}")
+    taken[target] = number
+    taken.setdefault(candidate, 1)
+    return candidate
+
+
+def _roots(source: ImageSource) -> list[Path]:
+    """The folder that the images are below."""
+    while isinstance(source, RunImages | SubsetSource):
+        source = source.source
+    return [source.root] if isinstance(source, FileSource) else []
+
+
+def _refuse_inside(folder: Path, folders: set[Path]) -> None:
+    """The next training would find every image twice."""
+    above = {parent.resolve() for parent in (folder, *folder.parents)}
+    for parent in folders:
+        if parent.resolve() in above:
+            raise ValueError(
+                f"sort_into={folder} lies in {parent}, among the images themselves; expected a "
+                "folder outside"
+            )
+
+
+def _printable(name: Path | str) -> str:
+    """As a terminal may show it, whatever somebody called a file."""
+    text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

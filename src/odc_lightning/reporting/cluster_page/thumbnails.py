@@ -1,0 +1,162 @@
+"""Small pictures of all images, many to a file, in one pass over the images."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from odc_lightning.data import ImageSource
+from odc_lightning.reporting.cluster_page.duplicates import SIDE, Signatures, signature
+from odc_lightning.reporting.figures.thumbnails import Problem, Thumbnail, thumbnail
+from odc_lightning.runs.clustered_images import IntArray
+
+COLUMNS = 10
+PER_SHEET = 100
+FACES = 4  # of a cluster, two by two
+# A side in pixels by the number of images, so that a folder of photographs has large ones and
+# ImageNet fits a disk. Multiples of 16, so that no block of a JPEG lies across two pictures.
+SIDES = ((10_000, 160), (100_000, 128), (500_000, 96))
+SMALLEST_SIDE = 64  # smaller images are enlarged
+QUALITY = 82
+BACKGROUND = (128, 128, 128)
+_LOOKED_AT = 50  # images that tell whether they are smaller than a thumbnail
+
+
+@dataclass
+class Pictures:
+    """What a pass over N images has left besides the files.
+
+    Attributes:
+        signatures: (N, S) uint8 by index, for near-duplicates; zeros for a placeholder.
+        problems: images that could not be loaded, in the order of the page.
+    """
+
+    signatures: Signatures
+    problems: list[Problem] = field(default_factory=list)
+
+
+def choose_side(source: ImageSource) -> int:
+    """The side of a thumbnail in pixels, by the number of images and by how large they are."""
+    num_images = len(source)
+    wanted = next((side for most, side in SIDES if num_images <= most), SMALLEST_SIDE)
+    sides = []
+    for index in np.unique(np.linspace(0, num_images - 1, _LOOKED_AT).astype(int)):
+        try:
+            sides.append(min(source.load(int(index)).size))
+        except Exception:  # it will be told of when its turn comes
+            continue
+    own = int(np.median(sides)) if sides else wanted
+    return max(SMALLEST_SIDE, min(wanted, own // 16 * 16))
+
+
+def sheet_of(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+    """Square pictures of one size, row by row; every sheet is as wide, so all are cut alike."""
+    side = pictures[0].width
+    sheet = Image.new("RGB", (side * columns, side * -(-len(pictures) // columns)), BACKGROUND)
+    for number, picture in enumerate(pictures):
+        sheet.paste(picture, (number % columns * side, number // columns * side))
+    return sheet
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a JPEG, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, quality=QUALITY)
+
+
+def write_sheets(
+    source: ImageSource,
+    indices: IntArray,
+    folder: Path,
+    side: int,
+    each: Callable[[int, int, Thumbnail], None] = lambda position, index, thumbnail: None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write thumbnails of some images to ``0.jpg``, ``1.jpg``, ..., 100 a file.
+
+    Several threads load images (decoders work beside each other in threads); what is in memory is
+    bounded, however many images there are.
+
+    Args:
+        source: loads them.
+        indices: (M,) which images, in the order of the sheets.
+        folder: for the sheets.
+        side: of a thumbnail in pixels.
+        each: called in order with position, index and thumbnail.
+        progress: told how many images are done.
+    """
+
+    def make(number: int) -> list[Thumbnail]:
+        some = indices[number * PER_SHEET : (number + 1) * PER_SHEET]
+        thumbnails = [thumbnail(source, int(index), side) for index in some]
+        save(sheet_of([picture for picture, _ in thumbnails], COLUMNS), folder / f"{number}.jpg")
+        return thumbnails
+
+    position = 0
+    for thumbnails in _in_order(make, -(-len(indices) // PER_SHEET)):
+        for made in thumbnails:
+            each(position, int(indices[position]), made)
+            position += 1
+        progress(position)
+
+
+def write_all(
+    source: ImageSource,
+    order: IntArray,
+    starts: IntArray,
+    folder: Path,
+    side: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Pictures:
+    """Write thumbnails of all images, and the faces of each cluster.
+
+    Args:
+        source: N images.
+        order: (N,) as the page shows them.
+        starts: (C + 1,) where clusters start.
+        folder: gets ``sheets/`` and ``faces/``.
+        side: of a thumbnail in pixels.
+        progress: told how many images are done.
+    """
+    pictures = Pictures(np.zeros((len(order), SIDE**2), dtype=np.uint8))
+    clusters = np.searchsorted(starts, np.arange(len(order)), side="right") - 1
+    faces: list[Image.Image] = []
+
+    def each(position: int, index: int, made: Thumbnail) -> None:
+        if made.problem is None:
+            pictures.signatures[index] = signature(made.picture)
+        else:
+            pictures.problems.append(made.problem)
+        cluster = int(clusters[position])
+        rank, size = position - starts[cluster], starts[cluster + 1] - starts[cluster]
+        if rank < FACES:
+            faces.append(made.picture)
+        if rank == min(FACES, size) - 1:
+            save(_faces(faces), folder / "faces" / f"{cluster}.jpg")
+            faces.clear()
+
+    write_sheets(source, order, folder / "sheets", side, each, progress)
+    return pictures
+
+
+def _faces(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Two by two; a cluster of one or two images shows them again."""
+    return sheet_of([pictures[number % len(pictures)] for number in range(FACES)], 2)
+
+
+def _in_order(make: Callable[[int], list[Thumbnail]], number: int) -> Iterator[list[Thumbnail]]:
+    """What ``make`` gives for 0, 1, ..., a few at a time in threads."""
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        running: deque[Future[list[Thumbnail]]] = deque()
+        for each in range(number):
+            running.append(pool.submit(make, each))
+            if len(running) > 2 * workers:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()

@@ -1,0 +1,142 @@
+"""Runs of a sweep by the value of one setting, scored at their end or by evaluations."""
+
+import math
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file
+from odc_lightning.metrics.scores import Evaluation
+from odc_lightning.runs.results import read_results
+from odc_lightning.runs.summary import read_summary
+
+
+class Measure(NamedTuple):
+    """A score that is drawn.
+
+    Attributes:
+        title: with the unit.
+        scale: from what is written to what is shown.
+        protocol, metric, setting: of an evaluation, the best of all layers; no setting is any.
+    """
+
+    title: str
+    scale: float
+    protocol: str
+    metric: str
+    setting: str = ""
+
+
+# The first two are also what a training leaves in its summary, of its own images.
+SCORES = {
+    "knn_top1": Measure("kNN top-1 (%)", 100, "knn", "top1", "k=20"),
+    "nmi": Measure("NMI with the classes", 1, "clustering", "nmi"),
+    "linear_top1": Measure("linear top-1 (%)", 100, "linear", "top1"),
+    "svm_map": Measure("SVM mAP (%)", 100, "svm", "map"),
+}
+
+
+class Point(NamedTuple):
+    """The runs (seeds) of one value of a setting.
+
+    Attributes:
+        value: of the setting.
+        scores: one a run, as shown.
+        untrained: the same before training, of the runs that have it.
+    """
+
+    value: float
+    scores: tuple[float, ...]
+    untrained: tuple[float, ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """Over the runs."""
+        return statistics.fmean(self.scores)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation (n - 1) over the runs; 0 for a single one."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
+
+
+class Found(NamedTuple):
+    """One network, and what it scored; before training too, where that is known."""
+
+    config: DictConfig
+    score: float
+    untrained: tuple[float, ...]
+
+
+def read_sweep(folder: Path, key: str, score: str) -> list[Point]:
+    """Score the runs of a sweep.
+
+    Args:
+        folder: of the sweep, or of evaluations of its runs, at any depth; where there are
+            evaluations they count, and those of an untrained network are for all values.
+        key: of the runs' config, whose value is a number.
+        score: one of `SCORES`.
+
+    Returns:
+        A point a value, ascending.
+
+    Raises:
+        ValueError: nothing there has both the setting and the score.
+    """
+    scale = SCORES[score].scale
+    points: dict[float, tuple[list[float], list[float]]] = {}
+    for config, measured, before in list(_evaluated(folder, score)) or _trained(folder, score):
+        value = OmegaConf.select(config, key)
+        if isinstance(value, int | float):
+            scores, untrained = points.setdefault(float(value), ([], []))
+            scores.append(scale * measured)
+            untrained += [scale * each for each in before]
+    if not points:
+        raise ValueError(
+            f"{folder} has no run, finished or evaluated, with a number for {key} in its "
+            f"config.yaml and a score for {score}; expected the folder of a sweep over {key}, or "
+            "of evaluations of its runs"
+        )
+    return [Point(value, *map(tuple, points[value])) for value in sorted(points)]
+
+
+def _trained(folder: Path, score: str) -> Iterator[Found]:
+    """What the runs below a folder had at their end, and at their start."""
+    for file in sorted(folder.rglob("summary.json")):
+        summary = read_summary(file)
+        measured, before = summary.get(score), summary["untrained"].get(score)
+        config = OmegaConf.load(file.with_name("config.yaml"))
+        if isinstance(measured, float) and isinstance(config, DictConfig):
+            yield Found(config, measured, (before,) if isinstance(before, float) else ())
+
+
+def _evaluated(folder: Path, score: str) -> Iterator[Found]:
+    """What evaluations below a folder have measured, if they have the score."""
+    evaluations = [read_results(file) for file in sorted(folder.rglob("results.json"))]
+    before = [_best(each, score) for each in evaluations if each.is_untrained]
+    untrained = tuple(value for value in before if value is not None)
+    for evaluation in evaluations:
+        measured = _best(evaluation, score)
+        if evaluation.is_untrained or measured is None:
+            continue
+        run = TrainingRun.of(checkpoint_file(evaluation.checkpoint))
+        if run is not None:
+            yield Found(run.config, measured, untrained)
+
+
+def _best(evaluation: Evaluation, score: str) -> float | None:
+    """The best of all layers; None if the evaluation has no such score."""
+    measure = SCORES[score]
+    return max(
+        (
+            found.value
+            for found in evaluation.scores
+            if (found.protocol, found.metric) == (measure.protocol, measure.metric)
+            and measure.setting in ("", found.setting)
+            and math.isfinite(found.value)
+        ),
+        default=None,
+    )

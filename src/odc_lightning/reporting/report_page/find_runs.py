@@ -1,0 +1,151 @@
+"""What lies in the folders that a report is about: runs, evaluations, pages of clusters."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from odc_lightning.metrics.scores import UNTRAINED, Evaluation
+from odc_lightning.runs.read_metrics import Series, read_metrics
+from odc_lightning.runs.results import read_results
+from odc_lightning.runs.summary import Summary, read_summary
+
+# Folders within those of runs, where no other run is.
+NO_RUNS = {".hydra", "checkpoints", "reference", "wandb", "tensorboard"}
+SHEET = "contact_sheet.png"
+MOST_WARNINGS = 20
+# As Hydra's job_logging writes it.
+WARNING = re.compile(r"\[[^\]]*\]\[[^\]]*\]\[WARNING\] - (.+)")
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A training run, finished or not.
+
+    Attributes:
+        folder: its folder.
+        config: as the run wrote it.
+        summary: None if the run has not finished.
+        metrics: empty if none were logged.
+        warnings: that the run gave, each once.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    summary: Summary | None = None
+    metrics: dict[str, Series] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """That of the config."""
+        return str(self.config.get("name") or self.folder.name)
+
+    def has_made(self, folder: Path, checkpoint: str) -> bool:
+        """Whether an evaluation in this folder, of this checkpoint, is of this run."""
+        own = self.folder.resolve()
+        places = [folder.resolve(), *([] if checkpoint == UNTRAINED else [Path(checkpoint)])]
+        return any(own == place or own in place.resolve().parents for place in places)
+
+
+@dataclass
+class Found:
+    """All that was found, in the order of the folders.
+
+    Attributes:
+        runs: training runs.
+        evaluations: folder and scores.
+        galleries: folders with a contact sheet.
+        problems: a line about each thing that could not be read.
+    """
+
+    runs: list[FoundRun] = field(default_factory=list)
+    evaluations: list[tuple[Path, Evaluation]] = field(default_factory=list)
+    galleries: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find_runs(folders: Sequence[Path]) -> Found:
+    """Look through folders: each one a run, an evaluation, a page of clusters, or above such.
+
+    Raises:
+        ValueError: one of them is no folder, or there is nothing in all of them.
+    """
+    found = Found()
+    seen: set[Path] = set()
+    for given in folders:
+        if not given.is_dir():
+            raise ValueError(
+                f"{given} is no folder; expected that of a run, of a sweep or of an evaluation"
+            )
+        for folder in _below(given):
+            if folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                _look(folder, found)
+    if not (found.runs or found.evaluations or found.galleries):
+        raise ValueError(
+            f"found no run in {', '.join(map(str, folders))}: no folder there has a config.yaml "
+            "beside a metrics.csv or summary.json, nor a results.json. Give the folder of a run, "
+            "or one above it" + "".join(f"; {problem}" for problem in found.problems)
+        )
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path, below, files in os.walk(folder):
+        # Beside a contact sheet lie the many files of its page.
+        below[:] = [] if SHEET in files else sorted(set(below) - NO_RUNS, key=_natural)
+        yield Path(path)
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """10 comes after 9."""
+    parts = re.split(r"(\d+)", name)
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+
+
+def _look(folder: Path, found: Found) -> None:
+    is_run = (folder / "config.yaml").is_file() and any(
+        (folder / name).is_file() for name in ("metrics.csv", "summary.json")
+    )
+    try:
+        if (folder / "results.json").is_file():
+            found.evaluations.append((folder, read_results(folder / "results.json")))
+        elif is_run:
+            found.runs.append(read_run(folder))
+    except (ValueError, OSError, OmegaConfBaseException, YAMLError) as error:
+        found.problems.append(f"{folder}: {error}")
+    if (folder / SHEET).is_file():
+        found.galleries.append(folder)
+
+
+def read_run(folder: Path) -> FoundRun:
+    """Read what a run has left so far.
+
+    Raises:
+        ValueError: a file is not what it should be.
+    """
+    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder / 'config.yaml'} is no config of a run")
+    summary, metrics = folder / "summary.json", folder / "metrics.csv"
+    return FoundRun(
+        folder,
+        {str(key): value for key, value in config.items()},
+        read_summary(summary) if summary.is_file() else None,
+        read_metrics(metrics) if metrics.is_file() else {},
+        tuple(_warnings(folder)),
+    )
+
+
+def _warnings(folder: Path) -> list[str]:
+    text = "\n".join(
+        file.read_text(encoding="utf-8", errors="replace") for file in sorted(folder.glob("*.log"))
+    )
+    return list(dict.fromkeys(WARNING.findall(text)))[:MOST_WARNINGS]

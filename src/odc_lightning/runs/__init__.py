@@ -1,0 +1,1 @@
+"""The folder of a run: finding it, resuming it, and each file in it."""

@@ -1,0 +1,77 @@
+"""The last lines that a run prints."""
+
+from pathlib import Path
+
+from odc_lightning.runs.chance import chance_name
+from odc_lightning.runs.summary import Summary
+
+CONTENTS = {
+    "clusters.csv": "the cluster of every file",
+    "curves.png": "loss, label switching and cluster sizes over the run",
+    "checkpoints/last.ckpt": "the network and its clustering, to resume or to evaluate",
+}
+
+
+def format_duration(seconds: float) -> str:
+    """A time to the second: ``1:20`` is a minute and twenty seconds, ``2:00:05`` two hours."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def closing_lines(summary: Summary, run_dir: Path | str) -> str:
+    """What came out and where it lies, as text that needs no terminal.
+
+    Args:
+        summary: of the run; lines whose values are not known are left out.
+        run_dir: the run's folder; only files that are there are named.
+    """
+    blocks = [_scores(summary), _course(summary), _files(Path(run_dir))]
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines)
+
+
+def _scores(summary: Summary) -> list[str]:
+    """Labels against an untrained network; nothing if there are no labels."""
+    untrained = summary["untrained"]
+    rows = [
+        ("kNN top-1", _percent(untrained["knn_top1"]), _percent(summary["knn_top1"])),
+        ("NMI", _decimal(untrained["nmi"], 3), _decimal(summary["nmi"], 3)),
+    ]
+    known = [row for row in rows if row[1:] != ("-", "-")]
+    before = "untrained network" if summary["pretrained"] is None else "starting network"
+    header = [("", before, "this run")] if known else []
+    return [f"{name:<20}{before:>17}{after:>12}" for name, before, after in header + known]
+
+
+def _course(summary: Summary) -> list[str]:
+    """How training went: name and value a line."""
+    first, last = summary["label_switch_ratio_first"], summary["label_switch_ratio_last"]
+    clusters, loss, rate = (
+        summary["num_clusters"],
+        summary["train_loss"],
+        summary["images_per_second"],
+    )
+    rows = [("data", f"{summary['num_samples']:,} images in {clusters:,} {summary['targets']}")]
+    if loss is not None:
+        chance = summary["chance_loss"]
+        rows.append(("loss", f"{loss:.2f} ({chance_name(chance, clusters)}: {chance:.2f})"))
+    if first is not None or last is not None:
+        rows.append(("label-switch ratio", f"{_decimal(first, 2)} -> {_decimal(last, 2)}"))
+    if rate is not None:
+        rows.append(("speed", f"{rate:,.0f} images/s"))
+    rows.append(("wall time", format_duration(summary["wall_seconds"])))
+    return [f"{name:<20}{value}" for name, value in rows]
+
+
+def _files(run_dir: Path) -> list[str]:
+    """The run's folder and what is in it."""
+    found = [name for name in CONTENTS if (run_dir / name).exists()]
+    return [f"{run_dir}/", *(f"  {name:<24}{CONTENTS[name]}" for name in found)]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _decimal(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,1 @@
+"""Several runs: their jobs, a GPU each, search spaces, pruning."""

@@ -1,0 +1,187 @@
+"""The jobs of a multirun: those that fail are marked, the rest go on, a table closes it."""
+
+import json
+import multiprocessing
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
+from odc_lightning.utils.json_file import write_json
+from odc_lightning.utils.locks import locked
+
+FAILED = "failed.txt"
+# What a job leaves at its very end: of a training, of an evaluation.
+RESULTS = ("summary.json", "results.json")
+_JOBS = ".jobs"
+# In the environment: the process of the command, whose children do the jobs.
+COMMAND = "ODC_LIGHTNING_COMMAND"
+
+
+class Job(NamedTuple):
+    """A job of a multirun.
+
+    Attributes:
+        number: in the multirun.
+        overrides: what sets it apart, as on a command line.
+        folder: where it writes.
+    """
+
+    number: int
+    overrides: list[str]
+    folder: Path
+
+    @property
+    def state(self) -> str:
+        """``finished``, ``failed`` or, if it has left neither sign, ``stopped``."""
+        if (self.folder / FAILED).is_file():
+            return "failed"
+        done = any((self.folder / name).is_file() for name in RESULTS)
+        return "finished" if done else "stopped"
+
+    @property
+    def message(self) -> str:
+        """The first line of what it failed of; empty if it did not."""
+        file = self.folder / FAILED
+        return file.read_text(encoding="utf-8").partition("\n")[0] if file.is_file() else ""
+
+
+def in_multirun() -> bool:
+    """Whether this is a job of several, with ``-m`` or in a search."""
+    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+
+
+def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
+    """Do one job of a multirun; if it fails, its folder says so and nothing is raised.
+
+    Two processes that have the same folder do its job one after the other: a process of a sweep
+    that was killed may still be at work when the sweep goes on.
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    if takes_devices(hydra.launcher, config):
+        take_device(Path(hydra.sweep.dir))
+
+    def waiting() -> None:
+        print(f"job {hydra.job.num}: waiting for another process in {folder}", flush=True)
+
+    _end_without_command()
+    if _in_launchers_process():
+        # joblib's own method there starts no workers of a DataLoader.
+        multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
+    try:
+        with locked(folder / ".lock", waiting):
+            (folder / FAILED).unlink(missing_ok=True)
+            try:
+                task(config)
+            except Exception as error:
+                reason = mark_failed(folder, error)
+                print(f"error: job {hydra.job.num}: {reason}", file=sys.stderr, flush=True)
+    finally:
+        _end_without_command()
+
+
+def _in_launchers_process() -> bool:
+    """Whether this is a process of joblib's, which does one job after the other."""
+    return multiprocessing.current_process().name != "MainProcess"
+
+
+def _end_without_command() -> None:
+    """End a launcher's process whose command is gone: it would go on, and keep its GPU."""
+    if _in_launchers_process() and os.environ.get(COMMAND) != str(os.getppid()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def mark_failed(folder: Path, error: Exception) -> BaseException:
+    """Leave ``failed.txt``: what went wrong, and where.
+
+    Returns:
+        What went wrong, without what Hydra puts around an error of a constructor.
+    """
+    wrapped = isinstance(error, InstantiationException) and error.__cause__
+    reason = wrapped or error
+    told = "".join(traceback.format_exception(error))
+    (folder / FAILED).write_text(f"{reason}\n\n{told}", encoding="utf-8")
+    return reason
+
+
+def takes_devices(launcher: DictConfig, config: DictConfig) -> bool:
+    """Whether each process of the launcher is to have a GPU of its own."""
+    several = str(launcher.get("_target_")).endswith(".JoblibLauncher")
+    return several and OmegaConf.select(config, "trainer.accelerator") != "cpu"
+
+
+def table(jobs: Sequence[Job]) -> str:
+    """A line a job: number, state, what sets it apart from the others, what went wrong."""
+    shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    lines = []
+    for job in jobs:
+        own = " ".join(each for each in job.overrides if each not in shared)
+        message = f"  ({job.message})" if job.message else ""
+        lines.append(f"{job.number:>4}  {job.state:<9} {own}{message}")
+    counts = {state: sum(job.state == state for job in jobs) for state in ("failed", "stopped")}
+    told = "".join(f", {count} {state}" for state, count in counts.items() if count)
+    return "\n".join([*lines, f"{len(jobs) - sum(counts.values())} of {len(jobs)} finished{told}"])
+
+
+class Jobs(Callback):
+    """Knows the jobs of a multirun by a file for each, since they may be in other processes."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Forget the jobs of before; choose how many run at a time if each has a GPU."""
+        for file in _files(config):
+            file.unlink()
+        os.environ[COMMAND] = str(os.getpid())
+        launcher = config.hydra.launcher
+        if takes_devices(launcher, config):
+            count = torch.cuda.device_count()
+            devices = visible_devices(os.environ, count)
+            devices = devices[:count] if count else devices  # CUDA ends at one that is not there
+            try:
+                number = jobs_at_a_time(launcher.n_jobs, devices)
+            except ValueError as error:
+                sys.exit(f"error: {error}")
+            with read_write(config.hydra), open_dict(config.hydra):
+                launcher.n_jobs = number
+            if devices:  # the launcher's processes choose from these
+                os.environ[VISIBLE] = ",".join(devices)
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the job."""
+        hydra = config.hydra
+        if hydra.mode is not RunMode.MULTIRUN:
+            return
+        note = {
+            "number": hydra.job.num,
+            "overrides": list(hydra.overrides.task),
+            "folder": hydra.runtime.output_dir,
+        }
+        folder = Path(hydra.sweep.dir) / _JOBS
+        folder.mkdir(exist_ok=True)
+        write_json(folder / f"{hydra.job.num}.json", note)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print the table; exit code 1 if not all jobs have finished."""
+        notes = [json.loads(file.read_text(encoding="utf-8")) for file in _files(config)]
+        jobs = [Job(note["number"], note["overrides"], Path(note["folder"])) for note in notes]
+        if not jobs:
+            return
+        print(f"\n{table(sorted(jobs))}\n{Path(config.hydra.sweep.dir)}/", flush=True)
+        if any(job.state != "finished" for job in jobs):
+            sys.exit(1)
+
+
+def _files(config: DictConfig) -> list[Path]:
+    return sorted((Path(config.hydra.sweep.dir) / _JOBS).glob("*.json"))

@@ -1,0 +1,172 @@
+"""Where the memory's features lie makes no difference to what is computed from them."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from helpers.tiny import TinyData, tiny_module, tiny_trainer
+from odc_lightning.callbacks import CentroidRefresh, KMeansBootstrap, SamplesMemory, SmallClusters
+from odc_lightning.callbacks.order import in_order
+from odc_lightning.features.placement import (
+    Budget,
+    Precision,
+    available_ram,
+    budget,
+    choose_place,
+    place_features,
+)
+from odc_lightning.memory import ClusterMemory
+
+N, C, D, B = 300, 7, 16, 32
+GB = 10**9
+
+
+def place(
+    where: str, precision: Precision, folder: Path, size: tuple[int, int] = (N, D)
+) -> tuple[Tensor, str]:
+    return place_features(
+        *size,
+        device=torch.device("cpu"),
+        place=where,  # type: ignore[arg-type]
+        precision=precision,
+        folder=folder,
+        free=budget(torch.device("cpu"), folder, ranks_on_node=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("free", "wanted", "expected"),
+    [
+        (Budget(80 * GB, 200 * GB, 900 * GB), "auto", "device"),
+        (Budget(15 * GB, 200 * GB, 900 * GB), "auto", "ram"),
+        (Budget(15 * GB, 15 * GB, 900 * GB), "auto", "disk"),
+        (Budget(80 * GB, 200 * GB, 900 * GB), "disk", "disk"),
+        (Budget(None, 200 * GB, 900 * GB), "auto", "ram"),
+        (Budget(None, 200 * GB, 900 * GB), "device", "ram"),
+        (Budget(None, 15 * GB, 900 * GB), "auto", "disk"),
+    ],
+)
+def test_the_nearest_place_with_room(free: Budget, wanted: str, expected: str) -> None:
+    assert choose_place(10 * GB, free, wanted) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("free", "wanted", "message"),
+    [
+        (Budget(15 * GB, 0, 0), "device", r"are 10.0 GB, and there is room for 7.5 GB at 'device'"),
+        (Budget(80 * GB, 9 * GB, 0), "ram", r"4.5 GB at 'ram'.*precision=float16"),
+        (Budget(None, 9 * GB, 9 * GB), "auto", r"4.5 GB at 'ram', 9.0 GB at 'disk'"),
+    ],
+)
+def test_no_room(free: Budget, wanted: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        choose_place(10 * GB, free, wanted)  # type: ignore[arg-type]
+
+
+def test_unknown_settings(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"place='tape'; expected auto, device, ram, disk"):
+        place("tape", "float32", tmp_path)
+    with pytest.raises(ValueError, match=r"precision='int8'; expected float32, float16, bfloat16"):
+        place("ram", "int8", tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_file_has_its_blocks_and_no_name(tmp_path: Path) -> None:
+    folder = tmp_path / "not there yet"
+    features, where = place("disk", "bfloat16", folder)
+    assert features.shape == (N, D)
+    assert features.dtype == torch.bfloat16
+    assert not features.any()
+    assert list(folder.iterdir()) == []
+    assert f"in a file in {folder}" in where
+    features[3] = 1.5
+    assert float(features[3].sum()) == 24
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"another algorithm\.samples_memory\.scratch_dir"):
+        place("disk", "float32", tmp_path / "file" / "folder")
+
+
+def test_ram_is_what_kernel_and_container_leave(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    assert available_ram(meminfo) > 0  # not there
+    meminfo.write_text("MemTotal:  32000 kB\nMemAvailable:  16000 kB\nBuffers: 1 kB\n")
+    assert available_ram(meminfo, tmp_path) == 16_000 * 1024
+    (tmp_path / "memory.current").write_text("3000000\n")
+    for limit, expected in {"max": 16_384_000, "5000000": 2_000_000, "2000000": 0}.items():
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        assert available_ram(meminfo, tmp_path) == expected
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 1000000\nactive_file 7\n")
+    assert available_ram(meminfo, tmp_path) == 3_000_000
+    assert available_ram() > 0
+
+
+def clusterings(memory: ClusterMemory) -> list[Tensor]:
+    """What a memory holds after some steps."""
+    generator = torch.Generator().manual_seed(0)
+    memory.features.copy_(normalize(torch.randn(N, D, generator=generator), dim=1))
+    memory.initialize(torch.arange(N) % C)
+    for _ in range(20):
+        indices = torch.randint(N, (B,), generator=generator)  # some occur twice
+        features = torch.randn(B, D, generator=generator)
+        memory.write(indices, *memory.propose(indices, features))
+        memory.set_centroids(memory.refreshed_centroids())
+    return [getattr(memory, name).clone() for name in ("labels", "counts", "centroids", "sums")]
+
+
+def test_on_disk_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    mapped, _ = place("disk", "float32", tmp_path)
+    there = ClusterMemory(N, C, D, features=mapped)
+    here = ClusterMemory(N, C, D)
+    for one, other in zip(clusterings(there), clusterings(here), strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(there.features, here.features)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("where", ["ram", "disk"])
+def test_half_precision_rounds_the_features_and_nothing_else(
+    tmp_path: Path, where: str, precision: Precision
+) -> None:
+    features, _ = place(where, precision, tmp_path)
+    memory = ClusterMemory(N, C, D, features=features)
+    clusterings(memory)
+    # The running sums are those of the rounded features, to the precision of double sums.
+    sums = torch.zeros(C, D, dtype=torch.float64)
+    sums.index_add_(0, memory.labels, memory.features.double())
+    torch.testing.assert_close(memory.sums, sums, rtol=0, atol=1e-9)
+    assert memory.recompute() < 1e-9
+    # One step beside that of the same numbers in fp32: equal but for the rounding of the rows.
+    exact = ClusterMemory(N, C, D, features=memory.features.float())
+    exact.initialize(memory.labels)
+    memory.initialize(memory.labels)
+    indices, rows = torch.arange(B), torch.randn(B, D, generator=torch.Generator().manual_seed(1))
+    for one in (memory, exact):
+        one.write(indices, *one.propose(indices, rows))
+    assert torch.equal(memory.labels, exact.labels)
+    assert torch.equal(memory.features, exact.features.to(memory.features.dtype))
+
+
+def test_a_training_with_features_on_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def trained(**settings: str) -> ClusterMemory:
+        owner = SamplesMemory(**settings)  # type: ignore[arg-type]
+        parts = [owner, KMeansBootstrap(), CentroidRefresh(2), SmallClusters(3)]
+        trainer = tiny_trainer(in_order(parts), max_epochs=3)
+        trainer.fit(tiny_module(5), datamodule=TinyData(96, 16))
+        return owner.memory
+
+    with caplog.at_level(logging.INFO, "odc_lightning"):
+        on_disk = trained(place="disk", scratch_dir=str(tmp_path))
+    assert "samples memory: 96 x 16 in float32" in caplog.text
+    in_ram = trained()
+    for name, tensor in in_ram.state_dict().items():
+        assert torch.equal(on_disk.state_dict()[name], tensor), name
+    half = trained(precision="float16")
+    assert half.features.dtype == torch.float16
+    assert half.counts.min() > 3
