@@ -509,7 +509,13 @@ def test_a_wrong_key_is_found(compose_config: Compose) -> None:
 
 @pytest.mark.parametrize(
     "group",
-    sorted(path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()),
+    sorted(
+        {
+            path.parent.relative_to(CONFIG_DIR).as_posix()
+            for path in Path(CONFIG_DIR).rglob("*.yaml")
+            if path.parent != Path(CONFIG_DIR)
+        }
+    ),
 )
 def test_every_option_of_every_group_is_described(group: str) -> None:
     (row,) = re.findall(rf"^\| `{group}` \|.*$", page("docs/configs.md"), re.MULTILINE)
