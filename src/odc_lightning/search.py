@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 import numpy as np
+from filelock import FileLock, Timeout
 from hydra import compose
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
@@ -29,7 +30,6 @@ from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
 from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
-from odc_lightning.utils.locks import try_lock
 
 if TYPE_CHECKING:
     import optuna
@@ -57,9 +57,12 @@ def search(config: DictConfig) -> None:
     space = space_of(config)
     check_trial(config, space)
     folder = Path(config.run_dir)
-    lock = try_lock(folder / ".lock")
-    if lock is None:
-        raise ValueError(f"another search is at work in {folder}; choose hydra.run.dir=...")
+    try:
+        lock = FileLock(folder / ".lock").acquire(blocking=False)
+    except Timeout:
+        raise ValueError(
+            f"another search is at work in {folder}; choose hydra.run.dir=..."
+        ) from None
     with lock:
         study = begin_study(config, folder)
         for trial in unfinished(study, config.seed):
