@@ -559,6 +559,19 @@ def test_the_readme_table_has_the_callbacks_in_their_order() -> None:
     assert tuple(rows) == ORDER
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+def test_the_tree_has_every_folder_of_the_package(name: str) -> None:
+    (tree,) = [
+        block for block in fences(page(name), "text") if "\nsrc/odc_lightning/" in f"\n{block}"
+    ]
+    _, _, tree = tree.partition("src/odc_lightning/\n")
+    named = re.findall(r"^  (\w+)/", tree, re.MULTILINE)
+    folders = [path.parent.name for path in (ROOT / "src/odc_lightning").glob("*/__init__.py")]
+    assert sorted(named) == sorted(folders)
+    nested = re.findall(r"^    (\w+)/", tree, re.MULTILINE)
+    assert all((ROOT / "src/odc_lightning/callbacks" / each).is_dir() for each in nested)
+
+
 def test_defaults_in_the_method_are_those_of_the_configs(compose_config: Compose) -> None:
     text, _, deepcluster_v2 = page("docs/method.md").partition("\n## DeepCluster-v2\n")
     text, _, deepcluster = text.partition("\n## DeepCluster\n")
