@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from odc_lightning.checkpoints import Conversion, checkpoint_file, load_pretrained
-from odc_lightning.cli.command import resolve
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 
 ENDINGS = (".safetensors", ".pt", ".pth")
 

@@ -13,8 +13,9 @@ import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 from odc_lightning.inference import EMBEDDING, Reference
 from odc_lightning.inference.image_table import (
     check_numbers,

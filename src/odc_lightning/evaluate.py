@@ -5,8 +5,6 @@ Read `evaluate` top to bottom: config, network, data, protocols, scores, tables.
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -20,27 +18,27 @@ from odc_lightning.checkpoints import (
     TrainingRun,
     checkpoint_file,
     load_pretrained,
-    refuse_unknown_targets,
 )
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
     ignore_warnings,
     refuse_ranks_in_multirun,
-    resolve,
     run_command,
 )
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_all
+from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
 from odc_lightning.evaluation import Protocol, Subject
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.reporting.figures import draw_low_shot
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation
-from odc_lightning.runs.closing_lines import format_duration
+from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, with_run_config
 from odc_lightning.runs.results import write_results
-from odc_lightning.runs.wandb_run import in_wandb
+from odc_lightning.runs.wandb_run import with_wandb_group
+from odc_lightning.utils.timing import timed
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +60,14 @@ def evaluate(config: DictConfig) -> Evaluation:
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
-    run = find_run(config)
-    own = [] if run is None or config.checkpoint_trusted else of_the_run(config)
-    config = in_wandb(resolve(completed(config, run)), "evaluate")
-    for group in own:  # of the network nothing else is built
-        part = config.model.backbone if group == "model" else config.data
-        refuse_unknown_targets(part, str(config.checkpoint))
+    run = run_of(config)
+    from_run = groups_of_run(config, "model", "data")
+    config = config.copy()
+    config.name = config.name or name_of(config, run)
+    config = resolve(with_run_config(config, run, *from_run))
+    if run is not None and not config.checkpoint_trusted:
+        refuse_untrusted(config, str(config.checkpoint), from_run, "checkpoint_trusted")
+    config = with_wandb_group(config, "evaluate")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
     subject = build_subject(config, backbone, run)
@@ -98,39 +98,11 @@ def evaluate(config: DictConfig) -> Evaluation:
     return evaluation
 
 
-def find_run(config: DictConfig) -> TrainingRun | None:
-    """The training run that the checkpoint is of, if it is still beside it."""
-    checkpoint = OmegaConf.select(config, "checkpoint", throw_on_missing=False)
-    if checkpoint is None:
-        raise ValueError(
-            "no value yet for checkpoint: add checkpoint=..., a checkpoint file, the folder of a "
-            "training run, or untrained"
-        )
+def run_of(config: DictConfig) -> TrainingRun | None:
+    """The training run that the checkpoint belongs to, if it is still beside it."""
+    expected = "a checkpoint file, the folder of a training run, or untrained"
+    checkpoint = required(config, "checkpoint", expected)
     return None if checkpoint == UNTRAINED else TrainingRun.of(checkpoint_file(checkpoint))
-
-
-def of_the_run(config: DictConfig) -> list[str]:
-    """Which of network and data the command leaves to the training run."""
-    built = {"model": "backbone", "data": "_target_"}
-    return [group for group, key in built.items() if key not in (config.get(group) or {})]
-
-
-def completed(config: DictConfig, run: TrainingRun | None) -> DictConfig:
-    """The config with the run's own network, data and name where the command gives none."""
-    config = config.copy()
-    config.name = config.name or name_of(config, run)
-    for group in of_the_run(config):
-        given = config.get(group) or {}
-        if run is None:
-            raise ValueError(
-                f"no {group} yet: there is no training run beside the checkpoint to take it from, "
-                f"so add {group}=... to the command"
-            )
-        OmegaConf.set_struct(config, False)
-        # What refers to a key that is given anew has to follow it.
-        own = run.unresolved_config if given else run.config
-        config[group] = OmegaConf.merge(own[group], given)
-    return config
 
 
 def build_backbone(config: DictConfig) -> Backbone:
@@ -211,15 +183,6 @@ def measure(
                 log.error("%s failed, the others go on: %s", protocol.name, error)
                 failures.append(error)
     return failures
-
-
-@contextmanager
-def timed(what: str, tell: bool) -> Iterator[None]:
-    """Print how long something took."""
-    started = time.monotonic()
-    yield
-    if tell:
-        print(f"{what:<18}{format_duration(time.monotonic() - started):>8}", flush=True)
 
 
 def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:

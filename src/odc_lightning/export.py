@@ -10,8 +10,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 from odc_lightning.hub import export_folder, require_onnx
 from odc_lightning.inference.image_table import folder_of, load_from
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 from odc_lightning.inference.image_table import (
     check_numbers,
     facts_of,
@@ -25,7 +26,6 @@ from odc_lightning.inference.image_table import (
 )
 from odc_lightning.inference.table_files import features_table, write_features
 from odc_lightning.inference.table_parts import Parts
-from odc_lightning.runs.images import own_images
 
 
 def extract(config: DictConfig) -> Path:
@@ -42,7 +42,7 @@ def extract(config: DictConfig) -> Path:
     layer = model.layers[0] if config.layer is None else str(config.layer)
     model.check_layer(layer)
     of_the_run = config.get("data") is None
-    source = own_images(model) if of_the_run else images_of(config, model)
+    source = model.training_images() if of_the_run else images_of(config, model)
     where = "own" if of_the_run else Path(str(config.data.root)).expanduser().resolve().name
     folder = folder_of(config, model, "features", f"{where}-{layer}-{config.format}")
     width = model(model.transform(source.load(0)).unsqueeze(0).to(model.device), layer).shape[1]

@@ -21,8 +21,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from odc_lightning.cli.command import resolve, run_command
+from odc_lightning.cli.command import run_command
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 from odc_lightning.config.validation import Whole, check_settings
 from odc_lightning.runs.metrics_csv import whole_rows
 from odc_lightning.sweeps.jobs import Job, run_job

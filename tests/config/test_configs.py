@@ -27,12 +27,12 @@ from odc_lightning.callbacks import (
 )
 from odc_lightning.callbacks.order import GUARDS, ORDER
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.automatic import with_automatic_settings
 from odc_lightning.config.build import (
     build_all,
     build_callbacks,
     build_module,
     build_trainer,
-    sized,
 )
 from odc_lightning.data.long_tail import long_tail_counts
 from odc_lightning.evaluation import Protocol
@@ -94,7 +94,7 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
     settings = [f"experiment={experiment}", "data.root=/nowhere"]
     if experiment.startswith("finetune"):
         settings.append("model.pretrained=null")
-    config, _ = sized(compose_config(*settings))
+    config, _ = with_automatic_settings(compose_config(*settings))
     with torch.device("meta"):  # the shapes alone: AlexNet and 10,000 clusters take no memory
         module = build_module(config)
     assert module.num_clusters == config.algorithm.num_clusters
@@ -109,7 +109,9 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
         momenta = []  # they are not learned
     assert (body["momentum"], [head["momentum"] for head in heads]) == (0.9, momenta)
     assert {group["lr"] for group in (body, *heads)} == {config.optimizer.lr}
-    config, _ = sized(compose_config(*settings, "trainer.accelerator=cpu", "trainer.devices=1"))
+    config, _ = with_automatic_settings(
+        compose_config(*settings, "trainer.accelerator=cpu", "trainer.devices=1")
+    )
     trainer = build_trainer(config)
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
     assert tuple(kinds[: 1 + len(expected)]) == (*GUARDS, *expected)

@@ -9,12 +9,12 @@ from torch.nn.functional import normalize
 
 from helpers.made_up_run import groups, write_images, write_run
 from odc_lightning.checkpoints import TrainingRun
-from odc_lightning.runs.clustered_images import Clustered, read_clusters
+from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
 
 NAMES = tuple(f"{folder}/{number}.png" for folder in ("a", "b") for number in range(6))
 
 
-def read(folder: Path) -> Clustered:
+def read(folder: Path) -> ClusteredImages:
     run = TrainingRun.of(folder / "checkpoints" / "last.ckpt")
     assert run is not None
     return read_clusters(run, run.config.data)

@@ -11,8 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from conftest import Compose
 from helpers.offline_wandb import read_run
 from odc_lightning.evaluate import evaluate
-from odc_lightning.runs.metrics_csv import MetricsFile, whole_rows
-from odc_lightning.runs.read_metrics import read_metrics
+from odc_lightning.runs.metrics_csv import MetricsFile, read_metrics, whole_rows
 from odc_lightning.runs.wandb_run import BEST
 from odc_lightning.train import train
 

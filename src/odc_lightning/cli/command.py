@@ -14,8 +14,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue
+from omegaconf import DictConfig
 
 from odc_lightning.sweeps.jobs import in_multirun, run_job
 
@@ -60,16 +59,6 @@ def ignore_warnings(messages: Iterable[str]) -> None:
     """Pass over warnings that begin with one of these patterns."""
     for message in messages:
         warnings.filterwarnings("ignore", message)
-
-
-def resolve(config: DictConfig) -> DictConfig:
-    """The config with every reference resolved; a ValueError names a setting without a value."""
-    try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        key = error.full_key
-        raise ValueError(f"no value yet for {key}: add {key}=... to the command") from error
-    return OmegaConf.create(plain)  # type: ignore[return-value]
 
 
 def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:

@@ -1,4 +1,4 @@
-"""Where the configs are, and how the parts of a run are built from them."""
+"""The parts of a training, built from its config."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,43 +16,10 @@ from odc_lightning.checkpoints import (
     checkpoint_file,
     load_pretrained,
 )
-from odc_lightning.config.heuristics import SIZED, choose
-from odc_lightning.data.subset import subset_of
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
 
-__all__ = [
-    "build_all",
-    "build_callbacks",
-    "build_module",
-    "build_trainer",
-    "load_start",
-    "sized",
-]
-
 SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
-
-
-def sized(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Fill what is null, and may be, by the number of training images (`heuristics`).
-
-    Returns:
-        The config, and a line about each value that was chosen.
-    """
-    given = {key: OmegaConf.select(config, key) for key in SIZED}
-    if None not in given.values():
-        return config, []
-    source = instantiate(config.data.train)()
-    if config.data.subset is not None:
-        source = subset_of(source, **config.data.subset)
-    config = config.copy()
-    choices = choose(len(source), given)
-    for choice in choices:
-        OmegaConf.update(config, choice.key, choice.value)
-    return config, [
-        f"{choice.key}={choice.value:g} for {len(source):,} images: {choice.reason}"
-        for choice in choices
-    ]
 
 
 def build_module(config: DictConfig) -> ODCModule:
@@ -76,12 +43,12 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
     """Give the backbone the weights of ``model.pretrained``.
 
     Returns:
-        What became of the file's keys; None if there is no such file.
+        What became of the file's keys; None for a run that is resumed, or without such a file.
 
     Raises:
         ValueError: if they do not fit.
     """
-    if config.model.pretrained is None:
+    if config.ckpt_path is not None or config.model.pretrained is None:
         return None
     return load_pretrained(
         backbone,

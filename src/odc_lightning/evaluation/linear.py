@@ -14,7 +14,7 @@ from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.linear_probes import Batches, FeatureRows, Labelled, LinearProbes
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
 from odc_lightning.evaluation.subject import Subject
-from odc_lightning.features.feature_files import digest_weights
+from odc_lightning.features.digests import digest_weights
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models.frozen_features import FrozenFeatures
 

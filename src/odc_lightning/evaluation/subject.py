@@ -21,8 +21,9 @@ from odc_lightning.data import (
     take_share,
 )
 from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.features.digests import facts_of
 from odc_lightning.features.extraction_to_files import extract_to_files
-from odc_lightning.features.feature_files import FeatureFiles, Features, facts_of
+from odc_lightning.features.feature_files import FeatureFiles, Features
 from odc_lightning.metrics.low_shot_draws import one_versus_rest
 from odc_lightning.models import POOLED, Backbone
 

@@ -1,9 +1,7 @@
 """Features on disk: memory-mapped, and found again only for the very same network and images."""
 
 import hashlib
-import inspect
 import json
-import re
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
@@ -11,20 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torchvision
 from numpy.typing import NDArray
-from torch import nn
 
-import odc_lightning
-from odc_lightning.data import ImageSource, IndexedDataset
 from odc_lightning.features.scratch import reserve
-from odc_lightning.models import Backbone
-from odc_lightning.models.pooling import LARGEST_WIDTH, POOLS
-
-# So many views go into the key, evenly spread: a transform that was changed, or a library that
-# decodes otherwise, shows in any of them.
-NUM_VIEWS = 16
 
 Features = NDArray[np.float32]
 
@@ -111,67 +98,3 @@ class FeatureFiles:
 
     def _unfinished(self, layer: str, token: str) -> Path:
         return self.folder / f"{layer}.npy.{token}"
-
-
-def facts_of(network: Backbone, dataset: IndexedDataset, precision: str) -> dict[str, str]:
-    """All that features depend on, as text.
-
-    Args:
-        network: its weights and buffers count, not the file that they came from.
-        dataset: its images count, in their order, and its transform.
-        precision: of the trainer.
-    """
-    return {
-        "network": f"{network.name} {digest_weights(network)}",
-        "computation": digest_computation(network),
-        "images": f"{len(dataset):,} {digest_images(dataset.source)}",
-        # Objects without a description of their own print their address.
-        "transform": re.sub(r" at 0x[0-9a-f]+", "", repr(dataset.transform)),
-        "views": digest_views(dataset),
-        "precision": precision,
-        "torch": str(torch.__version__),
-        "torchvision": str(torchvision.__version__),
-        "odc_lightning": odc_lightning.__version__,
-    }
-
-
-def digest_computation(network: Backbone) -> str:
-    """Of the layers' settings, which hold no weights, of the backbone's own code, and the pools."""
-    kinds = [kind for kind in type(network).__mro__ if issubclass(kind, Backbone)]
-    try:
-        code = "\n".join(inspect.getsource(kind) for kind in kinds)
-    except OSError:  # of a class that is in no file
-        code = ""
-    text = f"{network!r}\n{code}\n{network.stages}\n{POOLS}\n{LARGEST_WIDTH}"
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_weights(network: nn.Module) -> str:
-    """Of the names and values of all weights and buffers."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def digest_images(source: ImageSource) -> str:
-    """Of each file's path, size and time of change, and of the pixels of images in memory."""
-    digest = hashlib.sha256()
-    for index in range(len(source)):
-        path = source.path(index)
-        if path is None:
-            digest.update(source.load(index).tobytes())
-        else:
-            status = path.stat()
-            text = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n"
-            digest.update(text.encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def digest_views(dataset: IndexedDataset) -> str:
-    """Of some images as the network sees them."""
-    digest = hashlib.sha256()
-    for index in np.linspace(0, len(dataset) - 1, NUM_VIEWS).astype(int).tolist():
-        digest.update(dataset[index]["image"].contiguous().numpy().data)
-    return digest.hexdigest()

@@ -22,7 +22,6 @@ from odc_lightning.hub.onnx_export import write_onnx
 from odc_lightning.hub.preprocessing import describe
 from odc_lightning.hub.torch_export import write_program
 from odc_lightning.inference import RunClusters, TrainedModel
-from odc_lightning.runs.images import own_images
 from odc_lightning.runs.summary import read_summary
 
 # So many of the run's images are compared.
@@ -161,7 +160,7 @@ def config_of(model: TrainedModel, published: Published, view: dict[str, Any]) -
 
 def _images_to_check(model: TrainedModel) -> Tensor:
     """Some of the run's images (B, 3, S, S), evenly spread."""
-    source = own_images(model)
+    source = model.training_images()
     count = min(NUM_CHECKED, len(source))
     rows = np.linspace(0, len(source) - 1, count).astype(int).tolist()
     images = torch.stack([model.transform(source.load(row)) for row in rows])

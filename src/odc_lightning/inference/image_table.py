@@ -1,7 +1,6 @@
 """What `extract` and `assign` share: images in a run's view, and rows that go on after a stop."""
 
 import logging
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from odc_lightning.config.validation import Whole
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.features.batches import feature_batches
-from odc_lightning.features.feature_files import digest_images, digest_weights
+from odc_lightning.features.digests import describe, digest_images, digest_weights
 from odc_lightning.inference import TrainedModel, load
 from odc_lightning.inference.table_parts import Parts, Writer, collect
 
@@ -69,7 +68,7 @@ def facts_of(model: TrainedModel, source: ImageSource, **more: Any) -> dict[str,
     return {
         "images": digest_images(source),
         "network": digest_weights(model),
-        "transform": re.sub(r" at 0x[0-9a-f]+", "", repr(model.transform)),
+        "transform": describe(model.transform),
         "odc_lightning": odc_lightning.__version__,
         **more,
     }

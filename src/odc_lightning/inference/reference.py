@@ -4,11 +4,10 @@ import csv
 import hashlib
 import json
 import logging
-import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,12 +18,9 @@ from odc_lightning.clustering import Assignment
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.features.batches import feature_batches
-from odc_lightning.features.feature_files import digest_weights
+from odc_lightning.features.digests import describe, digest_weights
+from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
-from odc_lightning.runs.images import own_images
-
-if TYPE_CHECKING:
-    from odc_lightning.inference.model import TrainedModel
 
 log = logging.getLogger(__name__)
 
@@ -115,23 +111,23 @@ class Reference:
         return self._usual[k]
 
 
-def reference_of(model: "TrainedModel") -> Reference:
+def reference_of(network: TrainedNetwork) -> Reference:
     """Read what is kept, or make and keep it.
 
     Raises:
         ValueError: the run has no clusters, or its images are not there.
     """
-    if model.labels is None:
+    if network.labels is None:
         raise ValueError(
-            f"{model.run.folder} has no clusters: its algorithm makes none, or its checkpoint is "
+            f"{network.run.folder} has no clusters: its algorithm makes none, or its checkpoint is "
             "of a moment before the first. embed works; to assign, train with algorithm=odc_small"
         )
-    folder = model.run.folder / FOLDER
-    facts = _facts(model)
-    kept = _read(folder, facts, model)
+    folder = network.run.folder / FOLDER
+    facts = _facts(network)
+    kept = _read(folder, facts, network)
     if kept is not None:
         return kept
-    made = _make(model)
+    made = _make(network)
     try:
         _keep(made, folder, facts)
     except OSError as error:
@@ -139,44 +135,46 @@ def reference_of(model: "TrainedModel") -> Reference:
     return made
 
 
-def _make(model: "TrainedModel") -> Reference:
-    source = own_images(model)
-    assert model.labels is not None
-    if len(source) != len(model.labels):
+def _make(network: TrainedNetwork) -> Reference:
+    source = network.training_images()
+    assert network.labels is not None
+    if len(source) != len(network.labels):
         raise ValueError(
-            f"the run knows the clusters of {len(model.labels):,} images, and there are "
+            f"the run knows the clusters of {len(network.labels):,} images, and there are "
             f"{len(source):,} now; restore them, or say where they are with images=FOLDER"
         )
-    log.info("looking at the %s images of %s, once", f"{len(source):,}", model.run.folder)
+    log.info("looking at the %s images of %s, once", f"{len(source):,}", network.run.folder)
     batches = feature_batches(
-        model,
-        IndexedDataset(source, model.transform),
+        network,
+        IndexedDataset(source, network.transform),
         range(len(source)),
-        device=model.device,
+        device=network.device,
         batch_size=BATCH,
         num_workers=choose_num_workers(source),
     )
-    width: int = model.neck.out_features  # type: ignore[assignment]
+    width: int = network.neck.out_features  # type: ignore[assignment]
     features = torch.empty(len(source), width)
     filled = 0
     for batch in batches:
         features[filled : filled + len(batch)] = batch
         filled += len(batch)
     names = [source.name(index) for index in range(len(source))]
-    clusters = RunClusters.of_members(features, model.labels, model.num_clusters, _metric(model))
+    clusters = RunClusters.of_members(
+        features, network.labels, network.num_clusters, _metric(network)
+    )
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
-    agreement = float((nearest == model.labels).float().mean())
+    agreement = float((nearest == network.labels).float().mean())
     log.info("%.0f %% of them are nearest to the centroid of their own cluster", 100 * agreement)
     import faiss
 
     index = faiss.IndexFlatIP(features.shape[1])
     index.add(features.numpy())
-    return Reference(names, model.labels, clusters, agreement, index)
+    return Reference(names, network.labels, clusters, agreement, index)
 
 
-def _metric(model: "TrainedModel") -> Assignment:
+def _metric(network: TrainedNetwork) -> Assignment:
     """How the run itself compares features with centroids."""
-    algorithm = model.run.config.algorithm
+    algorithm = network.run.config.algorithm
     memory = algorithm.get("samples_memory")
     if memory is not None:
         metric: Assignment = memory.get("assignment", "l2")
@@ -184,18 +182,18 @@ def _metric(model: "TrainedModel") -> Assignment:
     return "cosine" if "prototype_clustering" in algorithm else "l2"
 
 
-def _facts(model: "TrainedModel") -> dict[str, object]:
+def _facts(network: TrainedNetwork) -> dict[str, object]:
     """What a reference depends on."""
-    assert model.labels is not None
+    assert network.labels is not None
     return {
-        "network": digest_weights(model),
-        "labels": hashlib.sha256(model.labels.numpy().tobytes()).hexdigest(),
-        "transform": re.sub(r" at 0x[0-9a-f]+", "", repr(model.transform)),
-        "metric": _metric(model),
+        "network": digest_weights(network),
+        "labels": hashlib.sha256(network.labels.numpy().tobytes()).hexdigest(),
+        "transform": describe(network.transform),
+        "metric": _metric(network),
     }
 
 
-def _read(folder: Path, facts: dict[str, object], model: "TrainedModel") -> Reference | None:
+def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Reference | None:
     try:
         kept = json.loads((folder / "facts.json").read_text("utf-8"))
         if {key: kept[key] for key in facts} != facts:
@@ -211,9 +209,9 @@ def _read(folder: Path, facts: dict[str, object], model: "TrainedModel") -> Refe
         index = faiss.read_index(str(folder / "index.faiss"))
     except (OSError, KeyError, ValueError, RuntimeError):  # damaged is as good as not there
         return None
-    assert model.labels is not None
-    clusters = RunClusters(centroids, counts, _metric(model))
-    return Reference(names, model.labels, clusters, kept["agreement"], index)
+    assert network.labels is not None
+    clusters = RunClusters(centroids, counts, _metric(network))
+    return Reference(names, network.labels, clusters, kept["agreement"], index)
 
 
 def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:

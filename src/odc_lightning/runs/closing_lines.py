@@ -1,9 +1,10 @@
 """The last lines that a run prints."""
 
+import math
 from pathlib import Path
 
-from odc_lightning.runs.chance import chance_name
 from odc_lightning.runs.summary import Summary
+from odc_lightning.utils.timing import format_duration
 
 CONTENTS = {
     "clusters.csv": "the cluster of every file",
@@ -12,11 +13,9 @@ CONTENTS = {
 }
 
 
-def format_duration(seconds: float) -> str:
-    """A time to the second: ``1:20`` is a minute and twenty seconds, ``2:00:05`` two hours."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+def chance_name(chance: float, num_clusters: int) -> str:
+    """``chance, ln C`` where it is that, as of equally frequent targets; ``chance`` elsewhere."""
+    return "chance, ln C" if math.isclose(chance, math.log(num_clusters)) else "chance"
 
 
 def closing_lines(summary: Summary, run_dir: Path | str) -> str:

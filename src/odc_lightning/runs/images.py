@@ -1,37 +1,45 @@
-"""The images that a run was trained on."""
+"""The images of a finished run: as it listed them, or checked to be the same today."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from PIL import Image
 
 from odc_lightning.checkpoints import TrainingRun, refuse_unknown_targets
 from odc_lightning.data import ImageDataModule, ImageSource
-
-if TYPE_CHECKING:
-    from odc_lightning.inference.model import TrainedModel
+from odc_lightning.data.subset import subset_of
 
 
-def own_images(model: "TrainedModel") -> ImageSource:
+def training_images(
+    run: TrainingRun, root: str | None = None, trusted: bool = False
+) -> ImageSource:
     """The run's training images, in its order.
+
+    Args:
+        run: to read.
+        root: the folder that they are in now; None: where they were.
+        trusted: build whatever the run's config names, which can run any code.
 
     Raises:
         ValueError: they are not there, or others are in their place.
     """
-    config = _data(model.run, model.images)
-    if not model.trusted:
-        refuse_unknown_targets(config, str(model.run.checkpoint))
+    config = _data(run, root)
+    if not trusted:
+        refuse_unknown_targets(config, str(run.checkpoint))
     data: ImageDataModule = instantiate(config)
     try:
         data.setup("predict")
     except ValueError as error:
         raise ValueError(
-            f"the images that {model.run.folder} was trained on are needed once: {error}. Say "
+            f"the images that {run.folder} was trained on are needed once: {error}. Say "
             "where they are now with images=FOLDER, or start from the folder where the training "
             "was started"
         ) from error
     source = data.train_dataset.source
-    _check_names(source, model.run)
+    _check_names(source, run)
     return source
 
 
@@ -62,3 +70,80 @@ def _check_names(source: ImageSource, run: TrainingRun) -> None:
         f"{run.folder} was trained on {len(known):,} images, and there are {len(here):,} "
         f"now{first}; restore them, or say where they are with images=FOLDER"
     )
+
+
+class RunImages(ImageSource):
+    """The images of a run by the names that it wrote down; loading one that is gone fails."""
+
+    def __init__(self, source: ImageSource, names: Sequence[str]) -> None:
+        """Look up each name.
+
+        Args:
+            source: the images as they are today.
+            names: N, of `index.csv`.
+        """
+        rows = {source.name(index): index for index in range(len(source))}
+        self.source = source
+        self.names = names
+        self.found = [rows.get(name) for name in names]
+        self.class_names = source.class_names
+        if source.labels is not None:
+            known = [-1 if row is None else int(source.labels[row]) for row in self.found]
+            self.labels = np.array(known, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, index: int) -> Image.Image:
+        row = self.found[index]
+        if row is None:
+            raise ValueError(f"{self.names[index]} is not there any more")
+        return self.source.load(row)
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def path(self, index: int) -> Path | None:
+        row = self.found[index]
+        return None if row is None else self.source.path(row)
+
+
+def build_images(data: DictConfig) -> ImageSource:
+    """The training images, without validation, transforms and scan."""
+    source: ImageSource = instantiate(data.train)()
+    return source if data.get("subset") is None else subset_of(source, **data.subset)
+
+
+def images_of_run(
+    source: ImageSource, names: Sequence[str] | None, num_samples: int
+) -> ImageSource:
+    """The images in the order of the run.
+
+    Args:
+        source: as they are today.
+        names: as the run wrote them down; None if it did not.
+        num_samples: N of the clustering.
+
+    Raises:
+        ValueError: there is not one image for each label, or none of the run's is there.
+    """
+    if names is None:
+        if len(source) != num_samples:
+            raise ValueError(
+                f"the run clustered {num_samples} images and data has {len(source)}; it wrote no "
+                "index.csv, so nobody knows which is which. Give it the images of the run: "
+                "data.root=..."
+            )
+        return source
+    if len(names) != num_samples:
+        raise ValueError(
+            f"index.csv of the run names {len(names)} images and its checkpoint clusters "
+            f"{num_samples}; expected those of one run"
+        )
+    images = RunImages(source, names)
+    if all(row is None for row in images.found):
+        raise ValueError(
+            f"none of the run's {num_samples} images is there, for example {names[0]}; give it the "
+            "folder that they are in now: +data.root=..."
+        )
+    return images

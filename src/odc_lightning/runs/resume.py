@@ -18,7 +18,7 @@ from odc_lightning.checkpoints import (
 )
 from odc_lightning.runs.metrics_csv import MetricsFile
 from odc_lightning.runs.summary import Summary, read_summary
-from odc_lightning.runs.wandb_run import in_wandb
+from odc_lightning.runs.wandb_run import with_wandb_group
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def with_wandb_run(config: DictConfig) -> DictConfig:
         known = None if former is None else OmegaConf.select(former.config, f"logger.wandb.{key}")
         config.logger.wandb[key] = config.logger.wandb[key] or known
     config.logger.wandb.id = config.logger.wandb.id or secrets.token_hex(4)
-    return in_wandb(config, "train")
+    return with_wandb_group(config, "train")
 
 
 def keep_metrics(loggers: list[Logger], ckpt_path: str | None) -> None:

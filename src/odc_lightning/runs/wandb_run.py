@@ -75,7 +75,7 @@ class WandbRun(WandbLogger):
         run.log_artifact(artifact)
 
 
-def in_wandb(config: DictConfig, job_type: str) -> DictConfig:
+def with_wandb_group(config: DictConfig, job_type: str) -> DictConfig:
     """The config with group and job type of the W&B run, if there is one, where they are null.
 
     Args:

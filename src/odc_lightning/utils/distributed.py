@@ -1,14 +1,11 @@
-"""A handful of collectives, no-ops in a single process. Only callbacks use them."""
+"""A handful of collectives, no-ops in a single process."""
 
-import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
 T = TypeVar("T")
 ROWS_AT_ONCE = 2**16
@@ -104,12 +101,6 @@ def largest_over_ranks(number: int, device: torch.device) -> int:
     return int(gather_rows(torch.tensor(number, device=device)).max())
 
 
-def is_lost_rank(error: BaseException) -> bool:
-    """Whether a collective failed since another process is no longer there."""
-    lost = r"Connection (closed|reset) by peer|Broken pipe|remote process exited|NCCL.*abort"
-    return isinstance(error, RuntimeError) and re.search(lost, str(error)) is not None
-
-
 def from_rank_zero(decide: Callable[[], T]) -> T:
     """What ``decide`` returns on rank 0, on every rank; the others do not call it.
 
@@ -137,23 +128,3 @@ def broadcast(tensor: Tensor) -> Tensor:
     if world()[1] > 1:
         dist.broadcast(tensor, src=0)
     return tensor
-
-
-def refusal_of_rank(error: ProcessException) -> str | None:
-    """What this package refused in a process that ``ddp_spawn`` has started.
-
-    Returns:
-        None if the process is gone without a word, or lost another one.
-
-    Raises:
-        ProcessException: if it was another error; its text has the traceback.
-    """
-    if not isinstance(error, ProcessRaisedException):
-        return None
-    traceback, _, said = str(error).rpartition("\nValueError: ")
-    last_file = traceback.rpartition('File "')[2].partition('"')[0]
-    if said and "odc_lightning" in Path(last_file).parts:
-        return said.strip()
-    if is_lost_rank(RuntimeError(str(error))):
-        return None
-    raise error

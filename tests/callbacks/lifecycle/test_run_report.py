@@ -15,10 +15,11 @@ from matplotlib.lines import Line2D
 import odc_lightning
 from odc_lightning.reporting.figures import draw_curves
 from odc_lightning.reporting.figures.curves import build_figure, rolling_median
-from odc_lightning.runs.closing_lines import closing_lines, format_duration
+from odc_lightning.runs.closing_lines import closing_lines
 from odc_lightning.runs.csv_files import write_clusters, write_index_table
-from odc_lightning.runs.read_metrics import Series, read_metrics
+from odc_lightning.runs.metrics_csv import Series, read_metrics
 from odc_lightning.runs.summary import Summary, package_versions, write_summary
+from odc_lightning.utils.timing import format_duration
 
 NASTY = ["a,b.png", 'quo"ted.png', "two\nlines.png", "lone\rreturn.png", "日本/é ü.png", "'#x", ""]
 

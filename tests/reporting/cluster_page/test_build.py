@@ -15,7 +15,7 @@ from odc_lightning.data import FileSource
 from odc_lightning.reporting.cluster_page import Settings, build_gallery
 from odc_lightning.reporting.cluster_page.measures import measure
 from odc_lightning.reporting.cluster_page.write_page import SCRIPTS
-from odc_lightning.runs.clustered_images import Clustered
+from odc_lightning.runs.clustered_images import ClusteredImages
 
 
 def read_data(page: Path, name: str) -> Any:
@@ -26,11 +26,13 @@ def read_data(page: Path, name: str) -> Any:
     return json.loads(found[2])
 
 
-def hostile(folder: Path) -> Clustered:
+def hostile(folder: Path) -> ClusteredImages:
     names = (*HOSTILE, "plain.jpg")
     write_images(folder, names)
     features, labels = groups(len(names), 2)
-    return Clustered(FileSource(folder, names), labels, features, centroids_of(features, labels))
+    return ClusteredImages(
+        FileSource(folder, names), labels, features, centroids_of(features, labels)
+    )
 
 
 def test_what_is_on_the_page_is_what_was_measured(
@@ -104,7 +106,7 @@ def test_near_duplicates_and_what_cannot_be_shown(tmp_path: Path) -> None:
         (tmp_path / "photos" / f"{damaged}.jpg").write_bytes(b"nothing")
     features, labels = groups(12, 3)
     source = FileSource(tmp_path / "photos", names)
-    clustered = Clustered(source, labels, features, centroids_of(features, labels))
+    clustered = ClusteredImages(source, labels, features, centroids_of(features, labels))
     built = build_gallery(clustered, tmp_path / "out", Settings("x"))
     assert [group.tolist() for group in built.duplicates] == [[2, 10, 11], [5, 9]]
     duplicates = read_data(tmp_path / "out", "duplicates")

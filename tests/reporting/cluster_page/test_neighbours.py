@@ -6,14 +6,14 @@ from helpers.made_up_run import made_up
 from odc_lightning.reporting.cluster_page.measures import measure, nearest_clusters
 from odc_lightning.reporting.cluster_page.neighbours import near_neighbours, outlier_scores
 from odc_lightning.reporting.cluster_page.page_order import Arrangement
-from odc_lightning.runs.clustered_images import Clustered
+from odc_lightning.runs.clustered_images import ClusteredImages
 
 
-def arranged(clustered: Clustered) -> Arrangement:
+def arranged(clustered: ClusteredImages) -> Arrangement:
     return Arrangement.of(clustered.labels, measure(clustered).distance, clustered.num_clusters)
 
 
-def near(clustered: Clustered, number: int) -> np.ndarray:
+def near(clustered: ClusteredImages, number: int) -> np.ndarray:
     sizes = np.bincount(clustered.labels, minlength=clustered.num_clusters)
     return nearest_clusters(clustered.centroids, sizes, number)[0]
 

@@ -26,7 +26,7 @@ from odc_lightning.callbacks.monitors.health_monitor import HealthMonitor
 from odc_lightning.callbacks.monitors.live_view import LiveView
 from odc_lightning.callbacks.monitors.throughput import Throughput
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
-from odc_lightning.runs.closing_lines import format_duration
+from odc_lightning.utils.timing import format_duration
 
 # Reading a metric makes the host wait for the device, so it happens this seldom.
 SECONDS_BETWEEN_READS = 0.5

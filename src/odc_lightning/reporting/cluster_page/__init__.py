@@ -2,11 +2,11 @@
 
 from odc_lightning.reporting.cluster_page.build import Built, Settings, build_gallery
 from odc_lightning.reporting.cluster_page.sorting import plan_sorting, sort_images
-from odc_lightning.runs.clustered_images import Clustered, read_clusters
+from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
 
 __all__ = [
     "Built",
-    "Clustered",
+    "ClusteredImages",
     "Settings",
     "build_gallery",
     "plan_sorting",

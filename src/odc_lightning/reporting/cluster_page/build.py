@@ -36,7 +36,8 @@ from odc_lightning.reporting.cluster_page.thumbnails import (
 )
 from odc_lightning.reporting.cluster_page.write_page import write_data, write_page
 from odc_lightning.reporting.figures import choose_rows, draw_sheet, draw_strips
-from odc_lightning.runs.clustered_images import Clustered, IntArray, RunImages
+from odc_lightning.runs.clustered_images import ClusteredImages, IntArray
+from odc_lightning.runs.images import RunImages
 
 SHEET_ROWS, SHEET_COLUMNS, SHEET_SIDE = 16, 12, 96
 MOST_OUTLIERS = 200
@@ -86,7 +87,7 @@ class Built:
 
 
 def build_gallery(
-    clustered: Clustered,
+    clustered: ClusteredImages,
     folder: Path,
     settings: Settings,
     timed: Timed = lambda what: nullcontext(),
@@ -245,7 +246,7 @@ def write_map(records: Records, data: Path, settings: Settings) -> None:
     write_data(data, "map", value)
 
 
-def originals(clustered: Clustered) -> str | None:
+def originals(clustered: ClusteredImages) -> str | None:
     """The address of the folder that names are relative to; None if images are no files."""
     source = clustered.source
     files = (

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from odc_lightning.reporting.cluster_page.measures import FloatArray, Measures
 from odc_lightning.reporting.cluster_page.page_order import Arrangement
-from odc_lightning.runs.clustered_images import Clustered, IntArray
+from odc_lightning.runs.clustered_images import ClusteredImages, IntArray
 
 PER_CHUNK = 5000
 
@@ -23,7 +23,7 @@ class Records:
         classes: (N,) true classes, -1 where unknown; None if there are none.
     """
 
-    clustered: Clustered
+    clustered: ClusteredImages
     measures: Measures
     arrangement: Arrangement
     scores: FloatArray

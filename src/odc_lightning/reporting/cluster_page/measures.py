@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from odc_lightning.clustering.blocks import BLOCK_ELEMENTS
-from odc_lightning.runs.clustered_images import Clustered, IntArray
+from odc_lightning.runs.clustered_images import ClusteredImages, IntArray
 
 FloatArray = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ class ClusterFacts:
         return float(np.average(self.purity[known], weights=self.labelled[known]))
 
 
-def measure(clustered: Clustered) -> Measures:
+def measure(clustered: ClusteredImages) -> Measures:
     """Distances, second choices and margins, in blocks of images.
 
     Raises:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.runs.clustered_images import IntArray, RunImages
+from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.runs.images import RunImages
 
 How = Literal["copy", "hardlink", "symlink"]
 _SHOWN = 8  # lines of a plan that are printed

@@ -13,7 +13,7 @@ from odc_lightning.reporting.report_page.settings import (
     short_keys,
     value_text,
 )
-from odc_lightning.runs.closing_lines import format_duration
+from odc_lightning.utils.timing import format_duration
 
 MOST_COLUMNS, MOST_VALUES = 5, 8
 

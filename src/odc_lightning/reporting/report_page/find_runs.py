@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation
-from odc_lightning.runs.read_metrics import Series, read_metrics
+from odc_lightning.runs.metrics_csv import Series, read_metrics
 from odc_lightning.runs.results import read_results
 from odc_lightning.runs.summary import Summary, read_summary
 

@@ -10,8 +10,8 @@ from odc_lightning.reporting.figures.curves import SMOOTH_FROM, SMOOTH_SHARE, ro
 from odc_lightning.reporting.report_page.find_runs import FoundRun
 from odc_lightning.reporting.report_page.settings import Group
 from odc_lightning.reporting.report_page.thinning import band, thin
-from odc_lightning.runs.chance import chance_name
-from odc_lightning.runs.read_metrics import Series, steps_per_epoch
+from odc_lightning.runs.closing_lines import chance_name
+from odc_lightning.runs.metrics_csv import Series, steps_per_epoch
 
 # Of all lines together, and of one of them.
 MOST_POINTS, MOST_OF_A_LINE, LEAST_OF_A_LINE = 100_000, 1_000, 60

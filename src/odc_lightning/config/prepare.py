@@ -1,0 +1,28 @@
+"""Everything that happens to the config of a training before anything is built."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from odc_lightning.config.automatic import with_automatic_settings
+from odc_lightning.config.resolve import resolve
+from odc_lightning.config.validation import check_settings
+from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
+
+
+def prepare(config: DictConfig) -> tuple[DictConfig, list[str]]:
+    """Find the checkpoint to resume from, check the settings, choose those that are null.
+
+    Args:
+        config: composed from ``train.yaml``.
+
+    Returns:
+        The config with every reference resolved, and a line about each value that was chosen.
+
+    Raises:
+        ValueError: a setting is wrong or missing.
+    """
+    config = with_wandb_run(with_checkpoint(config))
+    if config.ckpt_path is not None and OmegaConf.is_missing(config.model, "pretrained"):
+        config.model.pretrained = None  # a resumed run does not read it
+    check_settings(resolve(config))  # before the images are counted
+    config, chosen = with_automatic_settings(config)
+    return resolve(config), chosen
