@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from odc_lightning.cli.command import run_command
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.resolve import resolve
-from odc_lightning.config.validation import Whole, check_settings
+from odc_lightning.config.validation import IntegerRule, check_settings
 from odc_lightning.runs.metrics_csv import whole_rows
 from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
@@ -51,8 +51,8 @@ def search(config: DictConfig) -> None:
         ValueError: if the space or another setting is wrong, before the first trial.
     """
     config = resolve(config)
-    if not Whole(1).accepts(config.n_trials):
-        raise ValueError(f"n_trials={config.n_trials}; expected {Whole(1)}")
+    if not IntegerRule(1).accepts(config.n_trials):
+        raise ValueError(f"n_trials={config.n_trials}; expected {IntegerRule(1)}")
     if config.direction not in ("maximize", "minimize"):
         raise ValueError(f"direction={config.direction}; expected maximize or minimize")
     space = space_of(config)
@@ -68,7 +68,7 @@ def search(config: DictConfig) -> None:
         while len(study.trials) < config.n_trials:
             study.sampler = sampler(config.seed, len(study.trials))
             run_trial(study, study.ask(), config, space)
-        leave(study, config, folder)
+        write_results(study, config, folder)
 
 
 def space_of(config: DictConfig) -> Space:
@@ -203,7 +203,7 @@ def last_value(metrics_csv: Path, metric: str) -> float | None:
     return float(known[-1]) if known else None
 
 
-def leave(study: "optuna.Study", config: DictConfig, folder: Path) -> None:
+def write_results(study: "optuna.Study", config: DictConfig, folder: Path) -> None:
     """Print all trials, write the best one; exit code 1 if one has failed."""
     print(f"\n{table(study)}\n{folder}/", flush=True)
     ended = [trial for trial in study.trials if trial.state.name == "COMPLETE"]

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 import odc_lightning
-from odc_lightning.config.validation import Whole
+from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.features.batches import feature_batches
@@ -59,8 +59,8 @@ def check_numbers(config: DictConfig, *keys: str) -> None:
         ValueError: for the first that is none.
     """
     for key in keys:
-        if not Whole(1).accepts(config[key]):
-            raise ValueError(f"{key}={config[key]}; expected {Whole(1)}")
+        if not IntegerRule(1).accepts(config[key]):
+            raise ValueError(f"{key}={config[key]}; expected {IntegerRule(1)}")
 
 
 def facts_of(model: TrainedModel, source: ImageSource, **more: Any) -> dict[str, Any]:
