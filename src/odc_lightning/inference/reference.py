@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from odc_lightning.clustering import Assignment
@@ -21,10 +20,9 @@ from odc_lightning.features.batches import feature_batches
 from odc_lightning.features.digests import describe, digest_weights
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
+from odc_lightning.utils.arrays import FloatArray
 
 log = logging.getLogger(__name__)
-
-FloatArray = NDArray[np.float32]
 
 FOLDER = "reference"
 BATCH = 128
