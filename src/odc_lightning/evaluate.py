@@ -30,7 +30,7 @@ from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_all
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
-from odc_lightning.evaluation import Protocol, Subject
+from odc_lightning.evaluation import EvaluatedNetwork, Protocol
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.reporting.figures import draw_low_shot
@@ -42,7 +42,7 @@ from odc_lightning.utils.timing import timed
 
 log = logging.getLogger(__name__)
 
-# Said of every evaluation, and nothing that its user could act on.
+# Raised in every evaluation, and nothing that its user could act on.
 IRRELEVANT_WARNINGS = (
     *ALWAYS_IRRELEVANT,
     "The '.*' does not have many workers",
@@ -53,10 +53,16 @@ IRRELEVANT_WARNINGS = (
 
 
 def evaluate(config: DictConfig) -> Evaluation:
-    """Measure one network and leave the results in ``config.run_dir``.
+    """Measure one network and write the results to ``config.run_dir``.
+
+    Args:
+        config: composed from ``evaluate.yaml``.
 
     Returns:
-        All scores; on ranks beyond the first those alone in which all ranks take part.
+        All scores; on ranks above 0 only those of protocols in which all ranks take part.
+
+    Raises:
+        ValueError: a setting, the data or the checkpoint is refused, or no protocol applies.
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
@@ -70,8 +76,8 @@ def evaluate(config: DictConfig) -> Evaluation:
     config = with_wandb_group(config, "evaluate")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
-    subject = build_subject(config, backbone, run)
-    trainer = subject.make_trainer()
+    network = build_network(config, backbone, run)
+    trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(
@@ -79,18 +85,18 @@ def evaluate(config: DictConfig) -> Evaluation:
         checkpoint=str(config.checkpoint),
         backbone=backbone.name,
         # The slash keeps a folder of that name from being taken for the published `imagenet`.
-        data=subject.data.name or f"{Path(str(config.data.root)).name}/",
+        data=network.data.name or f"{Path(str(config.data.root)).name}/",
     )
-    chosen = applicable(protocols, subject, evaluation)
-    if subject.held_out:
+    chosen = applicable(protocols, network, evaluation)
+    if network.held_out:
         evaluation.data += f", {config.holdout:.0%} of the training images held out"
     elif config.published and not config.data.subset:
         evaluation.published = True
     failures: list[Exception] = []
     try:
-        failures = measure(chosen, subject, evaluation, trainer.is_global_zero)
+        failures = measure(chosen, network, evaluation, trainer.is_global_zero)
         if trainer.is_global_zero:
-            leave(evaluation, config, time.monotonic() - started)
+            write_evaluation(evaluation, config, time.monotonic() - started)
     finally:
         finish_wandb(bool(failures))
     if failures:
@@ -120,11 +126,13 @@ def build_backbone(config: DictConfig) -> Backbone:
     return backbone
 
 
-def build_subject(config: DictConfig, backbone: Backbone, run: TrainingRun | None) -> Subject:
+def build_network(
+    config: DictConfig, backbone: Backbone, run: TrainingRun | None
+) -> EvaluatedNetwork:
     """The network together with the data, set up for evaluation."""
     data: ImageDataModule = instantiate(config.data)
     data.setup("predict")
-    return Subject(
+    return EvaluatedNetwork(
         backbone,
         data,
         instantiate(config.trainer, enable_progress_bar=get_console().is_interactive),
@@ -137,56 +145,56 @@ def build_subject(config: DictConfig, backbone: Backbone, run: TrainingRun | Non
 
 
 def name_of(config: DictConfig, run: TrainingRun | None) -> str:
-    """What to call the network where ``name`` does not say."""
+    """The name of the network in tables, where ``name`` is null."""
     if config.checkpoint == UNTRAINED:
         return "untrained network"
     return str(run.config.name) if run else Path(config.checkpoint).stem
 
 
 def applicable(
-    protocols: list[Protocol], subject: Subject, evaluation: Evaluation
+    protocols: list[Protocol], network: EvaluatedNetwork, evaluation: Evaluation
 ) -> list[Protocol]:
     """The protocols that apply to the data, those for all ranks first; a ValueError if none."""
-    reasons = {protocol.name: protocol.why_not(subject) for protocol in protocols}
+    reasons = {protocol.name: protocol.skip_reason(network) for protocol in protocols}
     evaluation.skipped = {name: reason for name, reason in reasons.items() if reason}
     chosen = [protocol for protocol in protocols if not reasons[protocol.name]]
     if not chosen:
-        told = "; ".join(f"{name}: {reason}" for name, reason in evaluation.skipped.items())
-        raise ValueError(f"no protocol applies to these data. {told or 'Choose protocol=...'}")
+        reported = "; ".join(f"{name}: {reason}" for name, reason in evaluation.skipped.items())
+        raise ValueError(f"no protocol applies to these data. {reported or 'Choose protocol=...'}")
     return sorted(chosen, key=lambda protocol: not protocol.uses_trainer)
 
 
 def measure(
-    protocols: list[Protocol], subject: Subject, evaluation: Evaluation, first: bool
+    protocols: list[Protocol], network: EvaluatedNetwork, evaluation: Evaluation, first: bool
 ) -> list[Exception]:
     """Run the protocols, after one pass over the images for all of them.
 
     Args:
         protocols: those for all ranks first.
-        subject: to measure.
+        network: to measure.
         evaluation: gets the scores.
-        first: whether this is rank 0, which alone goes on with the others.
+        first: whether this is rank 0, which runs the other protocols alone.
 
     Returns:
-        What went wrong; a protocol that fails does not take the others' scores with it.
+        The errors of protocols that failed; the other protocols keep their scores.
     """
     failures: list[Exception] = []
     with timed("features", first):
-        subject.prepare([layer for protocol in protocols for layer in protocol.layers(subject)])
+        network.prepare([layer for protocol in protocols for layer in protocol.layers(network)])
     for protocol in protocols:
         if first or protocol.uses_trainer:
             try:
                 with timed(protocol.name, first):
-                    evaluation.scores += protocol(subject)
+                    evaluation.scores += protocol(network)
             except Exception as error:
                 evaluation.skipped[protocol.name] = f"failed: {error}"
-                log.error("%s failed, the others go on: %s", protocol.name, error)
+                log.error("%s failed, the others continue: %s", protocol.name, error)
                 failures.append(error)
     return failures
 
 
-def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
-    """Write the results, draw the figure, print the table, tell the loggers."""
+def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
+    """Write the results and the figure, log the scores, print the table."""
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 
-class Whole(NamedTuple):
+class IntegerRule(NamedTuple):
     """A whole number, ``least`` or more; null where the config has it by default."""
 
     least: int
@@ -20,7 +20,7 @@ class Whole(NamedTuple):
         return f"a whole number, {self.least} or more"
 
 
-class Number(NamedTuple):
+class NumberRule(NamedTuple):
     """A finite number from ``least`` to less than ``below``."""
 
     least: float = 0.0
@@ -38,24 +38,24 @@ class Number(NamedTuple):
 
 
 # What a part checks itself, with more to say, is not here.
-RULES: Mapping[str, Whole | Number] = {
-    "seed": Whole(0),
-    "data.batch_size": Whole(1),
-    "data.image_size": Whole(1),
-    "data.num_workers": Whole(0),
-    "algorithm.num_clusters": Whole(1),
-    "algorithm.kmeans_bootstrap.iterations": Whole(1),
-    "algorithm.samples_memory.momentum": Number(),
-    "model.backbone.width": Whole(1),
-    "model.neck.hidden_features": Whole(1),
-    "model.neck.out_features": Whole(1),
-    "model.neck.dropout": Number(below=1.0),
-    "optimizer.lr": Number(),
-    "optimizer.momentum": Number(below=1.0),
-    "optimizer.weight_decay": Number(),
-    "trainer.max_epochs": Whole(1),
-    "trainer.accumulate_grad_batches": Whole(1),
-    "trainer.log_every_n_steps": Whole(1),
+RULES: Mapping[str, IntegerRule | NumberRule] = {
+    "seed": IntegerRule(0),
+    "data.batch_size": IntegerRule(1),
+    "data.image_size": IntegerRule(1),
+    "data.num_workers": IntegerRule(0),
+    "algorithm.num_clusters": IntegerRule(1),
+    "algorithm.kmeans_bootstrap.iterations": IntegerRule(1),
+    "algorithm.samples_memory.momentum": NumberRule(),
+    "model.backbone.width": IntegerRule(1),
+    "model.neck.hidden_features": IntegerRule(1),
+    "model.neck.out_features": IntegerRule(1),
+    "model.neck.dropout": NumberRule(below=1.0),
+    "optimizer.lr": NumberRule(),
+    "optimizer.momentum": NumberRule(below=1.0),
+    "optimizer.weight_decay": NumberRule(),
+    "trainer.max_epochs": IntegerRule(1),
+    "trainer.accumulate_grad_batches": IntegerRule(1),
+    "trainer.log_every_n_steps": IntegerRule(1),
 }
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from odc_lightning.evaluation.network import EvaluatedNetwork, as_tensor
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
-from odc_lightning.evaluation.subject import Subject, as_tensor
 from odc_lightning.metrics.knn import knn_accuracies
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models import POOLED
@@ -36,21 +36,21 @@ class KNN(Protocol):
         self.temperature = temperature
         self.layer = layer
 
-    def why_not(self, subject: Subject) -> str | None:
-        num_images = len(subject.images["train"].dataset)
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        num_images = len(network.images["train"].dataset)
         if num_images < min(self.k):
             return f"it needs at least {min(self.k)} training images, and there are {num_images}"
-        return needs_one_class_each(subject)
+        return needs_one_class_each(network)
 
-    def layers(self, subject: Subject) -> tuple[str, ...]:
+    def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
         return (self.layer,)
 
-    def __call__(self, subject: Subject) -> list[Score]:
-        train, val = subject.images["train"], subject.images["val"]
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
+        train, val = network.images["train"], network.images["val"]
         accuracies = knn_accuracies(
-            as_tensor(subject.features(self.layer, "train")),
+            as_tensor(network.features(self.layer, "train")),
             torch.from_numpy(train.classes),
-            as_tensor(subject.features(self.layer, "val")),
+            as_tensor(network.features(self.layer, "val")),
             torch.from_numpy(val.classes),
             ks=[k for k in self.k if k <= len(train.classes)],
             temperature=self.temperature,

@@ -6,8 +6,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol
-from odc_lightning.evaluation.subject import Subject
 from odc_lightning.evaluation.svm import best_of, warn_unconverged
 from odc_lightning.metrics.linear_svm import COSTS
 from odc_lightning.metrics.low_shot import SHOTS, ChooseCost, low_shot_scores
@@ -57,8 +57,8 @@ class LowShot(Protocol):
         self.choose_cost: ChooseCost = choose_cost
         self.n_jobs = n_jobs
 
-    def why_not(self, subject: Subject) -> str | None:
-        possible = largest_shot(subject.images["train"].objects)
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        possible = largest_shot(network.images["train"].objects)
         if possible < max(self.shots):
             return (
                 f"it draws up to {max(self.shots)} images of a class, and for one class there are "
@@ -66,25 +66,25 @@ class LowShot(Protocol):
             )
         return None
 
-    def layers(self, subject: Subject) -> tuple[str, ...]:
+    def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
         return tuple(self.chosen)
 
-    def __call__(self, subject: Subject) -> list[Score]:
-        train, val = subject.images["train"], subject.images["val"]
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
+        train, val = network.images["train"], network.images["val"]
         scores: list[Score] = []
         for layer in self.chosen:
             with progress_bar(f"low-shot SVMs on {layer}") as advance:
                 found = low_shot_scores(
-                    subject.features(layer, "train"),
+                    network.features(layer, "train"),
                     train.objects,
-                    subject.features(layer, "val"),
+                    network.features(layer, "val"),
                     val.objects,
                     single_label=train.labels is not None,
                     shots=self.shots,
                     draws=self.draws,
                     choose_cost=self.choose_cost,
                     costs=self.costs,
-                    seed=subject.seed,
+                    seed=network.seed,
                     n_jobs=self.n_jobs,
                     on_progress=advance,
                 )

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol
-from odc_lightning.evaluation.subject import Subject
 from odc_lightning.metrics.linear_svm import COSTS
 from odc_lightning.metrics.scores import Score
 from odc_lightning.metrics.svm import svm_scores
@@ -39,23 +39,23 @@ class SVM(Protocol):
         self.folds = folds
         self.n_jobs = n_jobs
 
-    def why_not(self, subject: Subject) -> str | None:
-        if subject.images["train"].labels is not None:
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        if network.images["train"].labels is not None:
             return "it is for images that show several things; linear and low_shot measure these"
         return None
 
-    def layers(self, subject: Subject) -> tuple[str, ...]:
-        return tuple(self.chosen or subject.backbone.stages)
+    def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
+        return tuple(self.chosen or network.backbone.stages)
 
-    def __call__(self, subject: Subject) -> list[Score]:
-        train, val = subject.images["train"], subject.images["val"]
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
+        train, val = network.images["train"], network.images["val"]
         scores: list[Score] = []
-        for layer in self.layers(subject):
+        for layer in self.layers(network):
             with progress_bar(f"SVMs on {layer}") as advance:
                 found = svm_scores(
-                    subject.features(layer, "train"),
+                    network.features(layer, "train"),
                     train.objects,
-                    subject.features(layer, "val"),
+                    network.features(layer, "val"),
                     val.objects,
                     costs=self.costs,
                     folds=self.folds,

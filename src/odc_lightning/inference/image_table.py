@@ -13,11 +13,11 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 import odc_lightning
-from odc_lightning.config.validation import Whole
+from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
-from odc_lightning.features.batches import feature_batches
 from odc_lightning.features.digests import describe, digest_images, digest_weights
+from odc_lightning.features.image_features import image_features
 from odc_lightning.inference import TrainedModel, load
 from odc_lightning.inference.table_parts import Parts, Writer, collect
 
@@ -59,8 +59,8 @@ def check_numbers(config: DictConfig, *keys: str) -> None:
         ValueError: for the first that is none.
     """
     for key in keys:
-        if not Whole(1).accepts(config[key]):
-            raise ValueError(f"{key}={config[key]}; expected {Whole(1)}")
+        if not IntegerRule(1).accepts(config[key]):
+            raise ValueError(f"{key}={config[key]}; expected {IntegerRule(1)}")
 
 
 def facts_of(model: TrainedModel, source: ImageSource, **more: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def fill(
     if parts.done:
         log.info("going on after %s of %s images", f"{missing.start:,}", f"{len(source):,}")
     try:
-        batches = feature_batches(
+        batches = image_features(
             embed,
             IndexedDataset(source, model.transform),
             missing,

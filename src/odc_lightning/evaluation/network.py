@@ -68,7 +68,7 @@ class LabelledImages:
 
 
 @dataclass
-class Subject:
+class EvaluatedNetwork:
     """A network and labelled images to measure it on; protocols ask it for features.
 
     Attributes:
