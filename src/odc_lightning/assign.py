@@ -26,8 +26,9 @@ from odc_lightning.inference.image_table import (
     load_from,
     rows_of_part,
 )
-from odc_lightning.inference.table_files import printable, write_csv, write_parquet
+from odc_lightning.inference.table_files import write_csv, write_parquet
 from odc_lightning.inference.table_parts import Parts
+from odc_lightning.utils.text import valid_utf8
 
 FILES = {"assigned.parquet": write_parquet, "assigned.csv": write_csv}
 
@@ -67,7 +68,7 @@ def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa
     found = reference.clusters.assign(features)
     near = reference.neighbours(features, k)
     columns = {
-        "path": list(map(printable, names)),
+        "path": list(map(valid_utf8, names)),
         "cluster": found.labels.numpy(),
         "distance": found.distances.numpy(),
         "margin": found.margin.numpy(),
@@ -76,7 +77,7 @@ def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa
     }
     for place in range(k):
         indices = near.indices[:, place].tolist()
-        columns[f"neighbour_{place + 1}"] = [printable(reference.names[i]) for i in indices]
+        columns[f"neighbour_{place + 1}"] = [valid_utf8(reference.names[i]) for i in indices]
         columns[f"similarity_{place + 1}"] = near.similarities[:, place].numpy()
     return pa.table(columns)
 
