@@ -52,7 +52,7 @@ def test_the_table(
 
     # A second time there is nothing to do; with another image there is another result.
     monkeypatch.setattr(
-        "odc_lightning.inference.image_table.feature_batches", None
+        "odc_lightning.inference.image_table.image_features", None
     )  # cannot be called
     assert assign(config) == folder
     other = tmp_path / "other"

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import pytest
 import pytorch_lightning as pl
+from filelock import FileLock
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
@@ -60,6 +61,15 @@ def test_refused_before_the_first_trial(
 ) -> None:
     with pytest.raises(SystemExit, match=message):
         search(monkeypatch, tmp_path, setting)
+    assert not (tmp_path / "trials").exists()
+
+
+def test_another_search_in_the_same_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = pytest.raises(SystemExit, match="another search is at work in")
+    with FileLock(tmp_path / ".lock"), refused:
+        search(monkeypatch, tmp_path)
     assert not (tmp_path / "trials").exists()
 
 

@@ -26,8 +26,9 @@ from odc_lightning.inference.image_table import (
     load_from,
     rows_of_part,
 )
-from odc_lightning.inference.table_files import printable, write_csv, write_parquet
+from odc_lightning.inference.table_files import write_csv, write_parquet
 from odc_lightning.inference.table_parts import Parts
+from odc_lightning.utils.text import valid_utf8
 
 FILES = {"assigned.parquet": write_parquet, "assigned.csv": write_csv}
 
@@ -70,7 +71,7 @@ def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa
     assigned = reference.clusters.assign(features)
     neighbours = reference.neighbours(features, k)
     columns = {
-        "path": list(map(printable, names)),
+        "path": list(map(valid_utf8, names)),
         "cluster": assigned.labels.numpy(),
         "distance": assigned.distances.numpy(),
         "margin": assigned.margin.numpy(),
@@ -79,7 +80,7 @@ def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa
     }
     for rank in range(k):
         indices = neighbours.indices[:, rank].tolist()
-        columns[f"neighbour_{rank + 1}"] = [printable(reference.names[i]) for i in indices]
+        columns[f"neighbour_{rank + 1}"] = [valid_utf8(reference.names[i]) for i in indices]
         columns[f"similarity_{rank + 1}"] = neighbours.similarities[:, rank].numpy()
     return pa.table(columns)
 

@@ -17,6 +17,8 @@ from typing import Literal, NamedTuple
 
 from packaging.requirements import Requirement
 
+from odc_lightning.utils.text import first_line
+
 State = Literal["ok", "warning", "failure"]
 
 FAISS_BUILDS = ("faiss", "faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
@@ -73,7 +75,7 @@ def torch_and_torchvision() -> Iterator[Finding]:
     except Exception as error:  # whatever a broken build raises
         yield Finding(
             "torchvision with torch",
-            f"cannot be imported: {_first_line(error)}",
+            f"cannot be imported: {first_line(error)}",
             "failure",
             "their builds do not fit: pip install --force-reinstall torch torchvision, both in "
             "one command",
@@ -157,7 +159,7 @@ def faiss() -> Iterator[Finding]:
     except Exception as error:  # whatever a broken build raises
         yield Finding(
             "faiss",
-            f"{builds}: {_first_line(error)}",
+            f"{builds}: {first_line(error)}",
             "failure",
             f"pip install --force-reinstall faiss-gpu{without}",
         )
@@ -274,10 +276,6 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 import numpy as np
+from filelock import FileLock, Timeout
 from hydra import compose
-from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import run_job as hydra_run_job
 from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -30,7 +31,6 @@ from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
 from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
-from odc_lightning.utils.locks import try_lock
 
 if TYPE_CHECKING:
     import optuna
@@ -58,12 +58,16 @@ def search(config: DictConfig) -> None:
     space = space_of(config)
     check_trial(config, space)
     folder = Path(config.run_dir)
-    lock = try_lock(folder / ".lock")
-    if lock is None:
-        raise ValueError(f"another search is at work in {folder}; choose hydra.run.dir=...")
+    try:
+        lock = FileLock(folder / ".lock").acquire(blocking=False)
+    except Timeout:
+        raise ValueError(
+            f"another search is at work in {folder}; choose hydra.run.dir=..."
+        ) from None
     with lock:
-        study = begin_study(config, folder)
-        for trial in unfinished(study, config.seed):
+        storage = open_storage(config, folder)
+        study = begin_study(config, folder, storage)
+        for trial in unfinished(study, storage, config.seed):
             run_trial(study, trial, config, space)
         while len(study.trials) < config.n_trials:
             study.sampler = sampler(config.seed, len(study.trials))
@@ -86,8 +90,12 @@ def check_trial(config: DictConfig, space: Space) -> None:
         raise ValueError(f"no training can be made of overrides and space: {reason}") from error
 
 
-def begin_study(config: DictConfig, folder: Path) -> "optuna.Study":
-    """The study of the search, that of before if there is one."""
+def open_storage(config: DictConfig, folder: Path) -> "optuna.storages.RDBStorage":
+    """The database of the search, a file in its folder if the config names no other.
+
+    Raises:
+        ValueError: if Optuna is not installed.
+    """
     try:
         import optuna
     except ImportError as error:
@@ -95,8 +103,18 @@ def begin_study(config: DictConfig, folder: Path) -> "optuna.Study":
             "a search needs Optuna, which is not installed: pip install 'odc-lightning[search]'"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = config.storage or f"sqlite:///{folder.resolve() / 'study.db'}"
+    return optuna.storages.RDBStorage(url)
+
+
+def begin_study(
+    config: DictConfig, folder: Path, storage: "optuna.storages.RDBStorage"
+) -> "optuna.Study":
+    """The study of the search, the previous one if the storage has it."""
+    import optuna
+
     study = optuna.create_study(
-        storage=config.storage or f"sqlite:///{folder.resolve() / 'study.db'}",
+        storage=storage,
         study_name=config.name,
         direction=config.direction,
         pruner=instantiate(config.pruner) if config.pruner else optuna.pruners.NopPruner(),
@@ -126,14 +144,18 @@ def sampler(seed: int, number: int) -> "optuna.samplers.BaseSampler":
     return optuna.samplers.TPESampler(seed=own)
 
 
-def unfinished(study: "optuna.Study", seed: int) -> "list[optuna.Trial]":
+def unfinished(
+    study: "optuna.Study", storage: "optuna.storages.RDBStorage", seed: int
+) -> "list[optuna.Trial]":
     """The trials that a search was at when it was stopped or killed."""
     import optuna
 
+    study_id = storage.get_study_id_from_name(study.study_name)
     trials = []
     for left in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
         study.sampler = sampler(seed, left.number)
-        trials.append(optuna.Trial(study, left._trial_id))
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, left.number)
+        trials.append(optuna.Trial(study, trial_id))
     return trials
 
 
@@ -151,12 +173,14 @@ def run_trial(
     def task(run: DictConfig) -> None:
         train(run, [Pruning(trial, config.objective)])
 
+    # Hydra calls the context's callbacks when the job starts and ends; this one does nothing.
+    context = HydraContext(GlobalHydra.instance().config_loader(), Callback())  # type: ignore[arg-type]
     done = hydra_run_job(
         lambda run: run_job(task, run),
         job,
         "hydra.sweep.dir",
         "hydra.sweep.subdir",
-        HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks()),
+        context,
     )
     _ = done.return_value  # which raises what `run_job` could not mark
     folder = trial_folder(config, trial.number)

@@ -226,7 +226,7 @@ def test_a_disk_that_fills_up_later(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "clusters.csv")
 
-    monkeypatch.setattr("odc_lightning.runs.csv_files.write_clusters", refuse)
+    monkeypatch.setattr("odc_lightning.callbacks.lifecycle.run_report.write_clusters", refuse)
     said = refusal(monkeypatch, tmp_path, *DIGITS)
     assert "No space left on device: 'clusters.csv'" in said
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.formats import convert
-from odc_lightning.checkpoints.mismatch import TIMM_PREFIX, what_to_do
+from odc_lightning.checkpoints.mismatch import what_to_do
 from odc_lightning.checkpoints.read import read_checkpoint
 from odc_lightning.checkpoints.sobel import SOBEL, check_filter
 from odc_lightning.models import Backbone, TimmBackbone
+from odc_lightning.models.timm_backbone import PREFIX
 
 # Names beyond these are counted, not listed.
 MOST_LISTED = 8
@@ -170,7 +171,7 @@ def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:
         elif row.target not in expected and row.target.startswith(backbone.classifiers):
             rows.append(row._replace(target=None, note="classifier"))
         else:
-            name = row.target if row.target in expected else TIMM_PREFIX + row.target
+            name = row.target if row.target in expected else PREFIX + row.target
             weights[name] = conversion.weights[row.target]
             rows.append(row._replace(target=name))
     return replace(conversion, weights=weights, rows=rows)

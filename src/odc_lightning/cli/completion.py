@@ -54,11 +54,13 @@ def query(line: str, commands: Mapping[str, bool]) -> list[str]:
 def _settings(name: str, overrides: list[str], last: str) -> list[str]:
     """What Hydra would complete for ``python -m odc_lightning.NAME``."""
     from hydra import initialize_config_dir
-    from hydra._internal.core_plugins.bash_completion import BashCompletion
     from hydra.core.global_hydra import GlobalHydra
 
     logging.disable()
     try:
+        # Private, so that another Hydra may complete nothing.
+        from hydra._internal.core_plugins.bash_completion import BashCompletion
+
         with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
             completion = BashCompletion(GlobalHydra.instance().config_loader())
             found: list[str] = completion._query(name, " ".join([*overrides, last]))

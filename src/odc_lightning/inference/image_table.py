@@ -16,8 +16,8 @@ import odc_lightning
 from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
-from odc_lightning.features.batches import feature_batches
 from odc_lightning.features.digests import describe, digest_images, digest_weights
+from odc_lightning.features.image_features import image_features
 from odc_lightning.inference import TrainedModel, load
 from odc_lightning.inference.table_parts import Parts, Writer, collect
 
@@ -101,7 +101,7 @@ def fill(
     if parts.done:
         log.info("going on after %s of %s images", f"{missing.start:,}", f"{len(source):,}")
     try:
-        batches = feature_batches(
+        batches = image_features(
             embed,
             IndexedDataset(source, model.transform),
             missing,

@@ -17,8 +17,8 @@ from torch import Tensor
 from odc_lightning.clustering import Assignment
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
-from odc_lightning.features.batches import feature_batches
 from odc_lightning.features.digests import describe, digest_weights
+from odc_lightning.features.image_features import image_features
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
 
@@ -144,7 +144,7 @@ def _make(network: TrainedNetwork) -> Reference:
             f"{len(source):,} now; restore them, or say where they are with images=FOLDER"
         )
     log.info("looking at the %s images of %s, once", f"{len(source):,}", network.run.folder)
-    batches = feature_batches(
+    batches = image_features(
         network,
         IndexedDataset(source, network.transform),
         range(len(source)),

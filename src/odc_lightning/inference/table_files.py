@@ -12,14 +12,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from odc_lightning.inference.table_parts import Parts, Writer
+from odc_lightning.utils.text import valid_utf8
 
 Format = Literal["parquet", "npy", "memmap"]
 FORMATS = get_args(Format)
-
-
-def printable(name: str) -> str:
-    """A file's name as text: bytes that are no UTF-8 become ``\\xff`` and the like."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def features_table(names: list[str], features: NDArray[np.float32]) -> pa.Table:
@@ -32,7 +28,7 @@ def features_table(names: list[str], features: NDArray[np.float32]) -> pa.Table:
     width = features.shape[1]
     flat = pa.array(np.ascontiguousarray(features, np.float32).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, width)
-    return pa.table({"path": pa.array(list(map(printable, names))), "features": column})
+    return pa.table({"path": pa.array(list(map(valid_utf8, names))), "features": column})
 
 
 def features_of(table: pa.Table) -> NDArray[np.float32]:

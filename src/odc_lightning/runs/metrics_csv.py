@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.core.saving import save_hparams_to_yaml
 from pytorch_lightning.loggers import CSVLogger
-from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
 
 Row = Mapping[str, Any]
 
@@ -17,69 +19,98 @@ Row = Mapping[str, Any]
 class MetricsFile(CSVLogger):
     """Lightning's CSV logger, which keeps what was logged before a run was interrupted.
 
-    It also writes when a checkpoint is written, so that a run that goes on from there has all rows.
+    It also writes when a checkpoint is written, so that a run that is resumed from there has all
+    rows.
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         """As `CSVLogger`."""
         super().__init__(*args, **settings)
         self._kept: list[Row] = []
+        self._writer: _Writer | None = None
+
+    @property
+    def file(self) -> Path:
+        """``metrics.csv``."""
+        return Path(self.log_dir) / "metrics.csv"
 
     def continue_from(self, step: int) -> None:
         """Keep the rows of the first ``step`` steps; to be called before anything is logged."""
-        file = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
-        if file.is_file():
-            self._kept = [row for row in whole_rows(file) if int(row["step"]) < step]
+        if self.file.is_file():
+            self._kept = [row for row in whole_rows(self.file) if int(row["step"]) < step]
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The writer, on rank 0."""
-        if self._experiment is None:
-            self._experiment = _Writer(self.log_dir, self._kept)
-        return self._experiment
+        if self._writer is None:
+            self._writer = _Writer(self.file, self._kept)
+        return self._writer
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         """Write what has been logged."""
         self.save()
 
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write what has been logged, if anything was."""
+        if self._writer is not None:
+            self.save()
 
-class _Writer(ExperimentWriter):
-    """Lightning's, which deletes the file of before when it is made, and this one does not.
+
+class _Writer:
+    """Has the interface of Lightning's writer, which deletes the previous file when it is made.
 
     That happens before a run is accepted. Here the new file replaces the old one as a whole, when
     there is something to write.
+
+    Attributes:
+        metrics: rows that are not written yet.
     """
 
-    def __init__(self, log_dir: str, kept: Sequence[Row]) -> None:
-        super().__init__(log_dir)
+    def __init__(self, file: Path, kept: Sequence[Row]) -> None:
+        self.metrics: list[Row] = []
+        self._file = file
         self._kept = kept
-        self._has_begun = False
+        self._columns: list[str] = []  # of the file; none until the first row is written
+        self._hparams: dict[str, Any] = {}
+        file.parent.mkdir(parents=True, exist_ok=True)
+
+    def log_metrics(self, metrics: Mapping[str, Tensor | float], step: int) -> None:
+        """Add a row."""
+        values = {
+            name: value.item() if isinstance(value, Tensor) else value
+            for name, value in metrics.items()
+        }
+        self.metrics.append({**values, "step": step})
+
+    def log_hparams(self, params: Mapping[str, Any]) -> None:
+        """Add settings to ``hparams.yaml``."""
+        self._hparams.update(params)
+        save_hparams_to_yaml(self._file.with_name("hparams.yaml"), self._hparams)
 
     def save(self) -> None:
-        """Add what has been logged."""
-        if self.metrics and not self._has_begun:
-            self._has_begun = True
-            if self._kept:
-                self.metrics_keys = list(self._kept[0])
-                self._replace(self._kept)
-            else:
-                Path(self.metrics_file_path).unlink(missing_ok=True)
-        super().save()
+        """Write the rows; a new column takes a new file."""
+        if not self.metrics:
+            return
+        first, there = not self._columns, self._file.is_file()
+        former = list(self._kept[0]) if first and self._kept else self._columns
+        columns = sorted({*former}.union(*self.metrics))
+        if columns == self._columns and there:
+            with self._file.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, columns).writerows(self.metrics)
+        else:
+            rows = self._kept if first else whole_rows(self._file) if there else []
+            self._replace(columns, [*rows, *self.metrics])
+        self._columns, self.metrics = columns, []
 
-    def _check_log_dir_exists(self) -> None:
-        """It does: Hydra's files are there."""
-
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        self._replace(whole_rows(Path(self.metrics_file_path)))
-
-    def _replace(self, rows: Sequence[Row]) -> None:
-        unfinished = Path(f"{self.metrics_file_path}.tmp")
+    def _replace(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        unfinished = Path(f"{self._file}.tmp")
         with unfinished.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=self.metrics_keys)
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-        unfinished.replace(self.metrics_file_path)
+        unfinished.replace(self._file)
 
 
 def whole_rows(file: Path) -> list[Row]:

@@ -45,14 +45,15 @@ class WandbRun(WandbLogger):
         """
         super().__init__(*args, **settings)
         self._artifacts = artifacts
+        self._is_defined = False
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The run, on rank 0; it begins when it is first asked for."""
-        begins = self._experiment is None
         run = super().experiment
-        if begins:
+        if not self._is_defined:
+            self._is_defined = True
             for name, best in BEST.items():
                 run.define_metric(name, step_metric=STEP, step_sync=True, summary=f"{best},last")
         return run

@@ -5,17 +5,17 @@ import os
 import platform
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import IO
 
-from odc_lightning.utils.locks import try_lock
+from filelock import FileLock, Timeout
 
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Of this process, until it ends.
-_held: list[IO[str]] = []
+_held: list[FileLock] = []
 
 
 def visible_devices(environ: Mapping[str, str], count: int) -> list[str]:
@@ -82,8 +82,10 @@ def take_device(folder: Path, environ: MutableMapping[str, str] = os.environ) ->
     told = False
     while True:
         for device in devices:
-            lock = try_lock(folder / ".devices" / f"{platform.node()}-{device}.lock")
-            if lock is not None:
+            file = folder / ".devices" / f"{platform.node()}-{device}.lock"
+            lock = FileLock(file, thread_local=False)  # whichever thread took it
+            with suppress(Timeout):
+                lock.acquire(blocking=False)
                 _held.append(lock)
                 environ[VISIBLE] = device
                 return device

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.experimental.callback import Callback
@@ -18,7 +19,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
 from odc_lightning.utils.json_file import write_json
-from odc_lightning.utils.locks import locked
 
 FAILED = "failed.txt"
 # What a job leaves at its very end: of a training, of an evaluation.
@@ -72,15 +72,12 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
     if takes_devices(hydra.launcher, config):
         take_device(Path(hydra.sweep.dir))
 
-    def waiting() -> None:
-        print(f"job {hydra.job.num}: waiting for another process in {folder}", flush=True)
-
     _end_without_command()
     if _in_launchers_process():
         # joblib's own method there starts no workers of a DataLoader.
         multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
     try:
-        with locked(folder / ".lock", waiting):
+        with lock_of(folder, hydra.job.num):
             (folder / FAILED).unlink(missing_ok=True)
             try:
                 task(config)
@@ -89,6 +86,22 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
                 print(f"error: job {hydra.job.num}: {reason}", file=sys.stderr, flush=True)
     finally:
         _end_without_command()
+
+
+def lock_of(folder: Path, number: int) -> AcquireReturnProxy:
+    """Take the lock of a job's folder; if another process has it, print that once and wait.
+
+    The system releases the lock when its owner dies.
+
+    Returns:
+        A context manager that releases the lock.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        return lock.acquire(blocking=False)
+    except Timeout:
+        print(f"job {number}: waiting for another process in {folder}", flush=True)
+        return lock.acquire(poll_interval=1.0)
 
 
 def _in_launchers_process() -> bool:

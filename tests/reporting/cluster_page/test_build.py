@@ -38,7 +38,7 @@ def hostile(folder: Path) -> ClusteredImages:
 def test_what_is_on_the_page_is_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("records", "build"):
+    for module in ("image_facts", "build"):
         monkeypatch.setattr(f"odc_lightning.reporting.cluster_page.{module}.PER_CHUNK", 25)
     clustered = made_up(120, 7)
     built = build_gallery(clustered, tmp_path, Settings("noise", map_images=50))

@@ -38,6 +38,7 @@ from odc_lightning.reporting.cluster_page.write_page import write_data, write_pa
 from odc_lightning.reporting.figures import choose_rows, draw_sheet, draw_strips
 from odc_lightning.runs.clustered_images import ClusteredImages, IntArray
 from odc_lightning.runs.images import RunImages
+from odc_lightning.utils.text import valid_utf8
 
 SHEET_ROWS, SHEET_COLUMNS, SHEET_SIDE = 16, 12, 96
 MOST_OUTLIERS = 200
@@ -160,7 +161,7 @@ def build_gallery(
         write_page(
             folder,
             {
-                "title": printable(settings.title),
+                "title": valid_utf8(settings.title),
                 "images": len(labels),
                 "clusters": int((facts.sizes > 0).sum()),
                 "labelled": facts.purity is not None,
@@ -226,7 +227,7 @@ def write_problems(records: Records, pictures: Pictures, data: Path) -> None:
     """What could not be shown, and why."""
     some = pictures.problems[:MOST_PROBLEMS]
     indices = np.array([problem.number for problem in some], dtype=np.int64)
-    reasons = [printable(problem.reason) for problem in some]
+    reasons = [valid_utf8(problem.reason) for problem in some]
     write_data(data, "problems", {**records.with_places(indices), "reason": reasons})
 
 
@@ -261,8 +262,3 @@ def originals(clustered: ClusteredImages) -> str | None:
         return None
     root = "" if name.startswith("/") else str(path.absolute())[: -len(name)]
     return "file://" + quote_from_bytes(root.encode("utf-8", "surrogateescape"))
-
-
-def printable(text: str) -> str:
-    """Without what is not UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

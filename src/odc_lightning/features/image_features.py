@@ -10,7 +10,7 @@ from odc_lightning.data import IndexedDataset
 from odc_lightning.data.dataset import Sample
 
 
-def feature_batches(
+def image_features(
     embed: Callable[[Tensor], Tensor],
     dataset: IndexedDataset,
     rows: Sequence[int],

@@ -1,0 +1,19 @@
+"""Texts of errors and of file names, made fit for a line, a file or a terminal."""
+
+from pathlib import Path
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; the name of its type if it has no message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def valid_utf8(name: str) -> str:
+    """A file's name as valid UTF-8: ``\\xff`` and the like in place of bytes that are not."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def printable(name: Path | str) -> str:
+    """A file's name as a terminal may show it: `valid_utf8`, with control characters escaped."""
+    text = valid_utf8(str(name))
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
