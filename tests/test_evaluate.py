@@ -276,10 +276,10 @@ def test_folders_without_a_validation_split_are_divided(
         (["checkpoint=untrained"], "no model yet"),
         (["checkpoint=untrained", "model=convnet"], "no data yet"),
         (["checkpoint=/nowhere.ckpt"], "does not exist"),
-        ([*UNTRAINED, "protocol=svm"], "no protocol applies to these data. svm: it is for images"),
+        ([*UNTRAINED, "protocol=svm"], "no protocol applies to the data: svm: it is for images"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.k=[0]"], r"protocol.knn.k=\[0\]"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.temperature=0"], "temperature=0"),
-        ([*UNTRAINED, "protocol=[]"], "no protocol applies to these data. Choose protocol="),
+        ([*UNTRAINED, "protocol=[]"], "applies to the data: none is chosen, add protocol=NAME"),
         ([*UNTRAINED, "protocol.low_shot.choose_cost=tset"], "choose_cost='tset'; expected one of"),
         ([*UNTRAINED, "protocol.semi_supervised.shares=[2,3]"], r"shares=\[2, 3\]; expected"),
         (

@@ -162,7 +162,7 @@ def test_epochs_that_are_shorter_than_the_logging_interval(compose_config: Compo
 
 
 def test_a_missing_setting_is_named(compose_config: Compose) -> None:
-    with pytest.raises(ValueError, match=r"no value yet for data\.root: add data\.root="):
+    with pytest.raises(ValueError, match=r"no value for data\.root; add data\.root="):
         train(compose_config("data=image_folder"))
 
 

@@ -219,7 +219,7 @@ def test_output_folders(
         monkeypatch.setattr("odc_lightning.cli.command.tempfile.TemporaryFile", refuse)
     sweep = ("seed=0,1", "-m") if option == "hydra.sweep.dir" else ()
     said = refusal(monkeypatch, tmp_path, f"{option}={place / 'run'}", *DIGITS, *sweep)
-    assert re.search(rf"nothing can be written to .*out/run \(.+\).*{option}=", said), said
+    assert re.search(rf"cannot write to .*out/run \(.+\).*{option}=", said), said
 
 
 def test_a_disk_that_fills_up_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
