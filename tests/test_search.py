@@ -48,12 +48,12 @@ def last_of(folder: Path, metric: str) -> float:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("n_trials=0", "n_trials=0; expected a whole number, 1 or more"),
+        ("n_trials=0", "n_trials=0; expected an integer, 1 or more"),
         ("direction=up", "direction=up; expected maximize or minimize"),
         ("space={}", "space={}; expected for each key"),
         ("space={no.such: {low: 1, high: 2}}", "no training can be made.*no.such"),
         ("space={optimizer.lr: {low: -1, high: 2}}", "optimizer.lr=-1; expected a number"),
-        ('overrides=["data=imagenet"]', "no value yet for data.root"),
+        ('overrides=["data=imagenet"]', "no value for data.root"),
     ],
 )
 def test_refused_before_the_first_trial(

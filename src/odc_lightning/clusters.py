@@ -1,4 +1,4 @@
-"""Look at clusters: ``python -m odc_lightning.clusters run=RUN``, or sort the images by them.
+"""The clusters of a run: ``python -m odc_lightning.clusters run=RUN``, a page or sorted images.
 
 Read `clusters` top to bottom: the run, its images, then a page or folders.
 """
@@ -28,7 +28,11 @@ from odc_lightning.utils.timing import timed
 
 
 def clusters(config: DictConfig) -> None:
-    """Leave a page and tables in ``config.run_dir``, or sort the images into folders."""
+    """Write a page and tables to ``config.run_dir``, or sort the images into folders.
+
+    Raises:
+        ValueError: a setting is invalid, the run has no clusters, or its images differ.
+    """
     run = find_run(required(config, "run", "the folder of a training run"))
     from_run = groups_of_run(config, "data")
     config = config.copy()
@@ -45,7 +49,7 @@ def clusters(config: DictConfig) -> None:
 
 
 def show(clustered: ClusteredImages, config: DictConfig) -> None:
-    """Build the page and say where it is."""
+    """Build the page, print a summary and the page's path."""
     folder = Path(config.run_dir)
     settings = Settings(
         title=config.title,
@@ -75,12 +79,12 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
 
 
 def sort(clustered: ClusteredImages, config: DictConfig) -> None:
-    """Say what would be done, and do it if it is no dry run."""
+    """Print the plan, and carry it out unless it is a dry run."""
     plan = plan_sorting(clustered.source, clustered.labels, Path(config.sort_into), config.sort_by)
     for line in plan.lines():
         get_console().print(line, highlight=False, soft_wrap=True, markup=False)
     if config.dry_run:
-        print("Nothing was done yet. Add dry_run=false to do it.")
+        print("Dry run: no file was changed. Add dry_run=false to sort the images.")
         return
     with timed("sorting"):
         sort_images(plan)
@@ -89,7 +93,14 @@ def sort(clustered: ClusteredImages, config: DictConfig) -> None:
 
 @contextmanager
 def counted(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal while thumbnails are made."""
+    """A progress bar on a terminal while thumbnails are made.
+
+    Args:
+        total: number of thumbnails.
+
+    Yields:
+        A function to call with the number of thumbnails made so far.
+    """
     bar = Progress(
         TextColumn("thumbnails"),
         BarColumn(),
@@ -105,7 +116,7 @@ def counted(total: int) -> Iterator[Callable[[int], None]]:
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="clusters")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(clusters, config)
 
 

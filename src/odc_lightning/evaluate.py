@@ -1,4 +1,4 @@
-"""Evaluate: ``python -m odc_lightning.evaluate checkpoint=RUN protocol=knn``.
+"""Evaluation: ``python -m odc_lightning.evaluate checkpoint=RUN protocol=knn``.
 
 Read `evaluate` top to bottom: config, network, data, protocols, scores, tables.
 """
@@ -42,7 +42,7 @@ from odc_lightning.utils.timing import timed
 
 log = logging.getLogger(__name__)
 
-# Raised in every evaluation, and nothing that its user could act on.
+# Warnings that every evaluation raises and that users cannot act on.
 IRRELEVANT_WARNINGS = (
     *ALWAYS_IRRELEVANT,
     "The '.*' does not have many workers",
@@ -53,16 +53,18 @@ IRRELEVANT_WARNINGS = (
 
 
 def evaluate(config: DictConfig) -> Evaluation:
-    """Measure one network and write the results to ``config.run_dir``.
+    """Evaluate one network and write the results to ``config.run_dir``.
 
     Args:
         config: composed from ``evaluate.yaml``.
 
     Returns:
-        All scores; on ranks above 0 only those of protocols in which all ranks take part.
+        All scores; on ranks above 0 only those of protocols that run on all ranks.
 
     Raises:
-        ValueError: a setting, the data or the checkpoint is refused, or no protocol applies.
+        ValueError: a setting, the data or the checkpoint is invalid, or no protocol applies.
+        Exception: the error of the first protocol that failed, after the results of the others are
+            written.
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
@@ -105,14 +107,14 @@ def evaluate(config: DictConfig) -> Evaluation:
 
 
 def run_of(config: DictConfig) -> TrainingRun | None:
-    """The training run that the checkpoint belongs to, if it is still beside it."""
+    """The training run that the checkpoint belongs to; None if its config is not beside it."""
     expected = "a checkpoint file, the folder of a training run, or untrained"
     checkpoint = required(config, "checkpoint", expected)
     return None if checkpoint == UNTRAINED else TrainingRun.of(checkpoint_file(checkpoint))
 
 
 def build_backbone(config: DictConfig) -> Backbone:
-    """The network with the checkpoint's weights."""
+    """The backbone with the checkpoint's weights."""
     backbone: Backbone = instantiate(config.model.backbone)
     if config.checkpoint != UNTRAINED:
         conversion = load_pretrained(
@@ -129,7 +131,7 @@ def build_backbone(config: DictConfig) -> Backbone:
 def build_network(
     config: DictConfig, backbone: Backbone, run: TrainingRun | None
 ) -> EvaluatedNetwork:
-    """The network together with the data, set up for evaluation."""
+    """The network and the data, set up for evaluation."""
     data: ImageDataModule = instantiate(config.data)
     data.setup("predict")
     return EvaluatedNetwork(
@@ -145,7 +147,7 @@ def build_network(
 
 
 def name_of(config: DictConfig, run: TrainingRun | None) -> str:
-    """The name of the network in tables, where ``name`` is null."""
+    """The network's name in tables if ``name`` is null."""
     if config.checkpoint == UNTRAINED:
         return "untrained network"
     return str(run.config.name) if run else Path(config.checkpoint).stem
@@ -154,41 +156,50 @@ def name_of(config: DictConfig, run: TrainingRun | None) -> str:
 def applicable(
     protocols: list[Protocol], network: EvaluatedNetwork, evaluation: Evaluation
 ) -> list[Protocol]:
-    """The protocols that apply to the data, those for all ranks first; a ValueError if none."""
+    """The protocols that apply to the data, those for all ranks first.
+
+    Raises:
+        ValueError: no protocol applies.
+    """
     reasons = {protocol.name: protocol.skip_reason(network) for protocol in protocols}
     evaluation.skipped = {name: reason for name, reason in reasons.items() if reason}
     chosen = [protocol for protocol in protocols if not reasons[protocol.name]]
     if not chosen:
-        reported = "; ".join(f"{name}: {reason}" for name, reason in evaluation.skipped.items())
-        raise ValueError(f"no protocol applies to these data. {reported or 'Choose protocol=...'}")
+        listed = "; ".join(f"{name}: {reason}" for name, reason in evaluation.skipped.items())
+        raise ValueError(
+            f"no protocol applies to the data: {listed or 'none is chosen, add protocol=NAME'}"
+        )
     return sorted(chosen, key=lambda protocol: not protocol.uses_trainer)
 
 
 def measure(
-    protocols: list[Protocol], network: EvaluatedNetwork, evaluation: Evaluation, first: bool
+    protocols: list[Protocol],
+    network: EvaluatedNetwork,
+    evaluation: Evaluation,
+    is_rank_zero: bool,
 ) -> list[Exception]:
-    """Run the protocols, after one pass over the images for all of them.
+    """Extract the features in one pass over the images, then run the protocols.
 
     Args:
-        protocols: those for all ranks first.
-        network: to measure.
-        evaluation: gets the scores.
-        first: whether this is rank 0, which runs the other protocols alone.
+        protocols: to run, those for all ranks first.
+        network: to evaluate.
+        evaluation: receives the scores.
+        is_rank_zero: whether this is rank 0, which alone runs the remaining protocols.
 
     Returns:
-        The errors of protocols that failed; the other protocols keep their scores.
+        The errors of failed protocols; the other protocols keep their scores.
     """
     failures: list[Exception] = []
-    with timed("features", first):
+    with timed("features", is_rank_zero):
         network.prepare([layer for protocol in protocols for layer in protocol.layers(network)])
     for protocol in protocols:
-        if first or protocol.uses_trainer:
+        if is_rank_zero or protocol.uses_trainer:
             try:
-                with timed(protocol.name, first):
+                with timed(protocol.name, is_rank_zero):
                     evaluation.scores += protocol(network)
             except Exception as error:
                 evaluation.skipped[protocol.name] = f"failed: {error}"
-                log.error("%s failed, the others continue: %s", protocol.name, error)
+                log.error("%s failed; the other protocols continue: %s", protocol.name, error)
                 failures.append(error)
     return failures
 
@@ -212,14 +223,14 @@ def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float)
 
 
 def metric_name(score: Score) -> str:
-    """``linear/conv4/top1`` or ``knn/pooled/top1/k=20``."""
+    """The name of a score in logs: ``linear/conv4/top1`` or ``knn/pooled/top1/k=20``."""
     parts = [score.protocol, score.layer, score.metric, score.setting.replace(" ", "_")]
     return "/".join(filter(None, parts))
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="evaluate")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(evaluate, config)
 
 

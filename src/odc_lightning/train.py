@@ -1,4 +1,4 @@
-"""Train: ``python -m odc_lightning.train experiment=quickstart``.
+"""Training: ``python -m odc_lightning.train experiment=quickstart``.
 
 Read `train` top to bottom: settings, seed, data, network, pretrained weights, trainer with
 callbacks and loggers, fit, summary.
@@ -32,25 +32,26 @@ from odc_lightning.runs.resume import finished_before, keep_metrics
 from odc_lightning.runs.summary import Summary, read_summary
 from odc_lightning.sweeps.jobs import in_multirun
 
-# Raised in every run, and nothing that its user could act on.
+# Warnings that every run raises and that users cannot act on.
 IRRELEVANT_WARNINGS = (
     *ALWAYS_IRRELEVANT,
-    "The dirpath has changed from",  # a resumed run has a folder of its own
+    "The dirpath has changed from",  # a run that is resumed in another folder
 )
 
 
-def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | None:
+def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Summary | None:
     """Run one training and write its results to ``config.run_dir``.
 
     Args:
         config: composed from ``train.yaml``.
-        more: callbacks that are in no config.
+        extra_callbacks: callbacks in addition to those of the config.
 
     Returns:
-        The summary, on rank 0 alone.
+        The summary on rank 0, None on all other ranks.
 
     Raises:
-        ValueError: a setting, the data or a checkpoint is refused, before training starts.
+        ValueError: a setting, the data or a checkpoint is invalid, before training starts; or
+            another rank died.
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
@@ -59,13 +60,13 @@ def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | Non
     if in_multirun() and config.train.resume == "auto":
         finished = finished_before(config)
         if finished is not None:
-            print(f"finished before: {run_dir}/")
+            print(f"already finished: {run_dir}/")
             return finished
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
     start = load_start(config, module.backbone)
-    trainer = build_trainer(config, more)
+    trainer = build_trainer(config, extra_callbacks)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
     trainer.callbacks.insert(0, RunReport(config, chosen, start, started))  # type: ignore[attr-defined]
@@ -88,7 +89,7 @@ def train(config: DictConfig, more: Sequence[pl.Callback] = ()) -> Summary | Non
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="train")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(train, config)
 
 

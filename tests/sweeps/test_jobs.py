@@ -84,7 +84,7 @@ def test_the_same_command_goes_on_where_a_sweep_was_cut(
     first = (run / "0" / "summary.json").stat().st_mtime_ns
     capsys.readouterr()
     sweep(monkeypatch, run, *settings)
-    assert capsys.readouterr().out.count("finished before: ") == 1
+    assert capsys.readouterr().out.count("already finished: ") == 1
     assert (run / "0" / "summary.json").stat().st_mtime_ns == first
     assert_equal_runs(tmp_path / "whole" / "0", run / "1")
     assert (run / "2" / "summary.json").is_file()

@@ -1,4 +1,4 @@
-"""Errors of a training with several ranks, reported as one line."""
+"""One-line messages for errors of a training on several ranks."""
 
 import re
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
 @contextmanager
 def report_lost_ranks(trainer: pl.Trainer, run_dir: Path) -> Iterator[None]:
-    """Report a rank that died, or that ``ddp_spawn`` started and this package refused.
+    """Report in one line that a rank died, or why this package stopped a ``ddp_spawn`` process.
 
     Args:
-        trainer: that trains in the body.
+        trainer: the trainer that runs in the body.
         run_dir: the run's folder, for the command that resumes.
 
     Raises:
-        ValueError: in place of the error of torch, which says neither.
+        ValueError: replaces torch's error, which names neither cause nor remedy.
     """
     try:
         yield
-    except ProcessException as error:  # of ddp_spawn
+    except ProcessException as error:  # from ddp_spawn
         raise ValueError(refusal_of_rank(error) or lost_rank(trainer, run_dir)) from error
     except RuntimeError as error:
         if not is_lost_rank(error):
@@ -33,8 +33,8 @@ def report_lost_ranks(trainer: pl.Trainer, run_dir: Path) -> Iterator[None]:
 def lost_rank(trainer: pl.Trainer, run_dir: Path) -> str:
     """The message about a rank that died, with the command that resumes."""
     return (
-        f"rank {trainer.global_rank} has lost another rank, which died: see its message above, or "
-        "the system's log if it was killed (out of memory?). To resume from the last checkpoint, "
+        f"rank {trainer.global_rank} has lost another rank, which died; see its message above, or "
+        "the system log if it was killed (out of memory?). To resume from the last checkpoint, "
         f"add train.resume=auto hydra.run.dir={run_dir}"
     )
 
@@ -49,10 +49,10 @@ def refusal_of_rank(error: ProcessException) -> str | None:
     """The message of a ValueError that this package raised in a process of ``ddp_spawn``.
 
     Returns:
-        None if the process died without a message, or lost another one.
+        None if the process died without a message, or because it lost another one.
 
     Raises:
-        ProcessException: if it was another error; its text has the traceback.
+        ProcessException: any other error; its text contains the traceback.
     """
     if not isinstance(error, ProcessRaisedException):
         return None

@@ -1,4 +1,4 @@
-"""Settings that are null in a config, chosen for its images and this machine."""
+"""Automatic settings: values for what is null in a config, from its images and the machine."""
 
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +29,10 @@ MAX_MEASURED = 64
 def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
     """Fill the network, the image size and the hyperparameters where they are null.
 
-    The training images are found at most once, and only if one of these settings is null.
+    The training images are listed at most once, and only if one of these settings is null.
 
     Returns:
-        The config, and a line about each value that was chosen.
+        The config, and one line about each value that was chosen.
     """
     images = _TrainingImages(config)
     config, network = _with_network(config, images)
@@ -41,7 +41,7 @@ def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
 
 
 class _TrainingImages:
-    """The source of a config's training images, built when it is first needed."""
+    """The training images of a config, listed on first use."""
 
     def __init__(self, config: DictConfig) -> None:
         self._config = config.data
@@ -53,7 +53,7 @@ class _TrainingImages:
 
     @cached_property
     def number(self) -> int:
-        """N, of the subset that is trained on."""
+        """N, the number of images to train on, after ``data.subset``."""
         subset = self._config.subset
         return len(self.source if subset is None else subset_of(self.source, **subset))
 
@@ -66,14 +66,14 @@ def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConf
     config = config.copy()
     side = usual_side(images.source)
     has_gpu = trains_on_gpu(str(config.trainer.accelerator))
-    device = "there is a GPU" if has_gpu else "there is no GPU"
+    device = "with a GPU" if has_gpu else "without a GPU"
     chosen = suited_network(config.data.image_size or side, has_gpu)
     lines = []
     if IMAGE_SIZE in open_keys:
         config.data.image_size = chosen.image_size
         lines.append(
-            f"{IMAGE_SIZE}={chosen.image_size}: images have sides of about {side:g} pixels, and "
-            f"{device}, so {MAX_IMAGE_SIZE['gpu' if has_gpu else 'cpu']} at most"
+            f"{IMAGE_SIZE}={chosen.image_size}: images have sides of about {side:g} pixels; the "
+            f"maximum {device} is {MAX_IMAGE_SIZE['gpu' if has_gpu else 'cpu']}"
         )
     if BACKBONE in open_keys:
         option = OmegaConf.load(Path(CONFIG_DIR, "model", f"{chosen.model}.yaml"))
@@ -82,14 +82,14 @@ def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConf
         if "small_images" in option.backbone:
             config.model.backbone.small_images = chosen.small_images
             stem = ", with a stem for small images" if chosen.small_images else ""
-        lines.append(f"model={chosen.model}{stem}: {device}")
+        lines.append(f"model={chosen.model}{stem}: the default {device}")
     return config, lines
 
 
 def _with_hyperparameters(
     config: DictConfig, images: _TrainingImages
 ) -> tuple[DictConfig, list[str]]:
-    """Fill those of `HYPERPARAMETERS` that are null."""
+    """Fill the keys of `HYPERPARAMETERS` that are null."""
     given = {key: OmegaConf.select(config, key) for key in HYPERPARAMETERS}
     if None not in given.values():
         return config, []
@@ -104,9 +104,9 @@ def _with_hyperparameters(
 
 
 def usual_side(source: ImageSource) -> float:
-    """The median of the shorter sides, in pixels, of some images evenly spread.
+    """The median length of the shorter side, in pixels, over evenly spread images.
 
-    Images that cannot be read are skipped here; the data module reports them.
+    Unreadable images are skipped here; the data module reports them.
     """
     count = min(MAX_MEASURED, len(source))
     sides = []
@@ -131,7 +131,7 @@ def trains_on_gpu(accelerator: str) -> bool:
 
 
 def _is_null(config: DictConfig, key: str) -> bool:
-    """Whether the key is there, and null; a value that is still to be given is not."""
+    """Whether the key exists and is null; a missing value (``???``) is not null."""
     group, _, name = key.partition(".")
     node = config[group]
     return name in node and not OmegaConf.is_missing(node, name) and node[name] is None

@@ -1,6 +1,6 @@
-"""Rules for settings that are chosen automatically: from the images' number and size, and the GPU.
+"""Rules that choose settings from the number and size of the images, and from the device.
 
-The numbers were measured on small data sets (`docs/small_data.md`).
+Their constants were measured on small data sets (`docs/small_data.md`).
 """
 
 import math
@@ -20,10 +20,10 @@ MAX_EPOCHS = "trainer.max_epochs"
 LEARNING_RATE = "optimizer.lr"
 HYPERPARAMETERS = (NUM_CLUSTERS, BATCH_SIZE, MAX_EPOCHS, LEARNING_RATE)
 
-# Sides in pixels on which a machine trains in reasonable time; larger images are reduced.
+# The largest sides, in pixels, that train in reasonable time; larger images are scaled down.
 MAX_IMAGE_SIZE = {"gpu": 128, "cpu": 64}
 MIN_IMAGE_SIZE = 16  # room for four halvings
-# Up to this side a ResNet's usual stem would leave too little of an image.
+# Up to this side, a ResNet's usual stem would reduce an image too far.
 SMALL_IMAGES = 64
 
 
@@ -40,7 +40,7 @@ class SuitedNetwork(NamedTuple):
 
     Attributes:
         model: option of the group ``model``.
-        small_images: whether its stem is for small images, where it has such a stem.
+        small_images: whether to use the stem for small images, if the network has one.
         image_size: side in pixels.
     """
 
@@ -53,8 +53,8 @@ def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -
     """Values for the keys of `HYPERPARAMETERS` that are None.
 
     Args:
-        num_images: N, of training.
-        given: values of these keys; those that are not None are kept, and the others follow them.
+        num_images: N, the number of training images.
+        given: values of these keys; values other than None are kept, and the others depend on them.
 
     Returns:
         A choice for each key without a value, in the order of `HYPERPARAMETERS`.
@@ -69,28 +69,28 @@ def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -
         return known
 
     clusters = min(round(CLUSTERS_PER_ROOT * math.sqrt(num_images)), max(2, num_images // 2))
-    settle(NUM_CLUSTERS, clusters, f"about {round(num_images / clusters)} images each")
+    settle(NUM_CLUSTERS, clusters, f"about {round(num_images / clusters)} images per cluster")
 
-    fitting = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
-    size = max(fitting, default=min(BATCH_SIZES[0], num_images))
-    batch = settle(BATCH_SIZE, size, "small, since small data needs many steps")
+    candidates = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
+    size = max(candidates, default=min(BATCH_SIZES[0], num_images))
+    batch = settle(BATCH_SIZE, size, "small, because small data sets need many steps")
 
     steps = max(1, int(num_images // batch))
     epochs = _within(round(TOTAL_STEPS / steps), EPOCHS)
-    settle(MAX_EPOCHS, epochs, f"{steps * epochs:,} steps")
+    settle(MAX_EPOCHS, epochs, f"{steps * epochs:,} steps in total")
     settle(
         LEARNING_RATE,
         LEARNING_RATE_AT_32 * batch / 32,
-        f"{LEARNING_RATE_AT_32} for 32, in proportion",
+        f"{LEARNING_RATE_AT_32} for a batch of 32, scaled in proportion",
     )
     return choices
 
 
 def suited_network(side: float, has_gpu: bool) -> SuitedNetwork:
-    """The network and image size for images of a side, on a machine.
+    """The network and image size for images of a given side.
 
     Args:
-        side: the usual length of an image's shorter side, in pixels.
+        side: usual length of an image's shorter side, in pixels.
         has_gpu: whether the training runs on a GPU.
     """
     largest = MAX_IMAGE_SIZE["gpu" if has_gpu else "cpu"]

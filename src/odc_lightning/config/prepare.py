@@ -1,4 +1,4 @@
-"""Everything that happens to the config of a training before anything is built."""
+"""Preparation of a training's config, before anything is built from it."""
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -9,13 +9,13 @@ from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
 
 
 def prepare(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Find the checkpoint to resume from, check the settings, choose those that are null.
+    """Find the checkpoint to resume from, check the settings, choose values for null settings.
 
     Args:
         config: composed from ``train.yaml``.
 
     Returns:
-        The config with every reference resolved, and a line about each value that was chosen.
+        The config with all references resolved, and one line about each value that was chosen.
 
     Raises:
         ValueError: a setting is wrong or missing.

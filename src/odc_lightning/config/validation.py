@@ -1,4 +1,4 @@
-"""What settings may be: one table, asked before anything is built."""
+"""Allowed values of settings: one table, checked before anything is built."""
 
 import math
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class IntegerRule(NamedTuple):
-    """A whole number, ``least`` or more; null where the config has it by default."""
+    """An integer, ``least`` or more."""
 
     least: int
 
     def accepts(self, value: Any) -> bool:
-        """Whether it is one; a bool is none."""
+        """Whether the value is allowed; a bool is not."""
         return isinstance(value, int) and not isinstance(value, bool) and value >= self.least
 
     def __str__(self) -> str:
-        return f"a whole number, {self.least} or more"
+        return f"an integer, {self.least} or more"
 
 
 class NumberRule(NamedTuple):
@@ -27,7 +27,7 @@ class NumberRule(NamedTuple):
     below: float = math.inf
 
     def accepts(self, value: Any) -> bool:
-        """Whether it is one; a bool is none."""
+        """Whether the value is allowed; a bool is not."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return self.least <= value < self.below
@@ -37,7 +37,7 @@ class NumberRule(NamedTuple):
         return f"a number, {self.least:g} or more{limit}"
 
 
-# What a part checks itself, with more to say, is not here.
+# Settings that a part of the program checks itself, with a more specific message, are not listed.
 RULES: Mapping[str, IntegerRule | NumberRule] = {
     "seed": IntegerRule(0),
     "data.batch_size": IntegerRule(1),
@@ -60,12 +60,12 @@ RULES: Mapping[str, IntegerRule | NumberRule] = {
 
 
 def check_settings(config: DictConfig) -> None:
-    """Refuse values that nothing can be made of.
+    """Refuse settings with values that are not allowed.
 
-    Null stands for "choose for me", and whoever cannot says so.
+    Null is accepted: the value is chosen automatically, or the part that needs it reports it.
 
     Raises:
-        ValueError: for the first setting of `RULES` that is there and wrong.
+        ValueError: for the first wrong value among the settings of `RULES`.
     """
     for key, rule in RULES.items():
         value = OmegaConf.select(config, key)
