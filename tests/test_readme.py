@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from packaging.requirements import Requirement
 
 import odc_lightning
-from benchmarks import gallery_page
+from benchmarks import cluster_page
 from conftest import Compose, compose_command, composer
 from helpers.paths import ROOT
 from odc_lightning import dashboard
@@ -284,8 +284,8 @@ def check_command(words: list[str]) -> None:
             assert set(names) <= set(odc.COMMANDS)
         case ["odc", "completion", shell] | ["eval", shell]:
             assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
-        case ["python", "-m", "benchmarks.gallery_page", *arguments]:
-            gallery_page.parse(arguments)
+        case ["python", "-m", "benchmarks.cluster_page", *arguments]:
+            cluster_page.parse(arguments)
         case ["python", "-m", "odc_lightning.search", *overrides]:
             check_search(overrides)
         case ["python", "-m", "odc_lightning.dashboard", *arguments]:

@@ -24,7 +24,7 @@ from odc_lightning.inference.table_parts import Parts, Writer, collect
 log = logging.getLogger(__name__)
 
 # Numbers that a part may hold: 256 MiB of features, however wide they are.
-MOST_NUMBERS = 2**26
+MAX_NUMBERS = 2**26
 
 
 def load_from(config: DictConfig) -> TrainedModel:
@@ -128,7 +128,7 @@ def fill(
 def rows_of_part(config: DictConfig, width: int) -> int:
     """Whole batches, so that a batch ends where its part does: about ``part_size`` images, or fewer
     where their features are wide."""
-    fitting = min(config.part_size, max(1, MOST_NUMBERS // width))
+    fitting = min(config.part_size, max(1, MAX_NUMBERS // width))
     return max(1, fitting // config.batch_size) * config.batch_size
 
 

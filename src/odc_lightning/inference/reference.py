@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 FOLDER = "reference"
 BATCH = 128
 # So many of the run's images tell how far apart neighbours usually are.
-MOST_MEASURED = 4096
+MAX_MEASURED = 4096
 # An image is as far from its neighbours as this share of the run's images at most: score 1.
 USUAL = 0.95
 
@@ -95,7 +95,7 @@ class Reference:
     def _usual_distance(self, k: int) -> float:
         """What 95 % of the run's images keep to their K-th neighbour among the others."""
         if k not in self._usual:
-            count = min(MOST_MEASURED, len(self.names))
+            count = min(MAX_MEASURED, len(self.names))
             rows = np.linspace(0, len(self.names) - 1, count).astype(np.int64)
             own = np.stack([self.index.reconstruct(int(row)) for row in rows])
             similarities, indices = self.index.search(own, k + 1)
