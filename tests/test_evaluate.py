@@ -273,9 +273,9 @@ def test_folders_without_a_validation_split_are_divided(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "no value yet for checkpoint"),
-        (["checkpoint=untrained"], "no model yet"),
-        (["checkpoint=untrained", "model=convnet"], "no data yet"),
+        ([], "no value for checkpoint"),
+        (["checkpoint=untrained"], "no model is given"),
+        (["checkpoint=untrained", "model=convnet"], "no data is given"),
         (["checkpoint=/nowhere.ckpt"], "does not exist"),
         ([*UNTRAINED, "protocol=svm"], "no protocol applies to the data: svm: it is for images"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.k=[0]"], r"protocol.knn.k=\[0\]"),

@@ -80,7 +80,7 @@ def test_images_that_were_moved(run: Path, tmp_path: Path) -> None:
     assert len(load(run, images=elsewhere).reference.names) == 200
     next(elsewhere.rglob("*.png")).unlink()
     shutil.rmtree(run / "reference")
-    with pytest.raises(ValueError, match="was trained on 200 images, and there are 199 now"):
+    with pytest.raises(ValueError, match="was trained on 200 images, but there are 199 now"):
         _ = load(run, images=elsewhere).reference
 
 
