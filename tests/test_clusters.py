@@ -1,9 +1,6 @@
 """The command that shows clusters, on a real run and on runs that are made up."""
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from PIL import Image
 
 from conftest import Compose, composer
 from helpers.made_up_run import groups, write_images, write_run
+from helpers.processes import run_python
 from odc_lightning.clusters import clusters
 from odc_lightning.train import train
 
@@ -77,13 +75,8 @@ def test_a_run_on_the_digits(
 
 def test_the_command_as_users_type_it(tmp_path: Path) -> None:
     run = photo_run(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "odc_lightning.clusters", f"run={run}", "hydra.run.dir=shown"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},  # as there is little to do
-        capture_output=True,
-        text=True,
-    )
+    command = ("-m", "odc_lightning.clusters", f"run={run}", "hydra.run.dir=shown")
+    done = run_python(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "16 images in 3 clusters of 5 to 6" in done.stdout
     assert done.stdout.strip().endswith("shown/index.html")

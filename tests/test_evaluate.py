@@ -1,8 +1,6 @@
 """Evaluations over the real command's path: real images, real trainings, files that come out."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 
 from conftest import Compose, composer
+from helpers.processes import run_python
 from odc_lightning.data import digits
 from odc_lightning.data.datasets.voc import CLASSES
 from odc_lightning.evaluate import evaluate
@@ -277,10 +276,16 @@ def test_folders_without_a_validation_split_are_divided(
         (["checkpoint=untrained"], "no model is given"),
         (["checkpoint=untrained", "model=convnet"], "no data is given"),
         (["checkpoint=/nowhere.ckpt"], "does not exist"),
-        ([*UNTRAINED, "protocol=svm"], "no protocol applies to the data: svm: it is for multi"),
+        (
+            [*UNTRAINED, "protocol=svm"],
+            "no protocol applies to the data: svm: it is for multi-label images",
+        ),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.k=[0]"], r"protocol.knn.k=\[0\]"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.temperature=0"], "temperature=0"),
-        ([*UNTRAINED, "protocol=[]"], "applies to the data: none is chosen, add protocol=NAME"),
+        (
+            [*UNTRAINED, "protocol=[]"],
+            "no protocol applies to the data: none is chosen, add protocol=NAME",
+        ),
         ([*UNTRAINED, "protocol.low_shot.choose_cost=tset"], "choose_cost='tset'; expected one of"),
         ([*UNTRAINED, "protocol.semi_supervised.shares=[2,3]"], r"shares=\[2, 3\]; expected"),
         (
@@ -393,11 +398,12 @@ def test_data_of_the_run_can_be_elsewhere(
         for index in range(20):
             pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
             Image.fromarray(pixels).save(tmp_path / "old" / name / f"{index}.png")
-    command = [sys.executable, "-m", "odc_lightning.train", "data=image_folder"]
+    command = ["-m", "odc_lightning.train", "data=image_folder"]
     command += [f"data.root={tmp_path / 'old'}", "data.image_size=16", "data.batch_size=8"]
     command += ["data.num_workers=0", "algorithm.num_clusters=2", "trainer.max_epochs=1"]
     command += ["algorithm.small_clusters.threshold=1", f"hydra.run.dir={tmp_path / 'trained'}"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    done = run_python(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     (tmp_path / "old").rename(tmp_path / "new")
     evaluation = evaluate(
         compose_evaluation(

@@ -1,19 +1,18 @@
 """Two processes measure what one does."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from helpers.processes import run_python
 from odc_lightning.runs.results import read_results
 
 
 def evaluate(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
     command = [
-        *(sys.executable, "-m", "odc_lightning.evaluate", *options),
+        *("-m", "odc_lightning.evaluate", *options),
         *("checkpoint=untrained", "data=digits", "model=convnet", "model.backbone.width=4"),
         *(
             "protocol=[linear,knn]",
@@ -23,8 +22,7 @@ def evaluate(folder: Path, name: str, *options: str) -> subprocess.CompletedProc
         *("trainer.accelerator=cpu", "data.num_workers=0"),
         *(f"features_dir={folder / name}-features", f"hydra.run.dir={folder / name}"),
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return run_python(*command, cwd=folder)
 
 
 @pytest.mark.ddp

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,16 @@ def test_every_package_is_listed_in_setup_cfg() -> None:
         for path in (ROOT / "src").rglob("__init__.py")
     }
     assert listed == found | {"odc_lightning.conf"}
+
+
+def test_continuous_integration_runs_every_python_that_is_supported() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    supported = re.findall(r"Python :: (3\.\d+)$", config["metadata"]["classifiers"], re.MULTILINE)
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    (matrix,) = re.findall(r"^ +python: \[(.+)\]$", workflow, re.MULTILINE)
+    assert re.findall(r"[\d.]+", matrix) == supported
+    assert re.findall(r"- run: (.*)$", workflow, re.MULTILINE) == [".ci/run"]
 
 
 def assert_packed(packed: set[str]) -> None:

@@ -1,13 +1,11 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from helpers.paths import ROOT
+from helpers.paths import TESTS
+from helpers.processes import run_python
 
 
 def train_on_two_ranks(tmp_path: Path, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -22,7 +20,7 @@ def train_on_ranks(ranks: int, tmp_path: Path, *options: str) -> dict[str, Any]:
     """The same with any number of ranks; what the first ended with."""
     tmp_path.mkdir(exist_ok=True)
     command = [
-        *(sys.executable, "-m", "odc_lightning.train"),
+        *("-m", "odc_lightning.train"),
         f"trainer.devices={ranks}",
         *("trainer.strategy=ddp", "trainer.max_epochs=3", "trainer.accelerator=cpu"),
         *("data.num_workers=0", f"hydra.run.dir={tmp_path}/run"),
@@ -31,8 +29,7 @@ def train_on_ranks(ranks: int, tmp_path: Path, *options: str) -> dict[str, Any]:
         f"+callbacks.dump.folder={tmp_path}",
         *options,
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = run_python(*command, cwd=tmp_path, environment={"PYTHONPATH": str(TESTS)})
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("wall time") == 1  # rank 0 alone reports
     assert (tmp_path / "run" / "summary.json").exists()
@@ -72,9 +69,9 @@ def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[st
 def test_what_a_spawned_rank_refuses_is_told_in_one_line(tmp_path: Path) -> None:
     """As of a rank that is started as a command: no traceback."""
     settings = ("experiment=odc_digits", "trainer.devices=2", "trainer.strategy=ddp_spawn")
-    command = [sys.executable, "-m", "odc_lightning.train", *settings, "trainer.accelerator=cpu"]
+    command = ["-m", "odc_lightning.train", *settings, "trainer.accelerator=cpu"]
     command += ["algorithm.num_clusters=1000", f"hydra.run.dir={tmp_path}/run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run_python(*command, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert "1000" in done.stderr

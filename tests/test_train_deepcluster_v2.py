@@ -2,8 +2,6 @@
 
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,8 @@ import torch
 from torch import Tensor
 
 from conftest import Compose
-from helpers.paths import ROOT
+from helpers.paths import TESTS
+from helpers.processes import run_python
 from odc_lightning.callbacks import PrototypeClustering
 from odc_lightning.train import train
 
@@ -68,15 +67,14 @@ def test_a_continued_run_is_the_uninterrupted_run(
 def test_two_processes_agree(tmp_path: Path) -> None:
     """The real command; N is odd and the last batch is kept, so an image is there twice."""
     command = [
-        *(sys.executable, "-m", "odc_lightning.train", *OPTIONS),
+        *("-m", "odc_lightning.train", *OPTIONS),
         *("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=2"),
         "data.num_workers=0",
         *("data.drop_last=false", "+callbacks.dump._target_=helpers.ddp_probe.DumpPrototypes"),
         *(f"+callbacks.dump.folder={tmp_path}", f"hydra.run.dir={tmp_path}/run"),
     ]
-    path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
+    done = run_python(*command, cwd=tmp_path, environment={"PYTHONPATH": path})
     assert done.returncode == 0, done.stdout + done.stderr
     zero, one = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert zero.keys() == one.keys()

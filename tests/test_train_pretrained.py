@@ -2,10 +2,8 @@
 
 import csv
 import logging
-import os
 import pickle
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from safetensors.torch import load_file
 from conftest import Compose
 from helpers import foreign
 from helpers.paths import SCRIPTS
+from helpers.processes import run_python
 from odc_lightning.evaluate import build_backbone, evaluate
 from odc_lightning.models import ConvNet, ResNet
 from odc_lightning.train import train
@@ -123,13 +122,7 @@ def test_permissions_of_an_evaluation(compose_evaluation: Compose, tmp_path: Pat
 
 
 def convert(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+    return run_python(str(SCRIPT), *map(str, arguments), cwd=cwd)
 
 
 @pytest.mark.parametrize("name", ["resnet18.safetensors", "resnet18.pth"])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from helpers.paths import ROOT
+from helpers.processes import run_python
 
 SMALL = (
     *("experiment=odc_digits", "data.subset={num_images: 300}", "algorithm.num_clusters=20"),
@@ -31,9 +32,8 @@ def environment() -> dict[str, str]:
 
 def run_to_the_end(run: Path, *settings: str) -> str:
     """Train; returns what was printed."""
-    done = subprocess.run(
-        command(run, *settings), env=environment(), capture_output=True, text=True, timeout=300
-    )
+    words = command(run, *settings)[1:]
+    done = run_python(*words, cwd=run.parent, environment=environment())
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

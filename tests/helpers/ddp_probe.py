@@ -1,6 +1,7 @@
 """What runs inside the processes of the tests with several ranks; importable by name."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from helpers.paths import TESTS
+from helpers.processes import run_python
 from odc_lightning.callbacks import (
     CentroidRefresh,
     Pretext,
@@ -27,9 +30,21 @@ from odc_lightning.utils import distributed
 
 
 def run_ranks(worker: Callable[[int, str], None], world_size: int, folder: Path) -> list[Any]:
-    """Run ``worker(rank, folder)`` in gloo processes; returns what each saved as ``<rank>.pt``."""
-    mp.spawn(_start, (worker, world_size, str(folder)), nprocs=world_size)
+    """Run ``worker(rank, folder)`` in gloo processes; returns what each saved as ``<rank>.pt``.
+
+    The worker is a function of this module.
+    """
+    words = ("-m", "helpers.ddp_probe", worker.__name__, str(world_size), str(folder))
+    done = run_python(*words, cwd=folder, environment={"PYTHONPATH": str(TESTS)})
+    assert done.returncode == 0, done.stdout + done.stderr
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(world_size)]
+
+
+def _fork_ranks(worker: str, world_size: str, folder: str) -> None:
+    """All ranks, forked from this process, which has done nothing else."""
+    ranks = int(world_size)
+    arguments = (globals()[worker], ranks, folder)
+    mp.start_processes(_start, arguments, nprocs=ranks, start_method="fork")
 
 
 def _start(rank: int, worker: Callable[[int, str], None], world_size: int, folder: str) -> None:
@@ -250,3 +265,7 @@ def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> N
 def resident_bytes() -> int:
     """The size of this process in memory, as Linux tells it."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    _fork_ranks(*sys.argv[1:])

@@ -37,7 +37,8 @@ def test_neighbours_and_outliers(run: Path, new_photos: Path) -> None:
     torch.testing.assert_close(near.outlier, far.float(), atol=1e-2, rtol=1e-2)
     noise = torch.nn.functional.normalize(torch.randn(1, 128), dim=1)
     assert model.reference.neighbours(noise, 3).outlier > near.outlier.max()
-    with pytest.raises(ValueError, match=r"=200 with 200 training images; expected 1 to 199"):
+    message = "neighbours=200 with 200 training images; expected 1 to 199"
+    with pytest.raises(ValueError, match=message):
         model.reference.neighbours(features, 200)
 
 

@@ -66,7 +66,8 @@ def test_other_facts_are_refused(tmp_path: Path, finished: bool) -> None:
     parts.write(0, rows(parts, 0))
     if finished:
         parts.finish(WRITERS)
-    with pytest.raises(ValueError, match=r"differs in layer and rows; choose another .* out="):
+    message = "differs in layer and rows; choose another folder with out="
+    with pytest.raises(ValueError, match=message):
         Parts(tmp_path / "out", {"layer": "conv5", "images": "1"}, 4, 4)
 
 

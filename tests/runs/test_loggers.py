@@ -46,7 +46,7 @@ def test_a_wandb_run(compose_config: Compose, tmp_path: Path) -> None:
     del first.config["_wandb"]
     assert first.config == config
     assert first.run.run_id == first.config["logger"]["wandb"]["id"]
-    assert set(first.artifacts["odc_lightning"]) >= {"train.py", "callbacks/samples_memory.py"}
+    assert set(first.artifacts["odc_lightning"]) >= {"train.py", "callbacks/odc/samples_memory.py"}
     assert first.artifacts[f"config-{first.run.run_id}"] == ["config.yaml"]
 
     metrics = read_metrics(tmp_path / "run" / "metrics.csv")

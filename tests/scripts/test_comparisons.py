@@ -1,14 +1,13 @@
 """What compares several trainings: the figure of their losses, and the table of fine-tuning."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.paths import ROOT
+from helpers.paths import SCRIPTS
+from helpers.processes import run_python
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.reporting.figures import draw_losses
 from odc_lightning.reporting.figures.losses import losses
@@ -53,12 +52,13 @@ def test_the_figure_shows_every_method(tmp_path: Path) -> None:
         for name, level in (("ODC", 1.0), ("DC", 2.0))
     }
     command = [f"{name}={run}" for name, runs in methods.items() for run in runs]
-    script = [sys.executable, str(ROOT / "scripts" / "figure_1b.py")]
-    subprocess.run([*script, *command, str(tmp_path / "out.png")], check=True)
+    script = str(SCRIPTS / "figure_1b.py")
+    done = run_python(script, *command, str(tmp_path / "out.png"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     pixels = np.asarray(Image.open(tmp_path / "out.png").convert("RGB")).reshape(-1, 3)
     for colour in ((0, 114, 178), (213, 94, 0)):  # blue and orange
         assert (np.abs(pixels - np.array(colour)).max(axis=1) < 8).sum() > 100
-    wrong = subprocess.run([*script, "ODC", "out.png"], capture_output=True, text=True)
+    wrong = run_python(script, "ODC", "out.png", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "expected NAME=RUN_DIR, got 'ODC'" in wrong.stderr
 
@@ -79,17 +79,14 @@ def test_the_table_has_means_and_spreads_over_seeds(tmp_path: Path) -> None:
             ]
             evaluation = Evaluation("x", "x", "convnet", "digits", scores)
             write_results(folder / "results.json", evaluation)
-    script = str(ROOT / "scripts" / "fine_tuning_table.py")
-    done = subprocess.run(
-        [sys.executable, script, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    script = str(SCRIPTS / "fine_tuning_table.py")
+    done = run_python(script, str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "knn top1 k=20 (%):" in done.stdout
     assert "| original | – | – | 55.0 ± 7.1 | – |" in done.stdout
     assert done.stdout.count("Untrained network: 30.0\n") == 1
     assert "| DC | – | – | – | – |" in done.stdout
     assert "| ODC | – | – | 80.0 ± 0.0 | – |" in done.stdout.partition("linear top1")[2]
-    empty = subprocess.run(
-        [sys.executable, script, str(tmp_path / "odc")], capture_output=True, text=True
-    )
+    empty = run_python(script, str(tmp_path / "odc"), cwd=tmp_path)
     assert empty.returncode == 2
     assert "has no METHOD/START/SEED/results.json" in empty.stderr

@@ -1,4 +1,4 @@
-"""Digests of what features depend on: a network, its images, and their view."""
+"""Digests of everything that features depend on: network, images and transform."""
 
 import hashlib
 import inspect
@@ -14,18 +14,21 @@ from odc_lightning.data import ImageSource, IndexedDataset
 from odc_lightning.models import Backbone
 from odc_lightning.models.pooling import LARGEST_WIDTH, POOLS
 
-# So many views are part of the digest, evenly spread: a transform that was changed, or a library
-# that decodes otherwise, shows in any of them.
+# Number of transformed images in the digest, evenly spread over the data set. Any of them shows a
+# changed transform, or a library that decodes images differently.
 NUM_VIEWS = 16
 
 
 def facts_of(network: Backbone, dataset: IndexedDataset, precision: str) -> dict[str, str]:
-    """Everything that features depend on, as text.
+    """Describe everything that features depend on, as text.
 
     Args:
-        network: its weights and buffers count, not the file that they came from.
-        dataset: its images count, in their order, and its transform.
-        precision: of the trainer.
+        network: backbone; its weights and buffers count, not the file they were loaded from.
+        dataset: its images, in their order, and its transform count.
+        precision: precision of the trainer.
+
+    Returns:
+        Descriptions and digests by name.
     """
     return {
         "network": f"{network.name} {digest_weights(network)}",
@@ -41,20 +44,16 @@ def facts_of(network: Backbone, dataset: IndexedDataset, precision: str) -> dict
 
 
 def describe(transform: object) -> str:
-    """The text of a transform, without the addresses that objects without a text of their own have.
-
-    Args:
-        transform: of images.
-    """
+    """Return the repr of a transform, without the memory addresses in default reprs."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(transform))
 
 
 def digest_computation(network: Backbone) -> str:
-    """Digest of the layers' settings, the backbone's own code, and the pooling."""
+    """Digest of the layers' settings, the source code of the backbone, and the pooling."""
     kinds = [kind for kind in type(network).__mro__ if issubclass(kind, Backbone)]
     try:
         code = "\n".join(inspect.getsource(kind) for kind in kinds)
-    except OSError:  # of a class that is in no file
+    except OSError:  # the class is not defined in a file
         code = ""
     text = f"{network!r}\n{code}\n{network.stages}\n{POOLS}\n{LARGEST_WIDTH}"
     return hashlib.sha256(text.encode()).hexdigest()
@@ -70,7 +69,7 @@ def digest_weights(network: nn.Module) -> str:
 
 
 def digest_images(source: ImageSource) -> str:
-    """Digest of each file's path, size and time of change, or of the pixels of images in memory."""
+    """Digest of path, size and modification time of each file, or of pixels held in memory."""
     digest = hashlib.sha256()
     for index in range(len(source)):
         path = source.path(index)
@@ -84,7 +83,7 @@ def digest_images(source: ImageSource) -> str:
 
 
 def digest_views(dataset: IndexedDataset) -> str:
-    """Digest of some images as the network sees them."""
+    """Digest of some images after the transform."""
     digest = hashlib.sha256()
     for index in np.linspace(0, len(dataset) - 1, NUM_VIEWS).astype(int).tolist():
         digest.update(dataset[index]["image"].contiguous().numpy().data)

@@ -1,4 +1,4 @@
-"""Features on disk: memory-mapped, and found again only for the very same network and images."""
+"""Features on disk: memory-mapped files, reused only for the same network and images."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ Features = NDArray[np.float32]
 
 
 class FeatureFiles:
-    """One file a layer, ``(N, width)`` float32, in a folder named after what they are made from.
+    """Files of features, (N, width) float32 for each layer, in a folder named by a digest.
 
     Args:
-        root: of all such folders.
-        facts: what the features depend on. Other facts are another folder, so stale features are
-            never used.
+        root: parent of all such folders.
+        facts: everything that the features depend on. Different facts give a different folder, so
+            stale features are never used.
         num_samples: N.
     """
 
@@ -33,19 +33,22 @@ class FeatureFiles:
         self.num_samples = num_samples
 
     def has(self, layer: str) -> bool:
-        """Whether the layer's features are there, whole."""
+        """Return whether the features of a layer exist and are complete."""
         return self._file(layer).is_file()
 
     def load(self, layer: str) -> Features:
-        """The features (N, width), read from disk as they are used; not to be written."""
+        """Map the features (N, width) of a layer, read-only; they are read when they are used."""
         return np.load(self._file(layer), mmap_mode="r")
 
     def create(self, widths: Mapping[str, int]) -> str:
-        """Make room for the layers, under names that `has` does not know yet.
+        """Create a file for each layer, under a temporary name that `has` ignores.
+
+        Args:
+            widths: number of features per sample, by layer.
 
         Returns:
-            A token of this writer. Another process that writes the same features has another, so
-            neither harms the other.
+            A token of this writer. Another process that writes the same features gets another
+            token, so the two do not interfere.
 
         Raises:
             ValueError: if the disk has too little room, or the folder cannot be written.
@@ -65,21 +68,21 @@ class FeatureFiles:
             if self.folder.is_dir():
                 self.discard(widths, token)
             raise ValueError(
-                f"features cannot be written to {self.folder}: {error}; choose another folder "
-                "with features_dir=..."
+                f"features cannot be written to {self.folder}: {error}; set another folder "
+                "(features_dir=...)"
             ) from error
         return token
 
     def open(self, layer: str, token: str) -> "np.memmap[Any, np.dtype[np.float32]]":
-        """The rows that `create` made room for, to be written and then flushed."""
+        """Map the rows (N, width) of a file of `create`, to be written and then flushed."""
         return np.load(self._unfinished(layer, token), mmap_mode="r+")
 
     def finish(self, layer: str, token: str) -> None:
-        """From now on the layer's features are there."""
+        """Publish the complete features of a layer under their final name."""
         self._unfinished(layer, token).replace(self._file(layer))
 
     def discard(self, layers: Iterable[str], token: str) -> None:
-        """Take back what `create` made."""
+        """Delete the temporary files of `create`."""
         for layer in layers:
             self._unfinished(layer, token).unlink(missing_ok=True)
 
@@ -90,7 +93,7 @@ class FeatureFiles:
             raise ValueError(
                 f"features of {self.num_samples:,} images at {', '.join(widths)} need "
                 f"{needed / 1e9:.1f} GB, and {self.folder.parent} has {free / 1e9:.1f} GB free; "
-                "choose fewer layers, or another disk with features_dir=..."
+                "choose fewer layers, or set a folder on another disk (features_dir=...)"
             )
 
     def _file(self, layer: str) -> Path:

@@ -1,8 +1,6 @@
 """One folder with everything, written whole or not at all."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from odc_lightning.hub.preprocessing import describe
 from odc_lightning.hub.torch_export import write_program
 from odc_lightning.inference import RunClusters, TrainedModel
 from odc_lightning.runs.summary import read_summary
+from odc_lightning.utils.whole_files import whole_folder
 
 # So many of the run's images are compared.
 NUM_CHECKED = 16
@@ -47,23 +46,15 @@ def export_folder(model: TrainedModel, out: Path, *, onnx: bool = True) -> dict[
         raise ValueError(f"out={out} is there already; choose another folder")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        with whole_folder(out) as folder, on_cpu(model):
+            checks = _write(model, folder, onnx)
+            for file in folder.iterdir():  # safetensors makes files for their owner alone
+                file.chmod(0o644)
     except OSError as error:
         raise ValueError(
-            f"nothing can be written to {out} ({error.strerror}); choose another folder with "
+            f"{out} cannot be written ({error.strerror or error}); choose another folder with "
             "out=..."
         ) from error
-    try:
-        with on_cpu(model):
-            checks = _write(model, unfinished, onnx)
-        unfinished.chmod(0o755)
-        for file in unfinished.iterdir():  # safetensors makes files for their owner alone
-            file.chmod(0o644)
-        unfinished.rename(out)
-    except OSError as error:
-        raise ValueError(f"{out} could not be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return checks
 
 

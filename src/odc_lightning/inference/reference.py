@@ -4,14 +4,11 @@ import csv
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from odc_lightning.clustering import Assignment
@@ -21,10 +18,10 @@ from odc_lightning.features.digests import describe, digest_weights
 from odc_lightning.features.image_features import image_features
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
+from odc_lightning.utils.arrays import FloatArray
+from odc_lightning.utils.whole_files import whole_folder
 
 log = logging.getLogger(__name__)
-
-FloatArray = NDArray[np.float32]
 
 FOLDER = "reference"
 BATCH = 128
@@ -219,11 +216,9 @@ def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Re
 
 
 def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
-    """Write the folder under another name, then rename it, so that it is always complete."""
     import faiss
 
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=folder.parent))
-    try:
+    with whole_folder(folder, replace=True) as unfinished:
         np.savez(
             unfinished / "clusters.npz",
             centroids=made.clusters.centroids.numpy(),
@@ -241,12 +236,6 @@ def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
             raise OSError(str(error)) from error
         text = json.dumps({**facts, "agreement": made.agreement}, indent=2)
         (unfinished / "facts.json").write_text(f"{text}\n", encoding="utf-8")
-        unfinished.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _distance(similarities: FloatArray) -> FloatArray:

@@ -1,7 +1,6 @@
 """A long table on disk, written in parts, so that it can resume after the last complete part."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
+
+from odc_lightning.utils.whole_files import sync_file, whole_file
 
 UNFINISHED = "unfinished"
 FACTS = "facts.json"
@@ -67,7 +68,8 @@ class Parts:
                 shutil.rmtree(self._work, ignore_errors=True)
             elif former is None:
                 self._work.mkdir(parents=True)
-                _write_whole(self._work / FACTS, self._text.encode())
+                with whole_file(self._work / FACTS, sync=True) as unfinished:
+                    unfinished.write_bytes(self._text.encode())
         except OSError as error:
             raise ValueError(
                 f"cannot write to {folder} ({error.strerror}); choose another folder with "
@@ -97,11 +99,8 @@ class Parts:
         expected = min(self.size, self.num_rows - number * self.size)
         if len(table) != expected:
             raise ValueError(f"part {number} has {len(table)} rows, expected {expected}")
-        path = self._path(number)
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        pq.write_table(table, unfinished)
-        _sync(unfinished)
-        unfinished.replace(path)
+        with whole_file(self._path(number), sync=True) as unfinished:
+            pq.write_table(table, unfinished)
 
     def __iter__(self) -> Iterator[pa.Table]:
         """The parts in their order, one in memory at a time."""
@@ -115,7 +114,7 @@ class Parts:
         """
         for name, write in writers.items():
             write(self._work / name, self)
-            _sync(self._work / name)
+            sync_file(self._work / name)
         for name in writers:
             (self._work / name).replace(self.folder / name)
         (self._work / FACTS).replace(self.folder / FACTS)
@@ -154,16 +153,3 @@ def _differences(before: str, now: str) -> str:
 
 def _text_of(path: Path) -> str | None:
     return path.read_text("utf-8") if path.is_file() else None
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(content)
-    _sync(unfinished)
-    unfinished.replace(path)
-
-
-def _sync(path: Path) -> None:
-    """Wait until the file is on disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

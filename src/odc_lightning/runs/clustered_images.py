@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -15,8 +13,7 @@ from odc_lightning.checkpoints import TrainingRun, read_checkpoint
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ImageSource
 from odc_lightning.runs.images import build_images, images_of_run
-
-IntArray = NDArray[np.int64]
+from odc_lightning.utils.arrays import IntArray
 
 
 @dataclass

@@ -13,6 +13,8 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from odc_lightning.utils.whole_files import whole_file
+
 Row = Mapping[str, Any]
 
 
@@ -105,12 +107,13 @@ class _Writer:
         self._columns, self.metrics = columns, []
 
     def _replace(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        unfinished = Path(f"{self._file}.tmp")
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
+        with (
+            whole_file(self._file) as unfinished,
+            unfinished.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-        unfinished.replace(self._file)
 
 
 def whole_rows(file: Path) -> list[Row]:

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from odc_lightning.utils.whole_files import whole_file
+
 
 def write_json(path: Path | str, value: Any) -> None:
     """Write the whole file or none of it, with null for NaN and infinity.
@@ -13,11 +15,9 @@ def write_json(path: Path | str, value: Any) -> None:
         path: the file; an existing one is replaced once the new one is complete.
         value: dicts, lists, tuples, strings, numbers, booleans and None, nested at will.
     """
-    path = Path(path)
     text = json.dumps(_without_nan(value), indent=2, allow_nan=False)
-    unfinished = path.with_name(f"{path.name}.tmp")
-    unfinished.write_text(f"{text}\n", encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(Path(path)) as unfinished:
+        unfinished.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _without_nan(value: Any) -> Any:

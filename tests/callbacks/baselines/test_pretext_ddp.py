@@ -1,8 +1,6 @@
 """Two processes set the same task as one."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +8,22 @@ import pytest
 import torch
 
 from helpers.paths import TESTS
+from helpers.processes import run_python
 
 
 def run(folder: Path, devices: int, options: tuple[str, ...]) -> list[dict[str, Any]]:
     """One epoch by the real command; what each rank has set."""
     folder.mkdir()
     command = [
-        *(sys.executable, "-m", "odc_lightning.train", *options, "trainer.max_epochs=1"),
+        *("-m", "odc_lightning.train", *options, "trainer.max_epochs=1"),
         *("trainer.accelerator=cpu", f"trainer.devices={devices}", f"hydra.run.dir={folder}/run"),
-        *(f"trainer.strategy={'ddp' if devices > 1 else 'auto'}", "data.num_workers=0"),
+        *(f"trainer.strategy={'ddp_fork' if devices > 1 else 'auto'}", "data.num_workers=0"),
         *("data.subset={num_images: 128}", "data.batch_size=32", "model.backbone.width=4"),
         *("callbacks=none", "+callbacks.dump._target_=helpers.ddp_probe.DumpTask"),
         f"+callbacks.dump.folder={folder}",
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(TESTS), environment.get("PYTHONPATH", "")])
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    done = run_python(*command, cwd=folder, environment={"PYTHONPATH": path})
     assert done.returncode == 0, done.stdout + done.stderr
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(devices)]
 

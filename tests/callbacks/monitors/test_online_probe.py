@@ -3,8 +3,6 @@ nothing."""
 
 import csv
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from conftest import Compose
 from helpers.paths import TESTS
+from helpers.processes import run_python
 from helpers.tiny import TinyData, TinyImages, tiny_module, tiny_trainer
 from odc_lightning.callbacks import KMeansBootstrap, OnlineProbe, SamplesMemory, find
 from odc_lightning.config.build import build_module, build_trainer
@@ -304,7 +303,7 @@ HERE = "callbacks.monitors.test_online_probe"
 def test_two_processes_train_one_probe(tmp_path: Path) -> None:
     """The gradient is that of all labelled samples, the running statistics are rank 0's."""
     command = [
-        *(sys.executable, "-m", "odc_lightning.train", "experiment=odc_digits"),
+        *("-m", "odc_lightning.train", "experiment=odc_digits"),
         *("callbacks=online_probe", "~callbacks.label_scores", "trainer.max_epochs=2"),
         *("trainer.devices=2", "trainer.strategy=ddp", "data.num_workers=0"),
         f"data.train._target_={HERE}.partly_labelled_digits",
@@ -312,8 +311,7 @@ def test_two_processes_train_one_probe(tmp_path: Path) -> None:
         f"+callbacks.recorder.folder={tmp_path}",
         f"hydra.run.dir={tmp_path}/run",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = run_python(*command, cwd=tmp_path, environment={"PYTHONPATH": str(TESTS)})
     assert done.returncode == 0, done.stdout + done.stderr
     zero, one = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert zero["pid"] != one["pid"]

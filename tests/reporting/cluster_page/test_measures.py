@@ -8,9 +8,7 @@ from odc_lightning.reporting.cluster_page.page_order import Arrangement
 
 
 def test_distance_second_choice_and_margin_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "odc_lightning.reporting.cluster_page.measures.BLOCK_ELEMENTS", 100
-    )  # several blocks
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", 100)  # several blocks
     clustered = made_up(60, 5)
     clustered.features = clustered.features.half()
     # an empty cluster, in the middle of all: nobody's second choice
@@ -66,7 +64,7 @@ def test_size_tightness_and_purity() -> None:
 
 
 def test_nearest_clusters_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odc_lightning.reporting.cluster_page.measures.BLOCK_ELEMENTS", 20)
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", 20)
     centroids = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
     sizes = np.array([1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1])
     found, distances = nearest_clusters(centroids, sizes, 4)

@@ -21,7 +21,7 @@ def near(clustered: ClusteredImages, number: int) -> np.ndarray:
 def test_with_all_clusters_looked_at_neighbours_are_those_of_scikit_learn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("odc_lightning.reporting.cluster_page.neighbours.BLOCK_ELEMENTS", 500)
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", 500)
     clustered = made_up(120, 6)
     found, indices = near_neighbours(
         clustered.features, arranged(clustered), near(clustered, 5), k=7

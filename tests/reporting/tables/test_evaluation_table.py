@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from matplotlib.lines import Line2D
 from rich.console import Console
 
 from helpers.paths import SCRIPTS
+from helpers.processes import run_python
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.reporting.figures import draw_low_shot
 from odc_lightning.reporting.figures.low_shot import build_figure, spread_out
@@ -607,14 +607,7 @@ class TestLowShotFigure:
 
 class TestScript:
     def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(SCRIPT), *arguments],
-            cwd=cwd,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-        )
+        return run_python(str(SCRIPT), *arguments, cwd=cwd)
 
     def test_tables_and_figure_of_files_and_folders(self, tmp_path: Path) -> None:
         networks = [

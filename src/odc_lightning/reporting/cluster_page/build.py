@@ -14,7 +14,6 @@ from odc_lightning.reporting.cluster_page.embedding_map import chosen_positions,
 from odc_lightning.reporting.cluster_page.image_facts import PER_CHUNK, Records, rounded
 from odc_lightning.reporting.cluster_page.measures import (
     ClusterFacts,
-    FloatArray,
     cluster_facts,
     measure,
     nearest_clusters,
@@ -36,8 +35,9 @@ from odc_lightning.reporting.cluster_page.thumbnails import (
 )
 from odc_lightning.reporting.cluster_page.write_page import write_data, write_page
 from odc_lightning.reporting.figures import choose_rows, draw_sheet, draw_strips
-from odc_lightning.runs.clustered_images import ClusteredImages, IntArray
+from odc_lightning.runs.clustered_images import ClusteredImages
 from odc_lightning.runs.images import RunImages
+from odc_lightning.utils.arrays import FloatArray, IntArray
 from odc_lightning.utils.text import valid_utf8
 
 SHEET_ROWS, SHEET_COLUMNS, SHEET_SIDE = 16, 12, 96

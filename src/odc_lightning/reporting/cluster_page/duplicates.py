@@ -10,11 +10,11 @@ from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
 from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
 from odc_lightning.clustering import assign
-from odc_lightning.clustering.blocks import BLOCK_ELEMENTS
 from odc_lightning.reporting.cluster_page.measures import nearest_clusters
 from odc_lightning.reporting.cluster_page.neighbours import LOOKED_AT, near_neighbours
 from odc_lightning.reporting.cluster_page.page_order import Arrangement
-from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.blocks import blocks
 
 SIDE = 16  # pixels of a signature
 THRESHOLD = 3.0  # mean difference of two signatures, of 255
@@ -48,9 +48,8 @@ def near_duplicates(signatures: Signatures, threshold: float = THRESHOLD) -> lis
     if len(signatures) < 2:
         return []
     pairs = look_alikes(signatures)
-    step = max(1, BLOCK_ELEMENTS // signatures.shape[1])
-    blocks = [pairs[start : start + step] for start in range(0, len(pairs), step)]
-    alike = np.concatenate([differences(signatures, some) <= threshold for some in blocks])
+    parts = (pairs[rows] for rows in blocks(len(pairs), signatures.shape[1]))
+    alike = np.concatenate([differences(signatures, some) <= threshold for some in parts])
     one, other = pairs[alike].T
     links = coo_matrix((np.ones(len(one), dtype=bool), (one, other)), shape=(len(signatures),) * 2)
     _, chain = connected_components(links, directed=False)

@@ -7,7 +7,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from odc_lightning.reporting.cluster_page.page_order import Arrangement
-from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.utils.arrays import IntArray
 
 DIRECTIONS = 50  # of the PCA ahead of t-SNE
 FEW = 5  # images of which t-SNE makes nothing

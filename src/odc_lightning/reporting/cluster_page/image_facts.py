@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from odc_lightning.reporting.cluster_page.measures import FloatArray, Measures
+from odc_lightning.reporting.cluster_page.measures import Measures
 from odc_lightning.reporting.cluster_page.page_order import Arrangement
-from odc_lightning.runs.clustered_images import ClusteredImages, IntArray
+from odc_lightning.runs.clustered_images import ClusteredImages
+from odc_lightning.utils.arrays import FloatArray, IntArray
 
 PER_CHUNK = 5000
 

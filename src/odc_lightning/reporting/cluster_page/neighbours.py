@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from odc_lightning.clustering.blocks import BLOCK_ELEMENTS
-from odc_lightning.reporting.cluster_page.measures import FloatArray
 from odc_lightning.reporting.cluster_page.page_order import Arrangement
-from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.utils.arrays import FloatArray, IntArray
+from odc_lightning.utils.blocks import blocks
 
 NEIGHBOURS = 10  # k
 LOOKED_AT = 8  # clusters beside an image's own
@@ -48,8 +47,8 @@ def near_neighbours(
         if len(candidates) > MOST_CANDIDATES:
             candidates = rng.choice(candidates, MOST_CANDIDATES, replace=False)
         bank = features[torch.from_numpy(candidates)].float()
-        width = max(len(candidates), k * bank.shape[1])
-        for queries in np.array_split(members, -(-len(members) * width // BLOCK_ELEMENTS)):
+        for block in blocks(len(members), max(len(candidates), k * bank.shape[1])):
+            queries = members[block]
             rows = features[torch.from_numpy(queries)].float()
             found, columns = _nearest(rows, bank, queries, candidates, k)
             distances[queries, : found.shape[1]] = found.numpy()

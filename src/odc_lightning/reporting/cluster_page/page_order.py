@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from odc_lightning.reporting.cluster_page.measures import FloatArray
-from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.utils.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

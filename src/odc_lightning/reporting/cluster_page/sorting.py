@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.runs.clustered_images import IntArray
 from odc_lightning.runs.images import RunImages
+from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.text import printable
 
 How = Literal["copy", "hardlink", "symlink"]

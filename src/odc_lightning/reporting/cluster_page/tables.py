@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odc_lightning.reporting.cluster_page.measures import FloatArray, Measures
-from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.reporting.cluster_page.measures import Measures
+from odc_lightning.utils.arrays import FloatArray, IntArray
 from odc_lightning.utils.text import valid_utf8
 
 COLUMNS = ("path", "cluster", "distance", "margin", "outlier_score", "second_choice")

@@ -13,7 +13,7 @@ from PIL import Image
 from odc_lightning.data import ImageSource
 from odc_lightning.reporting.cluster_page.duplicates import SIDE, Signatures, signature
 from odc_lightning.reporting.figures.thumbnails import Problem, Thumbnail, thumbnail
-from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.utils.arrays import IntArray
 
 COLUMNS = 10
 PER_SHEET = 100
