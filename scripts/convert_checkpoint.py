@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from odc_lightning.checkpoints import Conversion, checkpoint_file, load_pretrained
-from odc_lightning.cli.command import resolve
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
+from odc_lightning.utils.whole_files import whole_file
 
 ENDINGS = (".safetensors", ".pt", ".pth")
 
@@ -55,16 +56,12 @@ def convert_file(
 
 
 def write(weights: dict[str, Tensor], out: Path) -> None:
-    """Write them under another name first, so that a file of that name is never a part of one."""
-    part = out.with_name(f".{out.name}.part")
-    try:
+    """Write the whole file or none of it."""
+    with whole_file(out) as unfinished:
         if out.suffix == ".safetensors":
-            save_file(weights, part, metadata={"format": "pt"})
+            save_file(weights, unfinished, metadata={"format": "pt"})
         else:
-            torch.save(weights, part)
-        part.rename(out)
-    finally:
-        part.unlink(missing_ok=True)
+            torch.save(weights, unfinished)
 
 
 def main() -> None:

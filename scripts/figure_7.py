@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from odc_lightning.checkpoints import refuse_unknown_targets
 from odc_lightning.reporting.figures import draw_sheet, draw_strips, read_rows
-from odc_lightning.runs.clustered_images import build_images
+from odc_lightning.runs.images import build_images
 
 ROWS, COLUMNS, SIDE = 12, 12, 96
 

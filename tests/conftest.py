@@ -1,14 +1,18 @@
 import copy
 import functools
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rich
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
+from rich.console import Console
 
+from helpers.terminal import Terminal
 from odc_lightning import evaluate, train
 from odc_lightning.cli.command import ignore_warnings
 from odc_lightning.config import CONFIG_DIR
@@ -98,3 +102,16 @@ def new_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("new") / "new photos"
     write_photos(folder, "val", 70)
     return folder
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal of 120 columns, for `redirect_stdout`; pytest sets stdout after the fixtures."""
+    for name, value in {"TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    screen = Terminal()
+    with redirect_stdout(screen):
+        monkeypatch.setattr(rich, "_console", Console())
+    return screen

@@ -17,8 +17,8 @@ from helpers.processes import run_python
 from odc_lightning.data import digits
 from odc_lightning.data.datasets.voc import CLASSES
 from odc_lightning.evaluate import evaluate
-from odc_lightning.evaluation import KNN, Subject
-from odc_lightning.evaluation.subject import Split
+from odc_lightning.evaluation import KNN, EvaluatedNetwork
+from odc_lightning.evaluation.network import Split
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.runs.results import read_results
 from odc_lightning.train import train
@@ -108,23 +108,23 @@ def test_features_are_those_of_the_network_and_knn_is_knn(
     compose_evaluation: Compose, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pooled features on disk, against a plain loop over the images."""
-    subjects: list[Subject] = []
+    subjects: list[EvaluatedNetwork] = []
 
-    def keep(self: KNN, subject: Subject) -> list[Score]:
-        subjects.append(subject)
+    def keep(self: KNN, network: EvaluatedNetwork) -> list[Score]:
+        subjects.append(network)
         return []
 
     monkeypatch.setattr(KNN, "__call__", keep)
     evaluate(compose_evaluation(f"checkpoint={run}", "protocol=knn"))
-    (subject,) = subjects
+    (network,) = subjects
     splits: tuple[Split, Split] = ("train", "val")
     for split in splits:
-        images = subject.images[split]
-        rows = subject.features("pooled", split)
+        images = network.images[split]
+        rows = network.features("pooled", split)
         assert rows.shape == (len(images.dataset), 32)
         for index in (0, 7, len(rows) - 1):
             view = images.dataset[index]["image"].unsqueeze(0)
-            expected = subject.backbone.eval()(view)[0]
+            expected = network.backbone.eval()(view)[0]
             torch.testing.assert_close(torch.tensor(rows[index]), expected, atol=1e-5, rtol=1e-4)
 
 
@@ -132,13 +132,13 @@ def test_a_second_protocol_costs_no_second_pass(
     compose_evaluation: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[tuple[str, ...]] = []
-    original = Subject.prepare.__globals__["extract_to_files"]
+    original = EvaluatedNetwork.prepare.__globals__["extract_to_files"]
 
     def counted(backbone: Any, layers: Any, *rest: Any) -> None:
         passes.append(tuple(layers))
         original(backbone, layers, *rest)
 
-    monkeypatch.setitem(Subject.prepare.__globals__, "extract_to_files", counted)
+    monkeypatch.setitem(EvaluatedNetwork.prepare.__globals__, "extract_to_files", counted)
     linear = ("protocol=linear", "protocol.linear.max_epochs=1")
     first = evaluate(compose_evaluation(*UNTRAINED, *linear))
     assert passes == [("conv1", "conv2", "conv3", "conv4", "pooled")] * 2  # two splits
@@ -272,14 +272,20 @@ def test_folders_without_a_validation_split_are_divided(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "no value yet for checkpoint"),
-        (["checkpoint=untrained"], "no model yet"),
-        (["checkpoint=untrained", "model=convnet"], "no data yet"),
+        ([], "no value for checkpoint"),
+        (["checkpoint=untrained"], "no model is given"),
+        (["checkpoint=untrained", "model=convnet"], "no data is given"),
         (["checkpoint=/nowhere.ckpt"], "does not exist"),
-        ([*UNTRAINED, "protocol=svm"], "no protocol applies to these data. svm: it is for images"),
+        (
+            [*UNTRAINED, "protocol=svm"],
+            "no protocol applies to the data: svm: it is for multi-label images",
+        ),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.k=[0]"], r"protocol.knn.k=\[0\]"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.temperature=0"], "temperature=0"),
-        ([*UNTRAINED, "protocol=[]"], "no protocol applies to these data. Choose protocol="),
+        (
+            [*UNTRAINED, "protocol=[]"],
+            "no protocol applies to the data: none is chosen, add protocol=NAME",
+        ),
         ([*UNTRAINED, "protocol.low_shot.choose_cost=tset"], "choose_cost='tset'; expected one of"),
         ([*UNTRAINED, "protocol.semi_supervised.shares=[2,3]"], r"shares=\[2, 3\]; expected"),
         (
@@ -293,7 +299,7 @@ def test_folders_without_a_validation_split_are_divided(
         ),
         (
             [*UNTRAINED, "protocol=low_shot", "protocol.low_shot.shots=[500]"],
-            "it draws up to 500 images of a class, and for one class there are enough for 139",
+            "it draws up to 500 images per class, but one class has enough for 139 only",
         ),
     ],
 )
@@ -417,7 +423,7 @@ def test_data_of_the_run_can_be_elsewhere(
 def test_one_failure_does_not_take_the_others(
     compose_evaluation: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: KNN, subject: Subject) -> list[Score]:
+    def fail(self: KNN, network: EvaluatedNetwork) -> list[Score]:
         raise ValueError("out of luck")
 
     monkeypatch.setattr(KNN, "__call__", fail)

@@ -53,7 +53,7 @@ def test_a_layer_of_other_images(
     [
         ("layer=conv9", "no such layer"),
         ("format=hdf5", "expected one of parquet"),
-        ("part_size=0", "part_size=0; expected a whole number, 1 or more"),
+        ("part_size=0", "part_size=0; expected an integer, 1 or more"),
         ("run=nowhere", "run=nowhere does not exist"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,27 @@ def test_every_package_is_listed_in_setup_cfg() -> None:
     assert listed == found | {"odc_lightning.conf"}
 
 
+def test_continuous_integration_runs_every_python_that_is_supported() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    supported = re.findall(r"Python :: (3\.\d+)$", config["metadata"]["classifiers"], re.MULTILINE)
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    (matrix,) = re.findall(r"^ +python: \[(.+)\]$", workflow, re.MULTILINE)
+    assert re.findall(r"[\d.]+", matrix) == supported
+    assert re.findall(r"- run: (.*)$", workflow, re.MULTILINE) == [".ci/run"]
+
+
+def assert_packed(packed: set[str]) -> None:
+    """Every file of the package and of conf/ is in the wheel, at any depth."""
+    for folder, place in ((ROOT / "src" / "odc_lightning", ""), (ROOT / "conf", "conf/")):
+        files = {
+            f"odc_lightning/{place}{path.relative_to(folder).as_posix()}"
+            for path in folder.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+        assert files - packed == set()
+
+
 def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
     wheels, venv = tmp_path / "wheels", tmp_path / "venv"
     pip = [sys.executable, "-m", "pip", "--quiet"]
@@ -36,11 +58,7 @@ def test_the_wheel_trains_in_a_fresh_environment(tmp_path: Path) -> None:
     build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = wheels.glob("*.whl")
-    packed = zipfile.ZipFile(wheel).namelist()
-    assert "odc_lightning/report/published.csv" in packed
-    for package in ("gallery", "page_parts", "report_page"):
-        files = (ROOT / "src" / "odc_lightning" / package / "page").iterdir()
-        assert {f"odc_lightning/{package}/page/{file.name}" for file in files} <= set(packed)
+    assert_packed(set(zipfile.ZipFile(wheel).namelist()))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
     # The dependencies are those of this environment: a line in a .pth file adds their folder and

@@ -6,6 +6,7 @@ import itertools
 import pkgutil
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from packaging.requirements import Requirement
 
 import odc_lightning
-from benchmarks import gallery_page
+from benchmarks import cluster_page
 from conftest import Compose, compose_command, composer
 from helpers.paths import ROOT
 from odc_lightning import dashboard
@@ -283,8 +284,8 @@ def check_command(words: list[str]) -> None:
             assert set(names) <= set(odc.COMMANDS)
         case ["odc", "completion", shell] | ["eval", shell]:
             assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
-        case ["python", "-m", "benchmarks.gallery_page", *arguments]:
-            gallery_page.parse(arguments)
+        case ["python", "-m", "benchmarks.cluster_page", *arguments]:
+            cluster_page.parse(arguments)
         case ["python", "-m", "odc_lightning.search", *overrides]:
             check_search(overrides)
         case ["python", "-m", "odc_lightning.dashboard", *arguments]:
@@ -329,8 +330,18 @@ def test_a_wrong_command_is_found(command: str) -> None:
         check_command(shlex.split(command))
 
 
+def targets_of(makefile: str) -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", page(makefile), re.MULTILINE))
+
+
+def studies() -> set[str]:
+    """Targets of the studies, which the Makefile includes."""
+    paths = (ROOT / "scripts" / "experiments").glob("*.mk")
+    return {target for path in paths for target in targets_of(str(path.relative_to(ROOT)))}
+
+
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
+    return targets_of("Makefile") | studies()
 
 
 def setup_cfg() -> configparser.ConfigParser:
@@ -514,7 +525,13 @@ def test_a_wrong_key_is_found(compose_config: Compose) -> None:
 
 @pytest.mark.parametrize(
     "group",
-    sorted(path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()),
+    sorted(
+        {
+            path.parent.relative_to(CONFIG_DIR).as_posix()
+            for path in Path(CONFIG_DIR).rglob("*.yaml")
+            if path.parent != Path(CONFIG_DIR)
+        }
+    ),
 )
 def test_every_option_of_every_group_is_described(group: str) -> None:
     (row,) = re.findall(rf"^\| `{group}` \|.*$", page("docs/configs.md"), re.MULTILINE)
@@ -530,12 +547,34 @@ def test_every_data_set_is_described() -> None:
 
 def test_every_make_target_is_described() -> None:
     rows = re.findall(r"^\| `make ([a-z-]+)` \|", page("CONTRIBUTING.md"), re.MULTILINE)
-    assert set(rows) == make_targets() - {"help"}
+    assert set(rows) == targets_of("Makefile") - {"help"}
+
+
+def test_every_study_is_described() -> None:
+    assert studies() <= {words[1] for _, words in everywhere() if words[0] == "make"}
+
+
+def test_make_help_explains_every_target() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert set(re.findall(r"^  make ([a-z-]+) +\w", done.stdout, re.MULTILINE)) == make_targets()
 
 
 def test_the_readme_table_has_the_callbacks_in_their_order() -> None:
     rows = re.findall(r"^\| `(\w+)` \|.*`on_train", page("README.md"), re.MULTILINE)
     assert tuple(rows) == ORDER
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+def test_the_tree_has_every_folder_of_the_package(name: str) -> None:
+    (tree,) = [
+        block for block in fences(page(name), "text") if "\nsrc/odc_lightning/" in f"\n{block}"
+    ]
+    _, _, tree = tree.partition("src/odc_lightning/\n")
+    named = re.findall(r"^  (\w+)/", tree, re.MULTILINE)
+    folders = [path.parent.name for path in (ROOT / "src/odc_lightning").glob("*/__init__.py")]
+    assert sorted(named) == sorted(folders)
+    nested = re.findall(r"^    (\w+)/", tree, re.MULTILINE)
+    assert all((ROOT / "src/odc_lightning/callbacks" / each).is_dir() for each in nested)
 
 
 def test_defaults_in_the_method_are_those_of_the_configs(compose_config: Compose) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import pytest
 import pytorch_lightning as pl
+from filelock import FileLock
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
@@ -47,12 +48,12 @@ def last_of(folder: Path, metric: str) -> float:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("n_trials=0", "n_trials=0; expected a whole number, 1 or more"),
+        ("n_trials=0", "n_trials=0; expected an integer, 1 or more"),
         ("direction=up", "direction=up; expected maximize or minimize"),
         ("space={}", "space={}; expected for each key"),
-        ("space={no.such: {low: 1, high: 2}}", "no training can be made.*no.such"),
+        ("space={no.such: {low: 1, high: 2}}", "do not make a valid training.*no.such"),
         ("space={optimizer.lr: {low: -1, high: 2}}", "optimizer.lr=-1; expected a number"),
-        ('overrides=["data=imagenet"]', "no value yet for data.root"),
+        ('overrides=["data=imagenet"]', "no value for data.root"),
     ],
 )
 def test_refused_before_the_first_trial(
@@ -60,6 +61,15 @@ def test_refused_before_the_first_trial(
 ) -> None:
     with pytest.raises(SystemExit, match=message):
         search(monkeypatch, tmp_path, setting)
+    assert not (tmp_path / "trials").exists()
+
+
+def test_another_search_in_the_same_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = pytest.raises(SystemExit, match="another search is running in")
+    with FileLock(tmp_path / ".lock"), refused:
+        search(monkeypatch, tmp_path)
     assert not (tmp_path / "trials").exists()
 
 
@@ -102,7 +112,7 @@ def test_a_search_goes_on_as_if_nothing_had_happened(
     assert f"optimizer.lr={study_of(run).best_params['optimizer.lr']}" in best.overrides
     printed = capsys.readouterr().out
     assert printed.count("   0  finished") == 2
-    with pytest.raises(SystemExit, match=r"was begun with .*eval/nmi.*, and this is .*eval/other"):
+    with pytest.raises(SystemExit, match=r"was started with .*eval/nmi.*, not .*eval/other"):
         search(monkeypatch, run, *settings, "objective=eval/other")
 
 

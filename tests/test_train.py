@@ -162,7 +162,7 @@ def test_epochs_that_are_shorter_than_the_logging_interval(compose_config: Compo
 
 
 def test_a_missing_setting_is_named(compose_config: Compose) -> None:
-    with pytest.raises(ValueError, match=r"no value yet for data\.root: add data\.root="):
+    with pytest.raises(ValueError, match=r"no value for data\.root; add data\.root="):
         train(compose_config("data=image_folder"))
 
 
@@ -199,7 +199,7 @@ def test_without_small_clusters_and_reweighting(compose_config: Compose) -> None
         ("algorithm.small_clusters.threshold=40", "Try algorithm.num_clusters="),
         ("algorithm.samples_memory.momentum=0", r"\(0, 1\]"),
         ("algorithm.samples_memory.assignment=hamming", "one of l2, dot, cosine"),
-        ("algorithm.centroid_refresh.every_n_steps=0", "at least 1"),
+        ("algorithm.centroid_refresh.every_n_steps=0", r"every_n_steps=0; expected 1 or more"),
         ("data.batch_size=4096", "batch_size"),
         ("~algorithm.samples_memory", "algorithm.samples_memory"),
         ("~algorithm.kmeans_bootstrap", "algorithm.kmeans_bootstrap"),

@@ -158,7 +158,7 @@ def test_refusals_of_the_script(tmp_path: Path) -> None:
         ((file, "out.pt", *model), "add model.pretrained_trusted=true"),
         ((file, "out.pt", *model, "--trusted"), "Missing in the file: conv4.0.weight."),
         ((file, "out.pt", "--model", "resnet"), "Could not find 'model/resnet'"),
-        ((file, "out.pt", "--model", "timm"), "no value yet for model.backbone.name"),
+        ((file, "out.pt", "--model", "timm"), "no value for model.backbone.name"),
     ):
         done = convert(*arguments, cwd=tmp_path)
         assert done.returncode == 2

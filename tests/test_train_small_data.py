@@ -44,7 +44,7 @@ def test_what_is_not_given_is_chosen_and_said(
 
 
 def test_a_folder_that_is_not_named_is_asked_for(compose_config: Compose) -> None:
-    with pytest.raises(ValueError, match=r"no value yet for data\.root: add data\.root=\.\.\."):
+    with pytest.raises(ValueError, match=r"no value for data\.root; add data\.root=\.\.\."):
         train(compose_config("experiment=odc_small", "data=image_folder"))
 
 

@@ -1,5 +1,6 @@
 """Online Deep Clustering (Zhan, Xie et al., CVPR 2020) on PyTorch Lightning."""
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,22 @@ __version__ = "0.1.0"
 # OpenMP reads this when torch is imported, so it must stand here, before that.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Modules that moved, by the names under which configs of earlier runs have their `_target_`.
+_MOVED = {
+    "command": "odc_lightning.cli.command",
+    "jobs": "odc_lightning.sweeps.jobs",
+    "loggers": "odc_lightning.runs.metrics_csv",
+    "protocols": "odc_lightning.evaluation",
+    "wandb_run": "odc_lightning.runs.wandb_run",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """`load`, once somebody asks for it: torch and Lightning take seconds to import."""
+    """`load`, and modules that moved, once they are used: torch and Lightning import slowly."""
     if name == "load":
         from odc_lightning.inference import load
 
         return load
+    if name in _MOVED:
+        return importlib.import_module(_MOVED[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
 """Clusters of new images: ``python -m odc_lightning.assign run=RUN root=FOLDER``.
 
-A row an image, as Parquet and as CSV: its cluster, how sure that is, whether it is like anything
-that the network was trained on, and its nearest neighbours among those images. What is interrupted
-goes on with the same command.
+One row per image, as Parquet and CSV: its cluster, the margin to the second cluster, an outlier
+score, and its nearest neighbours among the training images. Run the same command again to resume
+an interrupted one.
 """
 
 from functools import partial
@@ -13,8 +13,9 @@ import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 from odc_lightning.inference import EMBEDDING, Reference
 from odc_lightning.inference.image_table import (
     check_numbers,
@@ -25,17 +26,21 @@ from odc_lightning.inference.image_table import (
     load_from,
     rows_of_part,
 )
-from odc_lightning.inference.table_files import printable, write_csv, write_parquet
+from odc_lightning.inference.table_files import write_csv, write_parquet
 from odc_lightning.inference.table_parts import Parts
+from odc_lightning.utils.text import valid_utf8
 
 FILES = {"assigned.parquet": write_parquet, "assigned.csv": write_csv}
 
 
 def assign(config: DictConfig) -> Path:
-    """Write the table of ``config.root``'s images.
+    """Write the table of the images in ``config.root``.
 
     Returns:
-        The folder that it is in.
+        The folder of the table.
+
+    Raises:
+        ValueError: a setting is invalid, or the run or the images cannot be read.
     """
     ignore_warnings(ALWAYS_IRRELEVANT)
     config = resolve(config)
@@ -55,34 +60,34 @@ def assign(config: DictConfig) -> Path:
 
 
 def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa.Table:
-    """The rows of some images.
+    """Table rows of a batch of images.
 
     Args:
-        reference: of the run.
-        k: neighbours.
-        names: (B,) of the images.
+        reference: clusters and images of the run.
+        k: number of neighbours.
+        names: B names of images.
         features: (B, D) fp32 of unit length.
     """
-    found = reference.clusters.assign(features)
-    near = reference.neighbours(features, k)
+    assigned = reference.clusters.assign(features)
+    neighbours = reference.neighbours(features, k)
     columns = {
-        "path": list(map(printable, names)),
-        "cluster": found.labels.numpy(),
-        "distance": found.distances.numpy(),
-        "margin": found.margin.numpy(),
-        "outlier": near.outlier.numpy(),
-        "second": found.second.numpy(),
+        "path": list(map(valid_utf8, names)),
+        "cluster": assigned.labels.numpy(),
+        "distance": assigned.distances.numpy(),
+        "margin": assigned.margin.numpy(),
+        "outlier": neighbours.outlier.numpy(),
+        "second": assigned.second.numpy(),
     }
-    for place in range(k):
-        indices = near.indices[:, place].tolist()
-        columns[f"neighbour_{place + 1}"] = [printable(reference.names[i]) for i in indices]
-        columns[f"similarity_{place + 1}"] = near.similarities[:, place].numpy()
+    for rank in range(k):
+        indices = neighbours.indices[:, rank].tolist()
+        columns[f"neighbour_{rank + 1}"] = [valid_utf8(reference.names[i]) for i in indices]
+        columns[f"similarity_{rank + 1}"] = neighbours.similarities[:, rank].numpy()
     return pa.table(columns)
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="assign")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(assign, config)
 
 

@@ -1,33 +1,50 @@
-"""Look at clusters: ``python -m odc_lightning.clusters run=RUN``, or sort the images by them.
+"""The clusters of a run: ``python -m odc_lightning.clusters run=RUN``, a page or sorted images.
 
 Read `clusters` top to bottom: the run, its images, then a page or folders.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from odc_lightning.checkpoints import TrainingRun, checkpoint_file, refuse_unknown_targets
-from odc_lightning.cli.command import resolve, run_command
+from odc_lightning.cli.command import run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.reporting.cluster_page import Settings, build_gallery, plan_sorting, sort_images
-from odc_lightning.runs.closing_lines import format_duration
-from odc_lightning.runs.clustered_images import Clustered, read_clusters
+from odc_lightning.config.resolve import resolve
+from odc_lightning.reporting.cluster_page import (
+    PageSettings,
+    build_cluster_page,
+    plan_sorting,
+    sort_images,
+)
+from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
+from odc_lightning.runs.find import (
+    find_run,
+    groups_of_run,
+    refuse_untrusted,
+    required,
+    with_run_config,
+)
+from odc_lightning.utils.timing import timed
 
 
 def clusters(config: DictConfig) -> None:
-    """Leave a page and tables in ``config.run_dir``, or sort the images into folders."""
-    run = find_run(config)
-    own = "_target_" not in (config.get("data") or {})
-    config = resolve(completed(config, run, own))
-    if own and not config.run_trusted:
-        refuse_unknown_targets(config.data, str(config.run), "run_trusted")
+    """Write a page and tables to ``config.run_dir``, or sort the images into folders.
+
+    Raises:
+        ValueError: a setting is invalid, the run has no clusters, or its images differ.
+    """
+    run = find_run(required(config, "run", "the folder of a training run"))
+    from_run = groups_of_run(config, "data")
+    config = config.copy()
+    config.title = str(run.config.name) if config.title is None else config.title
+    config = resolve(with_run_config(config, run, *from_run))
+    if not config.run_trusted:
+        refuse_untrusted(config, str(config.run), from_run, "run_trusted")
     with timed("run and images"):
         clustered = read_clusters(run, config.data)
     if config.sort_into is None:
@@ -36,48 +53,10 @@ def clusters(config: DictConfig) -> None:
         sort(clustered, config)
 
 
-def find_run(config: DictConfig) -> TrainingRun:
-    """The run that is meant.
-
-    Raises:
-        ValueError: there is none.
-    """
-    given = OmegaConf.select(config, "run", throw_on_missing=False)
-    if given is None:
-        raise ValueError("no value yet for run: add run=..., the folder of a training run")
-    run = TrainingRun.of(checkpoint_file(given, "run"))
-    if run is None:
-        raise ValueError(
-            f"run={given} is a checkpoint without its run: there is no config.yaml in the folder "
-            "above it, to say which images it is about; expected the folder of a training run"
-        )
-    return run
-
-
-def completed(config: DictConfig, run: TrainingRun, own: bool) -> DictConfig:
-    """The config with the run's images and name where the command gives none.
-
-    Args:
-        config: of the command.
-        run: that is looked at.
-        own: whether the images are those of the run, of which the command may change keys.
-    """
-    config = config.copy()
-    OmegaConf.set_struct(config, False)
-    if config.title is None:
-        config.title = str(run.config.name)
-    if own:
-        # What refers to a key that is given anew has to follow it.
-        given = config.get("data") or {}
-        of_the_run = run.unresolved_config if given else run.config
-        config.data = OmegaConf.merge(of_the_run.data, given)
-    return config
-
-
-def show(clustered: Clustered, config: DictConfig) -> None:
-    """Build the page and say where it is."""
+def show(clustered: ClusteredImages, config: DictConfig) -> None:
+    """Build the page, print a summary and the page's path."""
     folder = Path(config.run_dir)
-    settings = Settings(
+    settings = PageSettings(
         title=config.title,
         map_images=config.map_images,
         duplicate_threshold=config.duplicate_threshold,
@@ -85,7 +64,7 @@ def show(clustered: Clustered, config: DictConfig) -> None:
         seed=config.seed,
     )
     with counted(len(clustered.labels)) as progress:
-        built = build_gallery(clustered, folder, settings, timed, progress)
+        built = build_cluster_page(clustered, folder, settings, timed, progress)
     sizes = built.facts.sizes[built.facts.sizes > 0]
     lines = [
         f"{len(clustered.labels):,} images in {len(sizes):,} clusters of {sizes.min():,} to "
@@ -104,13 +83,13 @@ def show(clustered: Clustered, config: DictConfig) -> None:
         get_console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def sort(clustered: Clustered, config: DictConfig) -> None:
-    """Say what would be done, and do it if it is no dry run."""
+def sort(clustered: ClusteredImages, config: DictConfig) -> None:
+    """Print the plan, and carry it out unless it is a dry run."""
     plan = plan_sorting(clustered.source, clustered.labels, Path(config.sort_into), config.sort_by)
     for line in plan.lines():
         get_console().print(line, highlight=False, soft_wrap=True, markup=False)
     if config.dry_run:
-        print("Nothing was done yet. Add dry_run=false to do it.")
+        print("Dry run: no file was changed. Add dry_run=false to sort the images.")
         return
     with timed("sorting"):
         sort_images(plan)
@@ -118,16 +97,15 @@ def sort(clustered: Clustered, config: DictConfig) -> None:
 
 
 @contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Print how long something took."""
-    started = time.monotonic()
-    yield
-    print(f"{what:<18}{format_duration(time.monotonic() - started):>8}", flush=True)
-
-
-@contextmanager
 def counted(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal while thumbnails are made."""
+    """A progress bar on a terminal while thumbnails are made.
+
+    Args:
+        total: number of thumbnails.
+
+    Yields:
+        A function to call with the number of thumbnails made so far.
+    """
     bar = Progress(
         TextColumn("thumbnails"),
         BarColumn(),
@@ -143,7 +121,7 @@ def counted(total: int) -> Iterator[Callable[[int], None]]:
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="clusters")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(clusters, config)
 
 

@@ -1,6 +1,6 @@
 """The W&B dashboard as code: ``python -m odc_lightning.dashboard --entity NAME``.
 
-``--print`` shows the definition and needs neither an account nor a network.
+``--print`` shows the definition and needs neither an account nor an internet connection.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from odc_lightning.runs.wandb_run import STEP, summary_key
 try:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
-except ImportError:  # an extra; `main` says so
+except ImportError:  # an extra; `main` reports it
     ws = None
 
-PROJECT = "odc-lightning"  # that of conf/logger/wandb.yaml
+PROJECT = "odc-lightning"  # as in conf/logger/wandb.yaml
 NAME = "Online Deep Clustering"
-# Title and metrics of each plot; what is logged at an epoch's end has the epoch as its x-axis.
+# Title, x-axis and metrics of each plot. Metrics of whole epochs are plotted over epochs.
 STABILITY = (
     ("Label-switch ratio", STEP, ["odc/label_switch_ratio"]),
     ("Centroid drift", "epoch", ["odc/centroid_drift"]),
@@ -39,7 +39,7 @@ QUALITY = (
     ("Training loss", STEP, ["train/loss"]),
 )
 LOGARITHMIC = ("Smallest and largest cluster",)
-# What sweeps are mostly about, and what came of it.
+# Settings that sweeps usually vary, and the metrics to compare.
 SWEPT = (
     "algorithm.num_clusters",
     "algorithm.samples_memory.momentum",
@@ -52,12 +52,12 @@ OUTCOMES = ("odc/label_switch_ratio", "eval/nmi", "eval/knn_top1")
 
 
 def build(entity: str, project: str = PROJECT, name: str = NAME) -> Any:
-    """The dashboard, a `Workspace` that is not saved yet.
+    """The dashboard, as a `Workspace` that is not saved yet.
 
     Args:
-        entity: the user or team that the project is of.
-        project: whose runs it shows.
-        name: of the dashboard.
+        entity: the user or team that owns the project.
+        project: the project whose runs are shown.
+        name: the dashboard's name.
     """
     columns = [f"summary:{summary_key(metric)}" for metric in OUTCOMES]
     return ws.Workspace(
@@ -80,13 +80,13 @@ def build(entity: str, project: str = PROJECT, name: str = NAME) -> Any:
 
 
 def definition(workspace: Any) -> dict[str, Any]:
-    """What is sent to W&B, without the names that are drawn at random."""
+    """The definition that is sent to W&B, without its random ids."""
     spec = workspace._to_model().spec.model_dump(by_alias=True, exclude_none=True, mode="json")
     return _without_ids(spec)
 
 
 def metrics() -> set[str]:
-    """Names of all metrics that the dashboard shows, as they are logged."""
+    """The logged names of all metrics that the dashboard shows."""
     plots = (*STABILITY, *BALANCE, *QUALITY)
     return {metric for _, _, shown in plots for metric in shown} | set(OUTCOMES)
 
@@ -118,49 +118,60 @@ def _sweeps() -> list[Any]:
     ]
     scores = [summary_key(metric) for metric in OUTCOMES if metric.startswith("eval/")]
     return [
-        wr.ParallelCoordinatesPlot(title="Settings and what came of them", columns=columns),
+        wr.ParallelCoordinatesPlot(title="Settings and results", columns=columns),
         *(wr.ParameterImportancePlot(with_respect_to=score) for score in scores),
     ]
 
 
 def _without_ids(node: Any) -> Any:
     if isinstance(node, dict):
-        drawn = {"__id__", "id"}
-        return {key: _without_ids(child) for key, child in node.items() if key not in drawn}
+        ids = {"__id__", "id"}
+        return {key: _without_ids(child) for key, child in node.items() if key not in ids}
     return [_without_ids(child) for child in node] if isinstance(node, list) else node
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m odc_lightning.dashboard", description=__doc__.partition("\n")[0]
+        prog="python -m odc_lightning.dashboard",
+        description="Create the Weights & Biases dashboard that this project defines in code.",
     )
-    parser.add_argument("--entity", help="user or team in W&B that the project is of")
-    parser.add_argument("--project", default=PROJECT)
-    parser.add_argument("--name", default=NAME, help="of the dashboard")
-    parser.add_argument("--print", action="store_true", help="show the definition, save nothing")
+    parser.add_argument("--entity", help="user or team in W&B that owns the project")
+    parser.add_argument(
+        "--project", default=PROJECT, help="project whose runs are shown; default: %(default)s"
+    )
+    parser.add_argument("--name", default=NAME, help="name of the dashboard; default: %(default)s")
+    parser.add_argument(
+        "--print", action="store_true", help="print the definition and save nothing"
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line entry."""
-    given = parse(arguments)
+    """Command-line entry point."""
+    options = parse(arguments)
     if ws is None:
-        sys.exit("error: the dashboard needs an extra: pip install 'odc-lightning[dashboard]'")
-    if given.print:
-        shown = definition(build(given.entity or "", given.project, given.name))
-        print(json.dumps(shown, indent=2))
+        sys.exit(
+            "error: the dashboard needs an extra that is not installed: "
+            "pip install 'odc-lightning[dashboard]'"
+        )
+    if options.print:
+        printed = definition(build(options.entity or "", options.project, options.name))
+        print(json.dumps(printed, indent=2))
         return
-    if given.entity is None:
-        sys.exit("error: add --entity NAME, the user or team in W&B; or --print, to save nothing")
+    if options.entity is None:
+        sys.exit(
+            "error: no --entity; add --entity NAME, the user or team in W&B that owns the "
+            "project, or --print to print the definition and save nothing"
+        )
     import wandb
 
     try:
-        build(given.entity, given.project, given.name).save()
+        build(options.entity, options.project, options.name).save()
     except wandb.errors.Error as error:
         sys.exit(
-            f"error: the dashboard is not saved: {error} It needs an account: run `wandb login`, "
-            "or set WANDB_API_KEY; --print shows the definition without"
+            f"error: the dashboard was not saved: {error} Saving needs a W&B account: run `wandb "
+            "login` or set WANDB_API_KEY. --print prints the definition without an account"
         )
 
 

@@ -1,12 +1,10 @@
-"""Evaluate: ``python -m odc_lightning.evaluate checkpoint=RUN protocol=knn``.
+"""Evaluation: ``python -m odc_lightning.evaluate checkpoint=RUN protocol=knn``.
 
 Read `evaluate` top to bottom: config, network, data, protocols, scores, tables.
 """
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -20,31 +18,31 @@ from odc_lightning.checkpoints import (
     TrainingRun,
     checkpoint_file,
     load_pretrained,
-    refuse_unknown_targets,
 )
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
     ignore_warnings,
     refuse_ranks_in_multirun,
-    resolve,
     run_command,
 )
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_all
+from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
-from odc_lightning.evaluation import Protocol, Subject
+from odc_lightning.evaluation import EvaluatedNetwork, Protocol
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.reporting.figures import draw_low_shot
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation
-from odc_lightning.runs.closing_lines import format_duration
+from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, with_run_config
 from odc_lightning.runs.results import write_results
-from odc_lightning.runs.wandb_run import in_wandb
+from odc_lightning.runs.wandb_run import with_wandb_group
+from odc_lightning.utils.timing import timed
 
 log = logging.getLogger(__name__)
 
-# Said of every evaluation, and nothing that its user could act on.
+# Warnings that every evaluation raises and that users cannot act on.
 IRRELEVANT_WARNINGS = (
     *ALWAYS_IRRELEVANT,
     "The '.*' does not have many workers",
@@ -55,23 +53,33 @@ IRRELEVANT_WARNINGS = (
 
 
 def evaluate(config: DictConfig) -> Evaluation:
-    """Measure one network and leave the results in ``config.run_dir``.
+    """Evaluate one network and write the results to ``config.run_dir``.
+
+    Args:
+        config: composed from ``evaluate.yaml``.
 
     Returns:
-        All scores; on ranks beyond the first those alone in which all ranks take part.
+        All scores; on ranks above 0 only those of protocols that run on all ranks.
+
+    Raises:
+        ValueError: a setting, the data or the checkpoint is invalid, or no protocol applies.
+        Exception: the error of the first protocol that failed, after the results of the others are
+            written.
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
-    run = find_run(config)
-    own = [] if run is None or config.checkpoint_trusted else of_the_run(config)
-    config = in_wandb(resolve(completed(config, run)), "evaluate")
-    for group in own:  # of the network nothing else is built
-        part = config.model.backbone if group == "model" else config.data
-        refuse_unknown_targets(part, str(config.checkpoint))
+    run = run_of(config)
+    from_run = groups_of_run(config, "model", "data")
+    config = config.copy()
+    config.name = config.name or name_of(config, run)
+    config = resolve(with_run_config(config, run, *from_run))
+    if run is not None and not config.checkpoint_trusted:
+        refuse_untrusted(config, str(config.checkpoint), from_run, "checkpoint_trusted")
+    config = with_wandb_group(config, "evaluate")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
-    subject = build_subject(config, backbone, run)
-    trainer = subject.make_trainer()
+    network = build_network(config, backbone, run)
+    trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(
@@ -79,18 +87,18 @@ def evaluate(config: DictConfig) -> Evaluation:
         checkpoint=str(config.checkpoint),
         backbone=backbone.name,
         # The slash keeps a folder of that name from being taken for the published `imagenet`.
-        data=subject.data.name or f"{Path(str(config.data.root)).name}/",
+        data=network.data.name or f"{Path(str(config.data.root)).name}/",
     )
-    chosen = applicable(protocols, subject, evaluation)
-    if subject.held_out:
+    chosen = applicable(protocols, network, evaluation)
+    if network.held_out:
         evaluation.data += f", {config.holdout:.0%} of the training images held out"
     elif config.published and not config.data.subset:
         evaluation.published = True
     failures: list[Exception] = []
     try:
-        failures = measure(chosen, subject, evaluation, trainer.is_global_zero)
+        failures = measure(chosen, network, evaluation, trainer.is_global_zero)
         if trainer.is_global_zero:
-            leave(evaluation, config, time.monotonic() - started)
+            write_evaluation(evaluation, config, time.monotonic() - started)
     finally:
         finish_wandb(bool(failures))
     if failures:
@@ -98,43 +106,15 @@ def evaluate(config: DictConfig) -> Evaluation:
     return evaluation
 
 
-def find_run(config: DictConfig) -> TrainingRun | None:
-    """The training run that the checkpoint is of, if it is still beside it."""
-    checkpoint = OmegaConf.select(config, "checkpoint", throw_on_missing=False)
-    if checkpoint is None:
-        raise ValueError(
-            "no value yet for checkpoint: add checkpoint=..., a checkpoint file, the folder of a "
-            "training run, or untrained"
-        )
+def run_of(config: DictConfig) -> TrainingRun | None:
+    """The training run that the checkpoint belongs to; None if its config is not beside it."""
+    expected = "a checkpoint file, the folder of a training run, or untrained"
+    checkpoint = required(config, "checkpoint", expected)
     return None if checkpoint == UNTRAINED else TrainingRun.of(checkpoint_file(checkpoint))
 
 
-def of_the_run(config: DictConfig) -> list[str]:
-    """Which of network and data the command leaves to the training run."""
-    built = {"model": "backbone", "data": "_target_"}
-    return [group for group, key in built.items() if key not in (config.get(group) or {})]
-
-
-def completed(config: DictConfig, run: TrainingRun | None) -> DictConfig:
-    """The config with the run's own network, data and name where the command gives none."""
-    config = config.copy()
-    config.name = config.name or name_of(config, run)
-    for group in of_the_run(config):
-        given = config.get(group) or {}
-        if run is None:
-            raise ValueError(
-                f"no {group} yet: there is no training run beside the checkpoint to take it from, "
-                f"so add {group}=... to the command"
-            )
-        OmegaConf.set_struct(config, False)
-        # What refers to a key that is given anew has to follow it.
-        own = run.unresolved_config if given else run.config
-        config[group] = OmegaConf.merge(own[group], given)
-    return config
-
-
 def build_backbone(config: DictConfig) -> Backbone:
-    """The network with the checkpoint's weights."""
+    """The backbone with the checkpoint's weights."""
     backbone: Backbone = instantiate(config.model.backbone)
     if config.checkpoint != UNTRAINED:
         conversion = load_pretrained(
@@ -148,11 +128,13 @@ def build_backbone(config: DictConfig) -> Backbone:
     return backbone
 
 
-def build_subject(config: DictConfig, backbone: Backbone, run: TrainingRun | None) -> Subject:
-    """The network together with the data, set up for evaluation."""
+def build_network(
+    config: DictConfig, backbone: Backbone, run: TrainingRun | None
+) -> EvaluatedNetwork:
+    """The network and the data, set up for evaluation."""
     data: ImageDataModule = instantiate(config.data)
     data.setup("predict")
-    return Subject(
+    return EvaluatedNetwork(
         backbone,
         data,
         instantiate(config.trainer, enable_progress_bar=get_console().is_interactive),
@@ -165,65 +147,65 @@ def build_subject(config: DictConfig, backbone: Backbone, run: TrainingRun | Non
 
 
 def name_of(config: DictConfig, run: TrainingRun | None) -> str:
-    """What to call the network where ``name`` does not say."""
+    """The network's name in tables if ``name`` is null."""
     if config.checkpoint == UNTRAINED:
         return "untrained network"
     return str(run.config.name) if run else Path(config.checkpoint).stem
 
 
 def applicable(
-    protocols: list[Protocol], subject: Subject, evaluation: Evaluation
+    protocols: list[Protocol], network: EvaluatedNetwork, evaluation: Evaluation
 ) -> list[Protocol]:
-    """The protocols that apply to the data, those for all ranks first; a ValueError if none."""
-    reasons = {protocol.name: protocol.why_not(subject) for protocol in protocols}
+    """The protocols that apply to the data, those for all ranks first.
+
+    Raises:
+        ValueError: no protocol applies.
+    """
+    reasons = {protocol.name: protocol.skip_reason(network) for protocol in protocols}
     evaluation.skipped = {name: reason for name, reason in reasons.items() if reason}
     chosen = [protocol for protocol in protocols if not reasons[protocol.name]]
     if not chosen:
-        told = "; ".join(f"{name}: {reason}" for name, reason in evaluation.skipped.items())
-        raise ValueError(f"no protocol applies to these data. {told or 'Choose protocol=...'}")
+        listed = "; ".join(f"{name}: {reason}" for name, reason in evaluation.skipped.items())
+        raise ValueError(
+            f"no protocol applies to the data: {listed or 'none is chosen, add protocol=NAME'}"
+        )
     return sorted(chosen, key=lambda protocol: not protocol.uses_trainer)
 
 
 def measure(
-    protocols: list[Protocol], subject: Subject, evaluation: Evaluation, first: bool
+    protocols: list[Protocol],
+    network: EvaluatedNetwork,
+    evaluation: Evaluation,
+    is_rank_zero: bool,
 ) -> list[Exception]:
-    """Run the protocols, after one pass over the images for all of them.
+    """Extract the features in one pass over the images, then run the protocols.
 
     Args:
-        protocols: those for all ranks first.
-        subject: to measure.
-        evaluation: gets the scores.
-        first: whether this is rank 0, which alone goes on with the others.
+        protocols: to run, those for all ranks first.
+        network: to evaluate.
+        evaluation: receives the scores.
+        is_rank_zero: whether this is rank 0, which alone runs the remaining protocols.
 
     Returns:
-        What went wrong; a protocol that fails does not take the others' scores with it.
+        The errors of failed protocols; the other protocols keep their scores.
     """
     failures: list[Exception] = []
-    with timed("features", first):
-        subject.prepare([layer for protocol in protocols for layer in protocol.layers(subject)])
+    with timed("features", is_rank_zero):
+        network.prepare([layer for protocol in protocols for layer in protocol.layers(network)])
     for protocol in protocols:
-        if first or protocol.uses_trainer:
+        if is_rank_zero or protocol.uses_trainer:
             try:
-                with timed(protocol.name, first):
-                    evaluation.scores += protocol(subject)
+                with timed(protocol.name, is_rank_zero):
+                    evaluation.scores += protocol(network)
             except Exception as error:
                 evaluation.skipped[protocol.name] = f"failed: {error}"
-                log.error("%s failed, the others go on: %s", protocol.name, error)
+                log.error("%s failed; the other protocols continue: %s", protocol.name, error)
                 failures.append(error)
     return failures
 
 
-@contextmanager
-def timed(what: str, tell: bool) -> Iterator[None]:
-    """Print how long something took."""
-    started = time.monotonic()
-    yield
-    if tell:
-        print(f"{what:<18}{format_duration(time.monotonic() - started):>8}", flush=True)
-
-
-def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
-    """Write the results, draw the figure, print the table, tell the loggers."""
+def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
+    """Write the results and the figure, log the scores, print the table."""
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml")
@@ -241,14 +223,14 @@ def leave(evaluation: Evaluation, config: DictConfig, seconds: float) -> None:
 
 
 def metric_name(score: Score) -> str:
-    """``linear/conv4/top1`` or ``knn/pooled/top1/k=20``."""
+    """The name of a score in logs: ``linear/conv4/top1`` or ``knn/pooled/top1/k=20``."""
     parts = [score.protocol, score.layer, score.metric, score.setting.replace(" ", "_")]
     return "/".join(filter(None, parts))
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="evaluate")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(evaluate, config)
 
 

@@ -1,8 +1,9 @@
-"""Take a network away: ``python -m odc_lightning.export run=RUN out=FOLDER``.
+"""Export of a network: ``python -m odc_lightning.export run=RUN out=FOLDER``.
 
-A folder with the backbone's weights by the names of torchvision or timm, as a program of
-``torch.export`` and, together with the clusters, as ONNX; with a model card, ready for the Hugging
-Face hub. Everything is compared with the network on real images before it is there.
+The folder has the backbone's weights under the names of torchvision or timm, the backbone as a
+``torch.export`` program, the network with its clusters as ONNX, and a model card, ready for the
+Hugging Face hub. The outputs are compared with the original network on real images before the
+folder appears.
 """
 
 from pathlib import Path
@@ -10,17 +11,22 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 from odc_lightning.hub import export_folder, require_onnx
 from odc_lightning.inference.image_table import folder_of, load_from
 
 
 def export(config: DictConfig) -> Path:
-    """Write the folder.
+    """Export the network of ``config.run``.
 
     Returns:
-        Where it is.
+        The folder of the export.
+
+    Raises:
+        ValueError: a setting is invalid, the run cannot be read, or an output differs from the
+            original network.
     """
     ignore_warnings(ALWAYS_IRRELEVANT)
     config = resolve(config)
@@ -29,15 +35,15 @@ def export(config: DictConfig) -> Path:
     model = load_from(config)
     folder = folder_of(config, model, "export")
     checks = export_folder(model, folder, onnx=config.onnx)
-    for what, difference in checks.items():
-        print(f"{what:<28} differs by {difference:.1e} at most")
+    for name, difference in checks.items():
+        print(f"{name:<28} differs by at most {difference:.1e}")
     print(f"{folder}/")
     return folder
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="export")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(export, config)
 
 

@@ -1,7 +1,7 @@
 """Features of images: ``python -m odc_lightning.extract run=RUN layer=conv5 format=npy``.
 
-Of the images that the run was trained on, or of others with ``data=image_folder data.root=FOLDER``.
-What is interrupted goes on with the same command.
+Uses the run's training images, or others with ``data=image_folder data.root=FOLDER``.
+Run the same command again to resume an interrupted one.
 """
 
 from functools import partial
@@ -12,8 +12,9 @@ import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, resolve, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.resolve import resolve
 from odc_lightning.inference.image_table import (
     check_numbers,
     facts_of,
@@ -25,14 +26,16 @@ from odc_lightning.inference.image_table import (
 )
 from odc_lightning.inference.table_files import features_table, write_features
 from odc_lightning.inference.table_parts import Parts
-from odc_lightning.runs.images import own_images
 
 
 def extract(config: DictConfig) -> Path:
     """Write the features of one layer, with the images' paths.
 
     Returns:
-        The folder that they are in.
+        The folder of the features.
+
+    Raises:
+        ValueError: a setting is invalid, or the run or the images cannot be read.
     """
     ignore_warnings(ALWAYS_IRRELEVANT)
     config = resolve(config)
@@ -41,10 +44,10 @@ def extract(config: DictConfig) -> Path:
     model = load_from(config)
     layer = model.layers[0] if config.layer is None else str(config.layer)
     model.check_layer(layer)
-    of_the_run = config.get("data") is None
-    source = own_images(model) if of_the_run else images_of(config, model)
-    where = "own" if of_the_run else Path(str(config.data.root)).expanduser().resolve().name
-    folder = folder_of(config, model, "features", f"{where}-{layer}-{config.format}")
+    is_of_run = config.get("data") is None
+    source = model.training_images() if is_of_run else images_of(config, model)
+    name = "own" if is_of_run else Path(str(config.data.root)).expanduser().resolve().name
+    folder = folder_of(config, model, "features", f"{name}-{layer}-{config.format}")
     width = model(model.transform(source.load(0)).unsqueeze(0).to(model.device), layer).shape[1]
     facts = facts_of(model, source, layer=layer, format=config.format)
     parts = Parts(folder, facts, len(source), rows_of_part(config, width))
@@ -59,7 +62,7 @@ def _table(names: list[str], features: Tensor) -> pa.Table:
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="extract")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(extract, config)
 
 

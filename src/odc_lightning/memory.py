@@ -1,7 +1,7 @@
-"""The samples memory and the centroids memory (Sec. 3.1), in one object that knows no framework.
+"""The samples memory and the centroids memory (Sec. 3.1) as one class, in plain PyTorch.
 
-Running sums and counts make a step O(B D) beyond the product with the centroids: nothing in
-`propose` and `write` grows with the number of samples.
+Running sums and counts keep a step at O(B D), apart from the product with the centroids: the cost
+of `propose` and `write` does not grow with the number of samples.
 """
 
 from typing import Literal
@@ -31,14 +31,15 @@ class ClusterMemory:
     """Features and labels of all samples, and the centroids of all clusters.
 
     Attributes:
-        features: (N, D), the samples memory ``F_m`` of Eq. 2; in fp32 beside all else, unless it
-            was given (`odc_lightning.features.placement`).
+        features: (N, D), the samples memory ``F_m`` of Eq. 2; fp32 and on the device of the other
+            tensors, unless it was passed in (see `odc_lightning.features.placement`).
         labels: (N,) int64, the pseudo-labels; -1 before `initialize`.
         sums: (C, D) fp64, the sum of each cluster's features.
-        counts: (C,) int64, each cluster's size.
-        centroids: (C, D) fp32, the centroids memory; as of the last refresh.
-        involved: (C,) bool, clusters that a member joined or left since the last refresh.
-        offsets: (C,) fp32, added to the scores that decide on labels; zero if nobody sets them.
+        counts: (C,) int64, the size of each cluster.
+        centroids: (C, D) fp32, the centroids memory, as of the last refresh.
+        involved: (C,) bool, True for clusters that a member joined or left since the last refresh.
+        offsets: (C,) fp32, added to each cluster's score before labels are assigned; zero by
+            default.
     """
 
     def __init__(
@@ -59,20 +60,22 @@ class ClusterMemory:
             num_samples: N.
             num_clusters: C.
             dim: D.
-            momentum: m of Eq. 2, in (0, 1]; 1 keeps the newest feature alone.
-            renormalize: bring the features back to unit length after Eq. 2, as the authors' code.
-            assignment: ``"l2"`` is Eq. 3, ``"dot"`` the authors' code; see
+            momentum: m of Eq. 2, in (0, 1]; 1 keeps only the newest feature.
+            renormalize: scale the features back to unit length after Eq. 2, as in the authors'
+                code.
+            assignment: ``"l2"`` is Eq. 3, ``"dot"`` is the authors' code; see
                 `odc_lightning.clustering.scores`.
-            device: where all tensors are, and everything is computed.
-            features: zeros (N, D), the place for the features if it is another one: in RAM for a
-                GPU, in a mapped file, or in half precision. What is computed is in fp32.
+            device: device of all tensors and all computations.
+            features: zeros (N, D), storage for the features: in RAM for a GPU, in a mapped file,
+                or in half precision. Computations are in fp32 regardless. None allocates fp32
+                zeros on ``device``.
 
         Raises:
-            ValueError: if m is not in (0, 1], C < 2 or N < C.
+            ValueError: if m is not in (0, 1], the assignment is unknown, C < 2 or N < C.
         """
         if not 0 < momentum <= 1:
             raise ValueError(
-                f"the feature momentum m must be in (0, 1], got {momentum}; the paper's is 0.5"
+                f"the feature momentum m must be in (0, 1], got {momentum}; the paper uses 0.5"
             )
         if assignment not in ASSIGNMENTS:
             raise ValueError(
@@ -90,8 +93,8 @@ class ClusterMemory:
             torch.zeros(num_samples, dim, device=device) if features is None else features
         )
         self.labels = torch.full((num_samples,), -1, device=device)
-        # fp64: after a million additions and subtractions the sums are still right to fp32.
-        # Apple's GPUs have none; there the exact recomputation of each epoch has to do.
+        # fp64: after a million additions and subtractions the sums are still accurate to fp32.
+        # Apple's GPUs have no fp64; there each epoch's exact recomputation limits the error.
         self.sums = torch.zeros(num_clusters, dim, dtype=exact_dtype(device), device=device)
         self.counts = torch.zeros(num_clusters, dtype=torch.int64, device=device)
         self.centroids = torch.zeros(num_clusters, dim, device=device)
@@ -100,19 +103,19 @@ class ClusterMemory:
 
     @property
     def num_samples(self) -> int:
-        """N."""
+        """Number of samples N."""
         return len(self.labels)
 
     @property
     def num_clusters(self) -> int:
-        """C."""
+        """Number of clusters C."""
         return len(self.counts)
 
     def initialize(self, labels: Tensor) -> None:
-        """Start from a global clustering of the features that are in the memory.
+        """Start from a global clustering of the features in the memory.
 
         Args:
-            labels: (N,) int64, every cluster with at least one member.
+            labels: (N,) int64, with at least one member in every cluster.
 
         Raises:
             ValueError: if a label is out of range or a cluster is empty.
@@ -134,29 +137,29 @@ class ClusterMemory:
         self.involved.zero_()
 
     def propose(self, indices: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 2 and Eq. 3 for some samples, without writing anything.
+        """Compute Eq. 2 and Eq. 3 for some samples; the memory does not change.
 
         Args:
             indices: (B,) int64.
-            features: (B V, D), the network's own, of any length and precision: a row for each view
-                of a sample, its V views one after the other.
+            features: (B V, D), features of the network, of any norm and precision: one row per
+                view, the V views of a sample in consecutive rows.
 
         Returns:
-            (B, D) fp32 new features and (B,) int64 new labels, for `write`.
+            New features (B, D) fp32 and new labels (B,) int64, to be passed to `write`.
         """
         updated = self._updated(indices, mean_views(features, len(indices)))
         return updated, assign(updated, self.centroids, self.assignment, self.offsets)
 
     def soft_targets(self, indices: Tensor, features: Tensor, temperature: float) -> Tensor:
-        """Eq. 2 and a soft Eq. 3, for each view of some samples. Nothing is written.
+        """Compute Eq. 2 and a soft version of Eq. 3; the memory does not change.
 
         Args:
             indices: (B,) int64.
-            features: (B V, D) as for `propose`.
-            temperature: T of ``softmax((scores + offsets) / T)``; towards 0 it is Eq. 3.
+            features: (B V, D), as for `propose`.
+            temperature: T of ``softmax((scores + offsets) / T)``; the limit T -> 0 is Eq. 3.
 
         Returns:
-            (B V, C) fp32, a distribution over the clusters for each row of ``features``; the same
+            (B V, C) fp32, a distribution over the clusters for each row of ``features``, the same
             for all views of a sample.
         """
         updated = self._updated(indices, mean_views(features, len(indices)))
@@ -165,9 +168,9 @@ class ClusterMemory:
         return targets.repeat_interleave(len(features) // len(indices), dim=0)
 
     def write(self, indices: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """Put new features and labels of some samples into the memory.
+        """Write new features and labels of some samples to the memory.
 
-        A sample that occurs twice is written once, as it occurs last.
+        If a sample occurs more than once, its last occurrence is written.
 
         Args:
             indices: (B,) int64.
@@ -175,15 +178,15 @@ class ClusterMemory:
             labels: (B,) int64.
 
         Returns:
-            0-dim fp32: the label-switch ratio, the share of these samples whose label changed
+            The label-switch ratio, 0-dim fp32: the share of these samples whose label changed
             (Fig. 5).
         """
         last = last_occurrences(indices)
         once = last == torch.arange(len(indices), device=indices.device)
         features, labels = features[last].to(self.features.dtype), labels[last]
         old_features, old_labels = rows_at(self.features, indices), self.labels[indices]
-        # Another occurrence of a sample is added as zeros: to leave it out, a host would have to
-        # know how many there are, and a GPU to wait until it does.
+        # Earlier occurrences of a sample are added as zeros. Dropping them would need their number
+        # on the host, which would have to wait for the GPU.
         counted = once.to(self.sums.dtype).unsqueeze(1)
         self.sums.index_add_(0, old_labels, old_features * counted, alpha=-1)
         self.sums.index_add_(0, labels, features * counted)
@@ -192,11 +195,11 @@ class ClusterMemory:
         return switched.sum() / once.sum()
 
     def relabel(self, indices: Tensor, labels: Tensor) -> None:
-        """Move samples to other clusters; their features stay.
+        """Move samples to other clusters; their features stay the same.
 
         Args:
-            indices: (M,) int64, each sample once.
-            labels: (M,) int64.
+            indices: (M,) int64, without repetitions.
+            labels: (M,) int64, the new clusters.
         """
         features = rows_at(self.features, indices).to(self.sums.dtype)
         old_labels = self.labels[indices]
@@ -205,15 +208,16 @@ class ClusterMemory:
         self._move(indices, old_labels, labels, torch.ones_like(labels, dtype=torch.bool))
 
     def refreshed_centroids(self, clusters: Clusters | Tensor = "involved") -> Tensor:
-        """What the centroids memory (C, D) is after a refresh; `set_centroids` takes it over.
+        """Compute refreshed centroids; `set_centroids` writes them.
 
         Args:
-            clusters: ``"involved"``, those with members that joined or left since the last refresh
-                (the paper, Sec. 3.1); ``"all"``, as the authors' code; or (S,) int64 their numbers.
+            clusters: the clusters to refresh. ``"involved"``: those that a member joined or left
+                since the last refresh (the paper, Sec. 3.1); ``"all"``: every cluster (the
+                authors' code); or (S,) int64 cluster numbers.
 
         Returns:
-            (C, D) fp32: the mean of all members for these clusters, the old centroid for the
-            others and for empty clusters.
+            (C, D) fp32: the mean of all members for the clusters to refresh, the old centroid for
+            the other clusters and for empty ones.
         """
         if isinstance(clusters, Tensor):
             chosen = torch.zeros_like(self.involved)
@@ -224,10 +228,11 @@ class ClusterMemory:
         return torch.where((chosen & (self.counts > 0)).unsqueeze(1), means, self.centroids)
 
     def set_centroids(self, centroids: Tensor) -> Tensor:
-        """Replace the centroids (C, D). Clusters whose members changed before stay ``involved``.
+        """Replace the centroids (C, D); ``involved`` does not change.
 
         Returns:
-            0-dim fp32: the mean L2 distance by which the centroids of clusters with members move.
+            The drift, 0-dim fp32: the mean L2 distance by which the centroids of non-empty
+            clusters move.
         """
         filled = self.counts > 0
         moved = (centroids - self.centroids).norm(dim=1) * filled
@@ -235,11 +240,11 @@ class ClusterMemory:
         return moved.sum() / filled.sum()
 
     def recompute(self) -> float:
-        """Recompute sums exactly, O(N D).
+        """Recompute the running sums from the features, in O(N D).
 
         Returns:
-            The largest absolute difference, in any coordinate, of the running means to the exact
-            ones: rounding alone.
+            The rounding error of the running sums: the largest absolute difference, over all
+            coordinates, between running and exact cluster means.
         """
         running = self.sums / self.counts.clamp(min=1).unsqueeze(1)
         self._recompute_sums()
@@ -247,35 +252,38 @@ class ClusterMemory:
         return float((running - exact)[self.counts > 0].abs().max())
 
     def balanced_offsets(self, temperature: float, iterations: int, rows: Tensor) -> Tensor:
-        """Offsets (C,) for clusters of equal size, see `clustering.balancing_offsets`.
+        """Compute the offsets that make clusters equally large, see `clustering.balancing_offsets`.
 
         Args:
             temperature: T.
-            iterations: of Sinkhorn and Knopp.
-            rows: (S,) int64, the samples to look at.
+            iterations: number of Sinkhorn-Knopp iterations.
+            rows: (S,) int64, the samples from which offsets are estimated.
+
+        Returns:
+            Offsets (C,) fp32.
         """
         similarity = scores(rows_at(self.features, rows), self.centroids, self.assignment)
         return balancing_offsets(similarity, temperature, iterations)
 
     def distances(self) -> Tensor:
-        """L2 distance (N,) of each sample to the centroid of its cluster."""
+        """Compute the L2 distance (N,) from each sample to the centroid of its cluster."""
         return squared_distances(self.features, self.centroids, self.labels).sqrt()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All tensors; nothing else is needed to continue."""
+        """Return all tensors of the memory, which is all that a resumed run needs."""
         return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over the tensors of another memory of the same shape.
+        """Copy the tensors of another memory of the same shape.
 
         Raises:
-            ValueError: if a tensor is missing or has another shape; nothing is taken over then.
+            ValueError: if a tensor is missing or has another shape; then nothing is copied.
         """
         for name in STATE:
             expected, given = tuple(getattr(self, name).shape), state.get(name)
             if given is None or tuple(given.shape) != expected:
                 raise ValueError(
-                    f"the checkpoint's clustering does not fit: {name!r} is "
+                    f"the checkpoint's clustering does not match this run: {name!r} is "
                     f"{'missing' if given is None else tuple(given.shape)}, expected {expected} "
                     "(samples, clusters or width differ); resume with the data set, "
                     "algorithm.num_clusters and neck of that run"
@@ -284,17 +292,20 @@ class ClusterMemory:
             getattr(self, name).copy_(state[name])
 
     def _move(self, indices: Tensor, old: Tensor, new: Tensor, once: Tensor) -> Tensor:
-        """Labels, counts and involvement; returns (B,) bool, who switched.
+        """Update ``labels``, ``counts`` and ``involved``.
 
         Args:
-            indices, old, new: (B,) int64, samples and their labels.
-            once: (B,) bool, True at one occurrence of each sample.
+            indices, old, new: (B,) int64, samples and their old and new labels.
+            once: (B,) bool, True at exactly one occurrence of each sample.
+
+        Returns:
+            (B,) bool, True where ``once`` is True and the label changed.
         """
         switched = (old != new) & once
         one = once.long()
         self.counts.index_add_(0, old, one, alpha=-1)
         self.counts.index_add_(0, new, one)
-        # index_fill_ with the clusters of switched samples alone would need a host sync on a GPU.
+        # index_fill_ with only the clusters of switched samples would need a host sync on a GPU.
         joined_or_left = torch.zeros_like(self.counts)
         joined_or_left.index_add_(0, old, switched.long())
         joined_or_left.index_add_(0, new, switched.long())
@@ -303,7 +314,7 @@ class ClusterMemory:
         return switched
 
     def _updated(self, indices: Tensor, new: Tensor) -> Tensor:
-        """Eq. 2: what the memory's rows (B,) become by new features (B, D) of unit length."""
+        """Apply Eq. 2 to rows (B,) of the memory, with new features (B, D) of unit length."""
         updated = torch.lerp(rows_at(self.features, indices), new, self.momentum)
         return normalize(updated, dim=1) if self.renormalize else updated
 
@@ -313,11 +324,14 @@ class ClusterMemory:
 
 
 def mean_views(features: Tensor, num_samples: int) -> Tensor:
-    """The mean direction (B, D) fp32, of unit length, of each sample's views.
+    """Average the views of each sample, as unit vectors.
 
     Args:
-        features: (B V, D) of any length and precision, a sample's V views one after the other.
+        features: (B V, D) of any norm and precision, the V views of a sample in consecutive rows.
         num_samples: B.
+
+    Returns:
+        The mean directions (B, D) fp32, of unit length.
     """
     unit = normalize(features.float(), dim=1)
     if len(unit) == num_samples:
@@ -326,10 +340,16 @@ def mean_views(features: Tensor, num_samples: int) -> Tensor:
 
 
 def last_occurrences(indices: Tensor) -> Tensor:
-    """Where each entry's value occurs last: (B,) positions in ``indices`` (B,), of equal shape.
+    """Find the position at which the value of each entry occurs last.
 
-    Sorting needs no host to know how many distinct values there are, as `torch.unique` does.
+    Sorting, unlike `torch.unique`, does not make the host wait for the number of distinct values.
+
+    Args:
+        indices: (B,) int64.
+
+    Returns:
+        (B,) int64, positions in ``indices``.
     """
-    indices = indices.contiguous()  # a column of what the ranks have sent is not
+    indices = indices.contiguous()  # a column of a tensor gathered from all ranks is not
     ordered, order = indices.sort(stable=True)
     return order[torch.searchsorted(ordered, indices, right=True) - 1]

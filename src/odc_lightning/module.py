@@ -1,4 +1,4 @@
-"""The network: a plain classifier of pseudo-labels, which never sees where they come from."""
+"""The network: a classifier of pseudo-labels that does not know how they are computed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,11 +17,14 @@ from odc_lightning.utils.seeds import sample_seed
 class ODCModule(pl.LightningModule):
     """Backbone, neck and head (Sec. 3.1, Fig. 2).
 
-    A training batch is ``{"image": (B, 3, H, W), "index": (B,)}``, or with V views an image
-    (B, V, 3, H, W). Callbacks add ``"target"``, the pseudo-labels: (B,) int64 or what else the head
-    learns, an entry a row of features; or a function that gives it from the step's features, (rows,
-    D) without gradient. They may add ``"weight"`` (B,), the weight of each row's
-    loss, of mean one over the batch of all ranks.
+    A training batch is ``{"image": (B, 3, H, W), "index": (B,)}``, or (B, V, 3, H, W) with V views
+    per image. Callbacks add the following, where R is the number of rows of features (B, or B V):
+
+    - ``"target"``: (R,) int64 pseudo-labels, or another target of the head with one entry per row.
+      It may also be a function that computes the target from the step's features, (R, D) without
+      gradient.
+    - ``"weight"``: (R,), optional, the weight of each row's loss, of mean 1 over the batch of all
+      ranks.
     """
 
     def __init__(
@@ -40,17 +43,18 @@ class ODCModule(pl.LightningModule):
         """Build the network.
 
         Args:
-            backbone: images to (B, ``backbone.num_features``).
-            neck: called with ``in_features``; gives a module with ``out_features`` (D).
-            head: called with ``in_features`` and ``num_clusters``; gives a `Head`.
+            backbone: maps images to pooled features (B, ``backbone.num_features``).
+            neck: called with ``in_features``; returns a module with ``out_features`` (D).
+            head: called with ``in_features`` and ``num_clusters``; returns a `Head`.
             num_clusters: C.
-            optimizer: called with parameter groups.
-            scheduler: called with the optimiser; stepped each epoch.
-            head_optimizer: settings of the head's parameter group that differ, such as
+            optimizer: called with the parameter groups.
+            scheduler: called with the optimiser; stepped once per epoch.
+            head_optimizer: optimiser settings that differ for the head, such as
                 ``{"momentum": 0}``.
-            dense: neck and head read the backbone's last feature map, not its pooled features.
-            seed: of dropout, and whatever else draws in a step.
-            compile: let `torch.compile` make backbone and neck faster, at their first batch.
+            dense: let neck and head read the backbone's last feature map instead of its pooled
+                features.
+            seed: seed of dropout and all other random numbers within a step.
+            compile: compile backbone and neck with `torch.compile` at their first batch.
         """
         super().__init__()
         # Channels last is the faster layout for convolutions on most devices.
@@ -61,7 +65,7 @@ class ODCModule(pl.LightningModule):
         self.seed = seed
         self.compile_network = compile
         for name in backbone.after_maps if dense else ():
-            # DDP waits for the gradient of whatever is to be learned.
+            # DDP waits for a gradient of every parameter that requires one.
             backbone.get_submodule(name).requires_grad_(False)
         self.num_clusters = num_clusters
         self.dim: int = self.neck.out_features  # type: ignore[assignment]
@@ -71,42 +75,53 @@ class ODCModule(pl.LightningModule):
 
     @staticmethod
     def of(module: pl.LightningModule) -> "ODCModule":
-        """The module itself, if it is one; a ValueError otherwise."""
+        """Return the module itself, typed as an `ODCModule`.
+
+        Raises:
+            ValueError: if it is a module of another class.
+        """
         if not isinstance(module, ODCModule):
             raise ValueError(f"expected an ODCModule, got a {type(module).__name__}")
         return module
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pooled features of the backbone (B, ``backbone.num_features``), for downstream use."""
+        """Compute pooled features (B, ``backbone.num_features``), for downstream use."""
         return self.backbone(images)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Compact features (B, D) of backbone and neck, which are clustered.
+        """Compute the compact features (B, D) of backbone and neck, which are clustered.
 
-        Of V views an image (B, V, 3, H, W) it gives (B V, D): row ``b V + v`` is view v of image b.
-        With ``dense`` they are maps (B, D, h, w).
+        For V views per image, (B, V, 3, H, W), they are (B V, D): row ``b V + v`` is view v of
+        image b. With ``dense`` they are maps (B, D, h, w).
         """
         views = images.flatten(0, 1) if images.ndim == 5 else images
         views = views.contiguous(memory_format=torch.channels_last)
         return self.neck(self.backbone.maps(views) if self.dense else self.backbone(views))
 
     def setup(self, stage: str) -> None:
-        """Compile what is to be compiled, in each process; names of weights stay as they are."""
+        """Compile backbone and neck if set, in each process; names of weights do not change."""
         if stage == "fit" and self.compile_network:
             self.backbone.compile()
             self.neck.compile()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Make what the step draws a function of (seed, batch, rank), so that no restart shows."""
-        drawn = sample_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
-        torch.manual_seed(drawn)
+        """Seed the step by (seed, batch, rank), so that a resumed run draws the same numbers."""
+        step_seed = sample_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
+        torch.manual_seed(step_seed)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
-        """Eq. 1, the head's loss with the pseudo-labels; the features go out for the memory."""
+        """Compute Eq. 1, the loss of the head with the pseudo-labels.
+
+        Returns:
+            The loss, and the features (R, D) without gradient for the samples memory.
+
+        Raises:
+            ValueError: if the batch has no target, or not one entry per row of features.
+        """
         if "target" not in batch:
             raise ValueError(
                 "the batch has no pseudo-labels under 'target': add the callback SamplesMemory "
-                "(config key algorithm.samples_memory), or that of another algorithm"
+                "(config key algorithm.samples_memory), or the callback of another algorithm"
             )
         features = self.embed(batch["image"])
         target = batch["target"]
@@ -114,23 +129,24 @@ class ODCModule(pl.LightningModule):
             target = target(features.detach())
         if len(features) != len(target):
             raise ValueError(
-                f"{len(features)} rows of features (images of shape {tuple(batch['image'].shape)}) "
-                f"and {len(target)} pseudo-labels; leave data.num_views to the algorithm"
+                f"got {len(features)} rows of features (images of shape "
+                f"{tuple(batch['image'].shape)}) and {len(target)} pseudo-labels, expected equal "
+                "numbers; do not set data.num_views, the algorithm sets it"
             )
         losses = self.head.losses(features, target)
         if "weight" in batch:
             losses = losses * batch["weight"]
         loss = losses.mean()
-        # Not with prog_bar: Lightning would read the number after each step, and the host wait.
+        # Without prog_bar: Lightning would read the loss after each step, and the host would wait.
         self.log("train/loss", loss, batch_size=len(batch["image"]))
         return {"loss": loss, "features": features.detach()}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """One optimiser; the head has its own parameter group."""
+        """Build one optimiser, with a parameter group for the head, and its scheduler."""
         body = [*self.backbone.parameters(), *self.neck.parameters()]
         head = [parameter for parameter in self.head.parameters() if parameter.requires_grad]
         groups: list[dict[str, Any]] = [{"params": body}]
-        if head:  # prototypes that follow the centroids are not learned
+        if head:  # empty if the prototypes are copies of the centroids
             groups.append({"params": head, **self._head_optimizer})
         optimizer = self._optimizer(groups)
         if self._scheduler is None:

@@ -8,18 +8,18 @@ from odc_lightning.reporting.report_page import build_report, find_runs
 
 
 def argument_parser() -> argparse.ArgumentParser:
-    """Of the command line."""
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m odc_lightning.report",
-        description="Write a report of runs, sweeps and evaluations as one HTML file, which opens "
-        "in any browser, without a network.",
+        description="Write a report of runs, sweeps and evaluations as one self-contained HTML "
+        "file, which opens in any browser without an internet connection.",
     )
     parser.add_argument(
         "folders",
         nargs="+",
         type=Path,
         metavar="RUN",
-        help="folder of a run, of an evaluation, of a page of clusters, or one above such",
+        help="folder of a run, an evaluation or a cluster page, or a folder that contains some",
     )
     parser.add_argument(
         "--out",
@@ -27,12 +27,12 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="FILE.html",
         help="default: report.html in the first folder",
     )
-    parser.add_argument("--title", help="at the top of the page; default: the names of the runs")
+    parser.add_argument("--title", help="title of the page; default: the names of the runs")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     parser = argument_parser()
     arguments = parser.parse_args(argv)
     output = arguments.out or arguments.folders[0] / "report.html"
@@ -46,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parts = [
         (len(found.runs), "run"),
         (len(found.evaluations), "evaluation"),
-        (len(found.galleries), "contact sheet"),
+        (len(found.cluster_pages), "contact sheet"),
     ]
-    said = ", ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in parts if n)
-    print(f"{said}; {output.stat().st_size / 1e6:.1f} MB")
+    counts = ", ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in parts if n)
+    print(f"{counts}; {output.stat().st_size / 1e6:.1f} MB")
     for problem in found.problems:
         print(f"not read: {problem}")
     print(output)

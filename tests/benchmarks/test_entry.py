@@ -18,7 +18,7 @@ from helpers.paths import ROOT
 @pytest.fixture
 def probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sections of which the first fails."""
-    modules = {"broken": "section_that_fails", "sound": "section_probe"}
+    modules = {"broken": "helpers.section_that_fails", "sound": "helpers.section_probe"}
     for module in (sections, entry):
         monkeypatch.setattr(module, "SECTIONS", modules)
 

@@ -35,6 +35,13 @@ def test_candidates(line: str, expected: set[str]) -> None:
     assert set(query(line, {**COMMANDS, "completion": False})) == expected
 
 
+def test_another_hydra_may_complete_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class that does is private to Hydra."""
+    monkeypatch.setitem(sys.modules, "hydra._internal.core_plugins.bash_completion", None)
+    assert query("odc train experiment=quick", COMMANDS) == []
+    assert query("odc ev", COMMANDS) == ["evaluate "]
+
+
 def in_bash(line: str, folder: Path) -> list[str]:
     """What bash's own completion has in COMPREPLY after TAB at the end of a line."""
     tool = folder / "odc"

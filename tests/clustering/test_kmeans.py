@@ -7,7 +7,7 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 
-from odc_lightning.clustering import Backend, assign, blocks, kmeans, nearest
+from odc_lightning.clustering import Backend, assign, kmeans, nearest
 
 BACKENDS: list[Backend] = ["faiss", "torch"]
 
@@ -123,7 +123,7 @@ def test_an_unknown_backend(digits: torch.Tensor) -> None:
 def test_nearest_in_blocks_is_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     features, centroids = torch.randn(100, 7), torch.randn(9, 7)
     whole = nearest(features, centroids)
-    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 20)
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", 20)
     parts = nearest(features, centroids)
     assert torch.equal(whole[0], parts[0])
     torch.testing.assert_close(whole[1], parts[1])

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from odc_lightning.clustering import blocks, cluster_means, cluster_sums
+from odc_lightning.clustering import cluster_means, cluster_sums
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("block", [1, 30, 10_000])
 def test_beside_numpy(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, block: int) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", block)
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", block)
     features = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
     labels = torch.arange(50) ** 2 % 7  # 3, 5 and 6 are empty
     sums, means = cluster_sums(features, labels, 8), cluster_means(features, labels, 8)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from odc_lightning.clustering import assign, blocks, spherical_kmeans
+from odc_lightning.clustering import assign, spherical_kmeans
 from odc_lightning.clustering.spherical_kmeans import SphericalKMeansResult
 
 
@@ -55,7 +55,7 @@ def test_it_is_the_slow_reference(iterations: int, seed: int) -> None:
 def test_in_blocks_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     features = unit_rows(120, 6)
     whole = run(features, 7, 10, 0)
-    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 7 * 11)
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", 7 * 11)
     parts = run(features, 7, 10, 0)
     assert torch.equal(whole.labels, parts.labels)
     assert torch.equal(whole.centroids, parts.centroids)

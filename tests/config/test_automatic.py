@@ -12,24 +12,31 @@ from conftest import Compose
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.cli.odc import translated
 from odc_lightning.config import automatic
-from odc_lightning.config.automatic import Fit, fit, fitted_to_machine, usual_side
+from odc_lightning.config.automatic import usual_side, with_automatic_settings
+from odc_lightning.config.heuristics import SuitedNetwork, suited_network
 from odc_lightning.data import ArraySource, FileSource
 from odc_lightning.train import train
+
+# With these, nothing follows from the number of images.
+GIVEN = (
+    *("algorithm.num_clusters=2", "data.batch_size=2"),
+    *("trainer.max_epochs=1", "optimizer.lr=0.1"),
+)
 
 
 @pytest.mark.parametrize(
     ("side", "has_gpu", "expected"),
     [
-        (3000, False, Fit("convnet", True, 64)),
-        (3000, True, Fit("resnet18", False, 128)),
-        (100, True, Fit("resnet18", False, 96)),
-        (64, True, Fit("resnet18", True, 64)),
-        (28, False, Fit("convnet", True, 24)),
-        (5, False, Fit("convnet", True, 16)),
+        (3000, False, SuitedNetwork("convnet", True, 64)),
+        (3000, True, SuitedNetwork("resnet18", False, 128)),
+        (100, True, SuitedNetwork("resnet18", False, 96)),
+        (64, True, SuitedNetwork("resnet18", True, 64)),
+        (28, False, SuitedNetwork("convnet", True, 24)),
+        (5, False, SuitedNetwork("convnet", True, 16)),
     ],
 )
-def test_what_suits(side: float, has_gpu: bool, expected: Fit) -> None:
-    assert fit(side, has_gpu) == expected
+def test_what_suits(side: float, has_gpu: bool, expected: SuitedNetwork) -> None:
+    assert suited_network(side, has_gpu) == expected
 
 
 def test_the_usual_side(tmp_path: Path) -> None:
@@ -50,17 +57,17 @@ def test_what_is_open_is_filled_and_what_is_given_stays(
     for number in range(4):
         Image.new("RGB", (200, 300), (number, 0, 0)).save(tmp_path / f"{number}.png")
     words = translated("train", [str(tmp_path)])
-    config, lines = fitted_to_machine(compose_config(*words))
+    config, lines = with_automatic_settings(compose_config(*words, *GIVEN))
     assert config.data.image_size == (128 if has_gpu else 64)
     assert config.data.eval_transform.transforms[1].size == config.data.image_size
     assert type(instantiate(config.model.backbone)).__name__ == ("ResNet" if has_gpu else "ConvNet")
     assert [line.partition("=")[0] for line in lines] == ["data.image_size", "model"]
     assert "sides of about 200 pixels" in lines[0]
-    config, lines = fitted_to_machine(compose_config(*words, "data.image_size=32"))
+    config, lines = with_automatic_settings(compose_config(*words, *GIVEN, "data.image_size=32"))
     assert config.data.image_size == 32
     assert len(lines) == 1
-    given = compose_config("experiment=quickstart")
-    assert fitted_to_machine(given) == (given, [])
+    given = compose_config("experiment=quickstart", *GIVEN)
+    assert with_automatic_settings(given) == (given, [])
 
 
 def test_a_folder_and_nothing_else(

@@ -27,12 +27,12 @@ from odc_lightning.callbacks import (
 )
 from odc_lightning.callbacks.order import GUARDS, ORDER
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.automatic import with_automatic_settings
 from odc_lightning.config.build import (
     build_all,
     build_callbacks,
     build_module,
     build_trainer,
-    sized,
 )
 from odc_lightning.data.long_tail import long_tail_counts
 from odc_lightning.evaluation import Protocol
@@ -92,7 +92,7 @@ def test_every_experiment_composes_and_builds(tmp_path: Path, experiment: str) -
     algorithm = composed.hydra.runtime.choices.algorithm
     with open_dict(composed):
         del composed["hydra"]
-    config, _ = sized(composed)
+    config, _ = with_automatic_settings(composed)
     with torch.device("meta"):  # the shapes alone: AlexNet and 10,000 clusters take no memory
         module = build_module(config)
     assert module.num_clusters == config.algorithm.num_clusters

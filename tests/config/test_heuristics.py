@@ -5,20 +5,20 @@ import pytest
 from odc_lightning.clustering import check_num_clusters
 from odc_lightning.config.heuristics import (
     BATCH_SIZE,
+    HYPERPARAMETERS,
     LEARNING_RATE,
     MAX_EPOCHS,
     NUM_CLUSTERS,
-    SIZED,
-    choose,
+    choose_hyperparameters,
 )
 
-NOTHING = dict.fromkeys(SIZED)
+NOTHING = dict.fromkeys(HYPERPARAMETERS)
 
 
 @pytest.mark.parametrize("num_images", [2, 3, 17, 100, 400, 1437, 5000, 20_000, 60_000, 10**6])
 def test_whatever_the_number_of_images_training_can_start(num_images: int) -> None:
-    chosen = {choice.key: choice.value for choice in choose(num_images, NOTHING)}
-    assert tuple(chosen) == SIZED
+    chosen = {choice.key: choice.value for choice in choose_hyperparameters(num_images, NOTHING)}
+    assert tuple(chosen) == HYPERPARAMETERS
     check_num_clusters(num_images, int(chosen[NUM_CLUSTERS]), threshold=0)
     assert 1 <= chosen[BATCH_SIZE] <= num_images
     assert chosen[MAX_EPOCHS] >= 1
@@ -26,11 +26,11 @@ def test_whatever_the_number_of_images_training_can_start(num_images: int) -> No
 
 
 def test_what_is_given_is_kept_and_heeded() -> None:
-    free = {choice.key: choice.value for choice in choose(20_000, NOTHING)}
+    free = {choice.key: choice.value for choice in choose_hyperparameters(20_000, NOTHING)}
     batch = 4 * free[BATCH_SIZE]
-    bound = {c.key: c.value for c in choose(20_000, {**NOTHING, BATCH_SIZE: batch})}
+    bound = {c.key: c.value for c in choose_hyperparameters(20_000, {**NOTHING, BATCH_SIZE: batch})}
     assert BATCH_SIZE not in bound
     assert bound[LEARNING_RATE] == pytest.approx(4 * free[LEARNING_RATE])
     assert bound[NUM_CLUSTERS] == free[NUM_CLUSTERS]
     assert bound[MAX_EPOCHS] > free[MAX_EPOCHS]
-    assert choose(20_000, dict.fromkeys(SIZED, 7)) == []
+    assert choose_hyperparameters(20_000, dict.fromkeys(HYPERPARAMETERS, 7)) == []

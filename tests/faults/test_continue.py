@@ -262,7 +262,7 @@ def test_resume_auto_begins_where_there_is_nothing_and_does_nothing_more_at_the_
 def test_other_ways_to_ask_are_refused(compose_config: Compose) -> None:
     with pytest.raises(ValueError, match=r"train\.resume=yes; expected auto"):
         train(compose_config(*ODC, *SMALL, "train.resume=yes"))
-    with pytest.raises(ValueError, match=r"both train\.resume=auto and ckpt_path=x"):
+    with pytest.raises(ValueError, match=r"train\.resume=auto and ckpt_path=x are both given"):
         train(compose_config(*ODC, *SMALL, "train.resume=auto", "ckpt_path=x"))
 
 

@@ -53,8 +53,8 @@ SETTINGS = {
     "algorithm.samples_memory.assignment=near": r"assignment must be one of.*near",
     "algorithm.kmeans_bootstrap.iterations=0": r"iterations",
     "algorithm.kmeans_bootstrap.backend=numpy": r"backend.*numpy",
-    "algorithm.centroid_refresh.every_n_steps=0": r"every_n_steps",
-    "algorithm.centroid_refresh.clusters=few": r"few",
+    "algorithm.centroid_refresh.every_n_steps=0": r"every_n_steps=0; expected 1 or more",
+    "algorithm.centroid_refresh.clusters=few": r"clusters=few; expected involved or all",
     "algorithm.small_clusters.threshold=-1": r"threshold.*-1",
     "algorithm.small_clusters.moved_half=left": r"moved_half.*left",
     "optimizer.lr=-1": r"-1",
@@ -219,14 +219,14 @@ def test_output_folders(
         monkeypatch.setattr("odc_lightning.cli.command.tempfile.TemporaryFile", refuse)
     sweep = ("seed=0,1", "-m") if option == "hydra.sweep.dir" else ()
     said = refusal(monkeypatch, tmp_path, f"{option}={place / 'run'}", *DIGITS, *sweep)
-    assert re.search(rf"nothing can be written to .*out/run \(.+\).*{option}=", said), said
+    assert re.search(rf"cannot write to .*out/run \(.+\).*{option}=", said), said
 
 
 def test_a_disk_that_fills_up_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "clusters.csv")
 
-    monkeypatch.setattr("odc_lightning.runs.csv_files.write_clusters", refuse)
+    monkeypatch.setattr("odc_lightning.callbacks.lifecycle.run_report.write_clusters", refuse)
     said = refusal(monkeypatch, tmp_path, *DIGITS)
     assert "No space left on device: 'clusters.csv'" in said
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()

@@ -53,7 +53,7 @@ def test_eight_jobs_killed_in_the_middle_and_continued(
     times = {job: (run / job / "summary.json").stat().st_mtime_ns for job in before}
     printed = to_the_end(run, *EIGHT, *launcher)
     assert "8 of 8 finished" in printed
-    assert printed.count("finished before: ") == len(before)
+    assert printed.count("already finished: ") == len(before)
     for job in map(str, range(8)):
         assert_equal_runs(tmp_path / "whole" / job, run / job)
     for job, time in times.items():

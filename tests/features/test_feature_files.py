@@ -12,7 +12,8 @@ from torchvision.transforms import v2
 
 from odc_lightning.data import ArraySource, FileSource, ImageSource, IndexedDataset, SubsetSource
 from odc_lightning.features import feature_files
-from odc_lightning.features.feature_files import FeatureFiles, facts_of
+from odc_lightning.features.digests import facts_of
+from odc_lightning.features.feature_files import FeatureFiles
 from odc_lightning.models import ConvNet, TimmBackbone
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)

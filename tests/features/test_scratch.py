@@ -19,7 +19,7 @@ def test_rows_come_back_and_leave_no_file(tmp_path: Path) -> None:
 
 def test_a_wrong_number_of_rows_is_told(tmp_path: Path) -> None:
     with (
-        pytest.raises(ValueError, match="5 rows of features came, expected 7"),
+        pytest.raises(ValueError, match="got 5 rows of features, expected 7"),
         scratch_rows([torch.zeros(5, 2)], 7, tmp_path),
     ):
         pass
@@ -42,7 +42,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(ValueError, match=r"cannot|can be written to .*scratch_dir"),
+        pytest.raises(ValueError, match=r"cannot be written to .*scratch_dir"),
         scratch_rows([torch.zeros(1, 2)], 1, tmp_path / "file" / "below"),
     ):
         pass

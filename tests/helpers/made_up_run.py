@@ -13,7 +13,7 @@ from torch import Tensor
 
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ArraySource, ImageSource
-from odc_lightning.runs.clustered_images import Clustered
+from odc_lightning.runs.clustered_images import ClusteredImages
 
 # What somebody may have called their files.
 HOSTILE = (
@@ -45,13 +45,13 @@ def centroids_of(features: Tensor, labels: np.ndarray[Any, Any]) -> Tensor:
 
 def made_up(
     num_samples: int = 60, num_clusters: int = 5, classes: bool = True, seed: int = 0
-) -> Clustered:
+) -> ClusteredImages:
     """Images of noise, in memory."""
     features, labels = groups(num_samples, num_clusters, seed=seed)
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (num_samples, 20, 24, 3), dtype=np.uint8)
     source: ImageSource = ArraySource(pixels, "noise", labels % 3 if classes else None)
-    return Clustered(source, labels, features, centroids_of(features, labels))
+    return ClusteredImages(source, labels, features, centroids_of(features, labels))
 
 
 def write_images(root: Path, names: Sequence[str], size: tuple[int, int] = (48, 32)) -> None:

@@ -1,7 +1,6 @@
 """The files that parts become, read by other programs."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from odc_lightning.inference.table_files import (
     Format,
     features_of,
     features_table,
-    printable,
     write_features,
 )
 from odc_lightning.inference.table_parts import Parts
@@ -58,10 +56,6 @@ def test_memmap(tmp_path: Path) -> None:
 def test_a_slice_of_a_table() -> None:
     table = pa.concat_tables([features_table(NAMES, FEATURES)]).slice(3, 4)
     assert np.array_equal(features_of(table), FEATURES[3:7])
-
-
-def test_names_that_are_no_utf8() -> None:
-    assert printable(os.fsdecode(b"caf\xe9/ \xc3\xa9.png")) == r"caf\xe9/ é.png"
 
 
 def test_an_unknown_format() -> None:

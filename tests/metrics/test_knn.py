@@ -61,7 +61,7 @@ def test_leave_one_out_is_that_of_the_loop_in_blocks_of_any_size(
     bank, labels, _ = samples
     expected = knn_by_loop(bank, labels, bank, leave_out=True)
     for elements in (0, 60, 420, 3600):  # 0: the bank alone is larger than a block
-        monkeypatch.setattr(neighbours, "BLOCK_ELEMENTS", elements)
+        monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", elements)
         predictions = knn_predict(
             bank, labels, bank, k=K, temperature=TEMPERATURE, exclude_self=True, backend=backend
         )

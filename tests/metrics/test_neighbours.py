@@ -123,7 +123,7 @@ def test_a_memory_map_that_cannot_be_written_in_blocks_of_any_size(
     mapped = torch.from_numpy(np.load(tmp_path / "bank.npy", mmap_mode="r"))
     expected = nearest_neighbours(bank, bank, 9, backend=backend)
     for elements in (0, 100, 1000):
-        monkeypatch.setattr(neighbours, "BLOCK_ELEMENTS", elements)
+        monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", elements)
         found = nearest_neighbours(mapped, mapped, 9, backend=backend)
         assert torch.equal(found[1], expected[1])
     assert torch.equal(mapped, bank)

@@ -174,7 +174,7 @@ def test_decision_values_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) 
     weights, intercepts = np.random.default_rng(0).random((6, 4)), np.arange(4.0)
     expected = normalised(features) @ weights + intercepts
     for rows in (0, 1, 7, 23):  # 0: one sample is larger than a block
-        monkeypatch.setattr(linear_svm, "_BLOCK_ELEMENTS", rows * 6)
+        monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", rows * 6)
         assert decision_values(features, weights, intercepts) == pytest.approx(expected, abs=1e-14)
         single = decision_values(features, weights.astype(np.float32), intercepts)
         assert single.dtype == np.float32

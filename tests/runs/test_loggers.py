@@ -4,15 +4,16 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import wandb
 from omegaconf import OmegaConf
+from pytorch_lightning.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import Compose
 from helpers.offline_wandb import read_run
 from odc_lightning.evaluate import evaluate
-from odc_lightning.runs.metrics_csv import MetricsFile, whole_rows
-from odc_lightning.runs.read_metrics import read_metrics
+from odc_lightning.runs.metrics_csv import MetricsFile, read_metrics, whole_rows
 from odc_lightning.runs.wandb_run import BEST
 from odc_lightning.train import train
 
@@ -45,7 +46,7 @@ def test_a_wandb_run(compose_config: Compose, tmp_path: Path) -> None:
     del first.config["_wandb"]
     assert first.config == config
     assert first.run.run_id == first.config["logger"]["wandb"]["id"]
-    assert set(first.artifacts["odc_lightning"]) >= {"train.py", "callbacks/samples_memory.py"}
+    assert set(first.artifacts["odc_lightning"]) >= {"train.py", "callbacks/odc/samples_memory.py"}
     assert first.artifacts[f"config-{first.run.run_id}"] == ["config.yaml"]
 
     metrics = read_metrics(tmp_path / "run" / "metrics.csv")
@@ -93,6 +94,23 @@ def test_metrics_of_a_killed_run(tmp_path: Path) -> None:
     anew.log_metrics({"train/loss": 1.0}, 0)
     anew.save()
     assert [row["step"] for row in whole_rows(file)] == ["0"]
+
+
+def test_metrics_and_settings_are_written_as_lightning_does(tmp_path: Path) -> None:
+    """Byte by byte, with columns that come later; numbers of tensors too."""
+    for logger in (
+        MetricsFile(tmp_path / "own", name="", version="", flush_logs_every_n_steps=1),
+        CSVLogger(tmp_path / "lightnings", name="", version="", flush_logs_every_n_steps=1),
+    ):
+        logger.log_hyperparams({"optimizer": {"lr": 0.1}, "names": ["a", "b"]})
+        for step in range(3):
+            logger.log_metrics({"train/loss": torch.tensor(0.1) * step, "odc/size": 7}, step)
+        logger.log_metrics({"eval/nmi": 0.25, "eval/a": float("nan")}, 2)
+        logger.log_metrics({"train/loss": 1e-9}, 3)
+        logger.finalize("success")
+    for name in ("metrics.csv", "hparams.yaml"):
+        own, lightnings = (tmp_path / kind / name for kind in ("own", "lightnings"))
+        assert own.read_bytes() == lightnings.read_bytes()
 
 
 def test_a_wandb_run_goes_on(compose_config: Compose, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from odc_lightning.reporting.figures.stability import build_figure as build_stab
 from odc_lightning.reporting.figures.sweep import SweepPanel
 from odc_lightning.reporting.figures.sweep import build_figure as build_sweeps
 from odc_lightning.reporting.tables.paper_tables import paper_tables, published_table_4
-from odc_lightning.runs.clustered_images import build_images
 from odc_lightning.runs.csv_files import write_clusters
+from odc_lightning.runs.images import build_images
 from odc_lightning.runs.results import write_results
 from scripts import figure_3, figure_4, figure_5, figure_6, figure_7, tables
 

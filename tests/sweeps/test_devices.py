@@ -9,7 +9,6 @@ import pytest
 
 from odc_lightning.sweeps import devices
 from odc_lightning.sweeps.devices import jobs_at_a_time, take_device, visible_devices
-from odc_lightning.utils.locks import locked, try_lock
 
 
 def test_which_there_are() -> None:
@@ -44,7 +43,7 @@ def test_a_process_takes_one_and_keeps_it(tmp_path: Path, monkeypatch: pytest.Mo
     assert take_device(tmp_path, environ := {"CUDA_VISIBLE_DEVICES": "4,5"}) == "5"
     assert environ == {"CUDA_VISIBLE_DEVICES": "5"}
     for lock in (*held, *devices._held):
-        lock.close()
+        lock.release()
     monkeypatch.setattr(devices, "_held", [])
     assert take_device(tmp_path, {"CUDA_VISIBLE_DEVICES": ""}) is None
 
@@ -73,22 +72,3 @@ def test_no_two_living_processes_have_the_same(tmp_path: Path) -> None:
     for process in first:
         process.kill()
         process.join()
-
-
-def test_a_lock_is_one_owners(tmp_path: Path) -> None:
-    file, told = tmp_path / "new" / "lock", []
-    first = try_lock(file)
-    assert first is not None
-    assert try_lock(file) is None
-
-    def waiting() -> None:
-        told.append("waiting")
-        assert first is not None
-        first.close()
-
-    with locked(file, waiting, every_s=0.01):
-        assert told == ["waiting"]
-        assert try_lock(file) is None
-    again = try_lock(file)
-    assert again is not None
-    again.close()

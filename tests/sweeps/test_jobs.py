@@ -1,19 +1,23 @@
 """Jobs of a multirun: marked, counted, continued; the command's exit code says how it went."""
 
+import multiprocessing
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from helpers.command import SMALL
 from helpers.equal_runs import assert_equal_runs
 from odc_lightning.runs.resume import differences, finished_before
-from odc_lightning.sweeps.jobs import FAILED, Job, mark_failed, table
+from odc_lightning.sweeps.jobs import FAILED, Job, lock_of, mark_failed, table
 from odc_lightning.train import main
 
 TINY = (*SMALL, "data.subset={num_images: 100}", "algorithm.num_clusters=10", "debug=fast")
@@ -80,7 +84,7 @@ def test_the_same_command_goes_on_where_a_sweep_was_cut(
     first = (run / "0" / "summary.json").stat().st_mtime_ns
     capsys.readouterr()
     sweep(monkeypatch, run, *settings)
-    assert capsys.readouterr().out.count("finished before: ") == 1
+    assert capsys.readouterr().out.count("already finished: ") == 1
     assert (run / "0" / "summary.json").stat().st_mtime_ns == first
     assert_equal_runs(tmp_path / "whole" / "0", run / "1")
     assert (run / "2" / "summary.json").is_file()
@@ -133,3 +137,27 @@ def test_a_moved_folder_and_another_machine_are_no_other_settings(tmp_path: Path
         finished_before(OmegaConf.create({**now, "seed": 1}))
     with pytest.raises(ValueError, match=r"model\.pretrained: a, now b"):
         finished_before(OmegaConf.create({**now, "model": {"pretrained": "b"}}))
+
+
+def hold(folder: Path, taken: Any) -> None:
+    with lock_of(folder, 0):
+        taken.put(True)
+        time.sleep(60)
+
+
+def test_a_folder_is_one_owners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another one says once that it waits, until the owner ends or dies."""
+    folder = tmp_path / "new" / "job"
+    context = multiprocessing.get_context("fork")
+    taken = context.SimpleQueue()
+    owner = context.Process(target=hold, args=(folder, taken))
+    owner.start()
+    taken.get()
+    threading.Timer(1.5, owner.kill).start()  # it is asked for twice in that time
+    with lock_of(folder, 3):
+        owner.join()
+        with pytest.raises(Timeout):  # in this process too
+            FileLock(folder / ".lock").acquire(blocking=False)
+    assert capsys.readouterr().out == f"job 3: waiting for another process in {folder}\n"
+    with lock_of(folder, 4):
+        assert capsys.readouterr().out == ""

@@ -59,7 +59,7 @@ def test_each_process_of_joblib_has_a_gpu_of_its_own(tmp_path: Path) -> None:
     assert "Joblib.Parallel(n_jobs=2," in done.stdout  # and not one for each core
     for job in "23":
         told = (tmp_path / job / FAILED).read_text()
-        assert told.startswith("a multirun (-m) with 2 devices: expected one device a job.")
+        assert told.startswith("a multirun (-m) with 2 devices; expected one device per job.")
     assert "2 of 4 finished, 2 failed" in done.stdout
 
 

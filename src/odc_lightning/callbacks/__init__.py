@@ -1,4 +1,4 @@
-"""The plug-ins: one callback a file, their order in `order`."""
+"""Callbacks, the plug-ins of training: one per file, in the order of `order`."""
 
 from odc_lightning.callbacks.baselines.colorization import Colorization
 from odc_lightning.callbacks.baselines.jigsaw import Jigsaw

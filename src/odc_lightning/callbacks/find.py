@@ -1,4 +1,4 @@
-"""How one callback finds another."""
+"""Look-up of one callback by another."""
 
 from typing import TypeVar
 
@@ -8,6 +8,6 @@ C = TypeVar("C", bound=pl.Callback)
 
 
 def find(trainer: pl.Trainer, kind: type[C]) -> C | None:
-    """The trainer's first callback of a kind, or None."""
+    """Return the trainer's first callback of a class, or None if it has none."""
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return next((callback for callback in callbacks if isinstance(callback, kind)), None)

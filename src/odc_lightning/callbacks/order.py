@@ -1,17 +1,17 @@
 """The one fixed order of the callbacks.
 
-Readers of the memory act when a batch starts, writers when it ends. Before the writers whatever may
-refuse the batch looks at it. Among the writers:
+Callbacks read the memory at the start of a batch and write to it at the end. Guards, which may
+reject the batch, run before all others. At the end of a batch:
 
-1. the samples memory writes the batch's new features and labels;
-2. the centroids are refreshed from it, every k iterations;
-3. small clusters are dealt with, so that no later step meets one;
-4. the clusters are balanced, by the centroids that the next step will see;
-5. whatever only looks (monitors, scores, progress) sees the state that the next step will see.
+1. `SamplesMemory` writes the batch's new features and labels.
+2. `CentroidRefresh` updates the centroids from the memory, every k iterations.
+3. `SmallClusters` removes small clusters, so that no later step sees one.
+4. `BalancedClusters` balances the clusters, with the centroids of the next step.
+5. Callbacks that only observe (monitors, scores, progress) see the state of the next step.
 
-The samples memory also comes before the loss re-weighting when a batch starts, since weights need
-labels, and that before the current targets, which take the labels' place. The bootstrap comes after
-the memory, because it fills it, and before whatever looks.
+At the start of a batch `SamplesMemory` sets the labels, `LossReweighting` computes weights from
+them, and then `CurrentTargets` replaces them. `KMeansBootstrap` fills the samples memory, so it
+runs after `SamplesMemory` and before all callbacks that observe.
 """
 
 from collections.abc import Iterable
@@ -37,17 +37,24 @@ def _place(callback: pl.Callback) -> int:
 
 
 def in_order(callbacks: Iterable[pl.Callback]) -> list[pl.Callback]:
-    """Callbacks as they must run; those that are neither guards nor in `ORDER` come last."""
+    """Sort callbacks into the order in which they must run.
+
+    Callbacks that are neither in `GUARDS` nor in `ORDER` come last, in their given order.
+    """
     return sorted(callbacks, key=_place)
 
 
 def check_order(callbacks: Iterable[pl.Callback]) -> None:
-    """Raise a ValueError if the callbacks are not `in_order`."""
+    """Check that the callbacks are in the order of `in_order`.
+
+    Raises:
+        ValueError: if they are not.
+    """
     given = [callback for callback in callbacks if _place(callback) < len(_FIRST)]
     expected = in_order(given)
     if given != expected:
         raise ValueError(
-            "the clustering's callbacks are in the wrong order: got "
+            "the clustering callbacks are in the wrong order: got "
             f"{[type(callback).__name__ for callback in given]}, expected "
             f"{[type(callback).__name__ for callback in expected]}; pass them through "
             "odc_lightning.callbacks.in_order"

@@ -1,4 +1,4 @@
-"""What every clustering has in common, for those that only look at it."""
+"""Common interface of all clusterings, for callbacks that read pseudo-labels."""
 
 from abc import ABC, abstractmethod
 
@@ -9,12 +9,12 @@ from odc_lightning.callbacks.find import find
 
 
 class PseudoLabels(pl.Callback, ABC):
-    """The owner of each sample's pseudo-label; ODC's is `SamplesMemory`.
+    """Base class of the callbacks that own the pseudo-labels; `SamplesMemory` in ODC.
 
     Attributes:
-        initialized: whether there are labels yet, by clustering or from a checkpoint.
-        switch_ratio: 0-dim fp32, share of the last global batch whose label changed (Fig. 5); None
-            if a step changes no labels.
+        initialized: whether the labels have been set, by clustering or from a checkpoint.
+        switch_ratio: 0-dim fp32, the share of the last global batch whose label changed (Fig. 5);
+            None if labels do not change within an epoch.
     """
 
     initialized = False
@@ -28,13 +28,13 @@ class PseudoLabels(pl.Callback, ABC):
     @property
     @abstractmethod
     def counts(self) -> Tensor:
-        """Sizes (C,) int64 of the clusters."""
+        """Cluster sizes (C,) int64."""
 
     @abstractmethod
     def distances(self) -> Tensor:
-        """L2 distance (N,) of each clustered feature to the centroid of its cluster."""
+        """Compute the L2 distance (N,) from each clustered feature to its cluster's centroid."""
 
     @staticmethod
     def find(trainer: pl.Trainer) -> "PseudoLabels | None":
-        """The trainer's clustering; None where there is none, as in supervised training."""
+        """Return the trainer's clustering; None without one, as in supervised training."""
         return find(trainer, PseudoLabels)  # type: ignore[type-abstract]

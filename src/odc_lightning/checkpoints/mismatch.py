@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import Tensor
 
 from odc_lightning.models import Backbone
-
-TIMM_PREFIX = "network."  # of the names in a TimmBackbone
+from odc_lightning.models.timm_backbone import PREFIX
 
 _RESNETS = {
     (False, 8): "resnet18",
@@ -37,7 +36,7 @@ def what_to_do(
         option: what the user calls the file.
     """
     file, network = (
-        {name.removeprefix(TIMM_PREFIX): weight for name, weight in named.items()}
+        {name.removeprefix(PREFIX): weight for name, weight in named.items()}
         for named in (weights, backbone.state_dict())
     )
     sentences = likely_causes(file, network, backbone.name, lightness)
@@ -91,7 +90,7 @@ def likely_causes(
 
 def _pattern(name: str) -> str:
     """``classifier.*`` of ``classifier.1.weight``."""
-    prefix = TIMM_PREFIX if name.startswith(TIMM_PREFIX) else ""
+    prefix = PREFIX if name.startswith(PREFIX) else ""
     first, _, rest = name.removeprefix(prefix).partition(".")
     return f"{prefix}{first}.*" if rest else name
 

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.formats import convert
-from odc_lightning.checkpoints.mismatch import TIMM_PREFIX, what_to_do
+from odc_lightning.checkpoints.mismatch import what_to_do
 from odc_lightning.checkpoints.read import read_checkpoint
 from odc_lightning.checkpoints.sobel import SOBEL, check_filter
 from odc_lightning.models import Backbone, TimmBackbone
+from odc_lightning.models.timm_backbone import PREFIX
 
 # Names beyond these are counted, not listed.
-MOST_LISTED = 8
+MAX_LISTED = 8
 # How much red, green and blue count in a grey image.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -170,7 +171,7 @@ def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:
         elif row.target not in expected and row.target.startswith(backbone.classifiers):
             rows.append(row._replace(target=None, note="classifier"))
         else:
-            name = row.target if row.target in expected else TIMM_PREFIX + row.target
+            name = row.target if row.target in expected else PREFIX + row.target
             weights[name] = conversion.weights[row.target]
             rows.append(row._replace(target=name))
     return replace(conversion, weights=weights, rows=rows)
@@ -199,5 +200,5 @@ def _matches(patterns: Sequence[str], *names: str) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")

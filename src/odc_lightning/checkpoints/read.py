@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from odc_lightning.utils.text import first_line
+
 # What torch.save began with before it wrote zip archives: a pickled number.
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
@@ -71,7 +73,7 @@ def read_checkpoint(
         ) from error
     except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"{path} holds objects of a package that is not installed here ({_first_line(error)}); "
+            f"{path} holds objects of a package that is not installed here ({first_line(error)}); "
             "install it, or save the weights alone where it is: "
             "torch.save(network.state_dict(), FILE)"
         ) from error
@@ -125,12 +127,8 @@ def _is_pickled(path: Path) -> bool:
 def _refused_object(error: Exception) -> str:
     """What torch did not want to unpickle, without its advice to do it all the same."""
     found = re.search(r"Unsupported (?:global|class|operand)[^.\n]*(?:\.\w[^.\n]*)*", str(error))
-    return found[0] if found else _first_line(error)
+    return found[0] if found else first_line(error)
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path} is no checkpoint, or it is damaged: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return ValueError(f"{path} is no checkpoint, or it is damaged: {first_line(error)}")

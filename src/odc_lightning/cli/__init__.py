@@ -1,1 +1,1 @@
-"""Between the shell and a command."""
+"""The command line: `odc`, shell completion, error messages."""

@@ -1,6 +1,6 @@
-"""``odc COMMAND``: short commands for people, each ``python -m odc_lightning.COMMAND`` behind it.
+"""``odc COMMAND``: a short form of ``python -m odc_lightning.COMMAND``.
 
-Nothing heavy is imported here; the command itself takes this process's place.
+Nothing heavy is imported here; the command replaces this process.
 """
 
 import difflib
@@ -18,11 +18,11 @@ class Command(NamedTuple):
     """One command.
 
     Attributes:
-        summary: what it does, in a line.
+        summary: one line about the command.
         usage: its arguments.
-        positions: for each argument without a name, the overrides that it stands for.
-        examples: a comment and a command each.
-        is_hydra: whether it takes overrides and has a config of its name.
+        positions: for each positional argument, the overrides that it stands for.
+        examples: pairs of a comment and a command.
+        is_hydra: whether the command takes overrides and has a config of the same name.
     """
 
     summary: str
@@ -40,47 +40,59 @@ COMMANDS = {
         "[FOLDER] [key=value ...]",
         (_FOLDER,),
         (
-            ("a folder of images; everything else is chosen, and said", "odc train ~/photos"),
-            ("the same, longer", "odc train data=image_folder data.root=~/photos"),
-            ("what you choose yourself is kept", "odc train ~/photos algorithm.num_clusters=50"),
-            ("an experiment as it is", "odc train experiment=quickstart"),
+            ("a folder of images; other settings are chosen for it", "odc train ~/photos"),
+            ("the same, written out", "odc train data=image_folder data.root=~/photos"),
+            ("settings that you give are kept", "odc train ~/photos algorithm.num_clusters=50"),
+            ("a predefined experiment", "odc train experiment=quickstart"),
         ),
     ),
     "evaluate": Command(
-        "measure a network by the protocols of the paper",
+        "evaluate a network by the paper's protocols",
         "RUN [key=value ...]",
         (("checkpoint={}",),),
         (
-            ("all protocols that apply", f"odc evaluate {_RUN}"),
-            ("one of them", f"odc evaluate {_RUN} protocol=knn"),
+            ("all protocols that apply to the data", f"odc evaluate {_RUN}"),
+            ("one protocol", f"odc evaluate {_RUN} protocol=knn"),
         ),
     ),
     "extract": Command(
-        "write the features of any layer",
+        "write image features of any layer to files",
         "RUN [FOLDER] [key=value ...]",
         (("run={}",), _FOLDER),
         (
-            ("of the run's own images, as Parquet", f"odc extract {_RUN}"),
-            ("of others, as an array of NumPy", f"odc extract {_RUN} ~/new layer=conv4 format=npy"),
+            ("features of the training images, as Parquet", f"odc extract {_RUN}"),
+            (
+                "features of other images, as a NumPy array",
+                f"odc extract {_RUN} ~/new layer=conv4 format=npy",
+            ),
         ),
     ),
     "clusters": Command(
-        "look at the clusters of a run",
+        "show the clusters of a run on a page, or sort its images by cluster",
         "RUN [key=value ...]",
         (("run={}",),),
-        (("of a run", f"odc clusters {_RUN}"),),
+        (
+            ("an HTML page and tables", f"odc clusters {_RUN}"),
+            (
+                "a dry run of sorting the images into folders",
+                f"odc clusters {_RUN} sort_into=sorted",
+            ),
+        ),
     ),
     "assign": Command(
-        "say to which clusters new images belong, and what they are like",
+        "assign new images to clusters, with outlier scores and nearest neighbours",
         "RUN FOLDER [key=value ...]",
         (("run={}",), ("root={}",)),
         (
-            ("a folder, as CSV and Parquet", f"odc assign {_RUN} ~/new"),
-            ("with more neighbours, elsewhere", f"odc assign {_RUN} ~/new neighbours=20 out=there"),
+            ("a folder of images, as CSV and Parquet", f"odc assign {_RUN} ~/new"),
+            (
+                "more neighbours, another output folder",
+                f"odc assign {_RUN} ~/new neighbours=20 out=assigned",
+            ),
         ),
     ),
     "export": Command(
-        "take the network away: safetensors, torch.export, ONNX, a model card",
+        "export the network: safetensors, torch.export, ONNX, model card",
         "RUN [key=value ...]",
         (("run={}",),),
         (
@@ -89,34 +101,37 @@ COMMANDS = {
         ),
     ),
     "report": Command(
-        "write a page of runs, sweeps and evaluations: curves, tables, settings that differ",
+        "write an HTML report of runs, sweeps and evaluations",
         "RUN [RUN ...]",
         (),
         (
-            ("of a run", f"odc report {_RUN}"),
-            ("of a sweep", "odc report multirun/update_interval/*/*/"),
+            ("one run", f"odc report {_RUN}"),
+            ("all runs of a sweep", "odc report multirun/update_interval/*/*/"),
         ),
         is_hydra=False,
     ),
     "doctor": Command(
-        "look at this machine: versions, devices, disk",
+        "check this machine: versions, devices, disk",
         "[FOLDER]",
         (),
-        (("before a first run", "odc doctor"), ("where runs will be written", "odc doctor ~/runs")),
+        (
+            ("before the first run", "odc doctor"),
+            ("if runs are written to another folder", "odc doctor ~/runs"),
+        ),
         is_hydra=False,
     ),
 }
-# Hydra's flags that are followed by a value.
+# Flags of Hydra that are followed by a value.
 _WITH_VALUE = {
     *("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name"),
     *("-cd", "--config-dir", "-sc", "--shell-completion", "-i", "--info"),
 }
-# Sources of images whose size, and thus whose network, nobody has chosen.
+# Data sets of any image size, for which the image size and the network are chosen automatically.
 _ANY_SIZE = ("image_folder", "file_list")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line entry; it only returns where no other program takes over."""
+    """Command-line entry point; it returns only if no command replaces this process."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
@@ -125,9 +140,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name == "completion":
         return _complete(arguments)
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        meant = f"did you mean odc {near[0]}? See" if near else "see"
-        print(f"odc has no command {name!r}; {meant} odc --help", file=sys.stderr)
+        similar = difflib.get_close_matches(name, COMMANDS, n=1)
+        advice = f"did you mean odc {similar[0]}? See" if similar else "see"
+        print(f"odc has no command {name!r}; {advice} odc --help", file=sys.stderr)
         return 2
     if "-h" in arguments or "--help" in arguments:
         print(help_of(name))
@@ -138,20 +153,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     sys.stdout.flush()
-    # Not called but put in this one's place, so that signals, and the ranks that Lightning starts
-    # with the same command, find what they would find without it.
+    # The command replaces this process: it receives signals directly, and Lightning can start
+    # other ranks with the same command line.
     os.execv(sys.executable, [sys.executable, "-m", f"odc_lightning.{name}", *arguments])
 
 
 def translated(name: str, arguments: Sequence[str]) -> list[str]:
-    """Arguments of ``odc NAME`` as those of ``python -m odc_lightning.NAME``.
+    """Translate the arguments of ``odc NAME`` to those of ``python -m odc_lightning.NAME``.
 
     Args:
-        name: of one of the `COMMANDS`.
-        arguments: flags, overrides, and paths without a name.
+        name: one of `COMMANDS`.
+        arguments: flags, overrides and positional paths.
 
     Raises:
-        ValueError: more paths than the command takes.
+        ValueError: there are more paths than the command takes.
     """
     command = COMMANDS[name]
     if not command.is_hydra:
@@ -184,10 +199,12 @@ def overview() -> str:
         [
             "usage: odc COMMAND [arguments] [key=value ...]",
             "",
+            "Online Deep Clustering: train a network and cluster images, without labels.",
+            "",
             *lines,
             "",
-            "odc COMMAND --help shows examples. Each command is python -m odc_lightning.COMMAND,",
-            "with the same settings key=value.",
+            "odc COMMAND --help shows the arguments and examples. Each command is a short form of",
+            "python -m odc_lightning.COMMAND and takes the same key=value settings.",
         ]
     )
 
@@ -225,7 +242,7 @@ def _complete(arguments: Sequence[str]) -> int:
 
 
 def _recipe(words: Sequence[str]) -> list[str]:
-    """What a training gets that names neither experiment nor algorithm."""
+    """The overrides for a training that names neither an experiment nor an algorithm."""
     keys = {key: value for key, _, value in (word.lstrip("+").partition("=") for word in words)}
     own_config = {"-cn", "--config-name", "-cp", "--config-path"} & set(words)
     if own_config or {"experiment", "algorithm"} & set(keys):
@@ -237,30 +254,30 @@ def _recipe(words: Sequence[str]) -> list[str]:
         if "data.image_size" not in keys:
             added.append("data.image_size=null")
         if "augmentation@data.eval_transform" not in keys:
-            # Of the same brightness as the views of the recipe.
+            # Normalised like the training views of the recipe.
             added.append("augmentation@data.eval_transform=small_images_eval")
     print(
-        f"odc train: neither experiment nor algorithm is given, so {' '.join(added)}",
+        f"odc train: no experiment or algorithm is given, using {' '.join(added)}",
         file=sys.stderr,
     )
     return added
 
 
 def _is_path(word: str) -> bool:
-    """Whether an argument is no override: ``~key`` and ``key=value`` are."""
+    """Whether an argument is a path rather than an override, ``key=value`` or ``~key``."""
     if word.startswith("~") and not re.match(r"~(/|$)", word):
         return False
     return "=" not in word or Path(word).expanduser().exists()
 
 
 def _with_home(word: str) -> str:
-    """``key=~/path`` with the home folder, which a shell leaves as it is behind ``=``."""
+    """``key=~/path`` with the home folder expanded, which shells do not do after ``=``."""
     key, _, value = word.partition("=")
     return f"{key}={Path(value).expanduser()}" if re.match(r"~(/|$)", value) else word
 
 
 def _quoted(path: Path) -> str:
-    """A path as Hydra reads it, whatever characters it has."""
+    """The path, quoted for Hydra's parser, whatever characters it has."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
     return QuotedString(str(path), Quote.single).with_quotes()

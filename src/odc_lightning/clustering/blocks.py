@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Numbers of a block, or of what is computed from it: 2**24 in fp32 are 64 MiB.
-BLOCK_ELEMENTS = 2**24
+from odc_lightning.utils.blocks import block_rows
 
 
 def rows_at(features: Tensor, indices: Tensor) -> Tensor:
@@ -30,6 +29,5 @@ def blocks_of(features: Tensor, like: Tensor, elements_per_row: int) -> Iterator
         like: the other tensor; nothing is copied if the features are as it is.
         elements_per_row: of whatever is computed from a block.
     """
-    widest = max(elements_per_row, features.shape[1])
-    for block in features.split(max(1, BLOCK_ELEMENTS // widest)):
+    for block in features.split(block_rows(max(elements_per_row, features.shape[1]))):
         yield block.to(like)

@@ -1,4 +1,4 @@
-"""Where the configs are; apart, since it is asked for where nothing heavy may be imported."""
+"""The location of the configs; imports nothing heavy, since `odc` and the completion need it."""
 
 from pathlib import Path
 

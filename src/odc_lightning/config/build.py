@@ -1,4 +1,4 @@
-"""Where the configs are, and how the parts of a run are built from them."""
+"""Construction of a training's parts from its config."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,47 +16,14 @@ from odc_lightning.checkpoints import (
     checkpoint_file,
     load_pretrained,
 )
-from odc_lightning.config.heuristics import SIZED, choose
-from odc_lightning.data.subset import subset_of
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
-
-__all__ = [
-    "build_all",
-    "build_callbacks",
-    "build_module",
-    "build_trainer",
-    "load_start",
-    "sized",
-]
 
 SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 
 
-def sized(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Fill what is null, and may be, by the number of training images (`heuristics`).
-
-    Returns:
-        The config, and a line about each value that was chosen.
-    """
-    given = {key: OmegaConf.select(config, key) for key in SIZED}
-    if None not in given.values():
-        return config, []
-    source = instantiate(config.data.train)()
-    if config.data.subset is not None:
-        source = subset_of(source, **config.data.subset)
-    config = config.copy()
-    choices = choose(len(source), given)
-    for choice in choices:
-        OmegaConf.update(config, choice.key, choice.value)
-    return config, [
-        f"{choice.key}={choice.value:g} for {len(source):,} images: {choice.reason}"
-        for choice in choices
-    ]
-
-
 def build_module(config: DictConfig) -> ODCModule:
-    """The network of ``config.model``, freshly initialised, with the optimiser beside it."""
+    """The network of ``config.model``, freshly initialised, with its optimiser and schedule."""
     parts = instantiate(config.model)
     return ODCModule(
         parts.backbone,
@@ -73,15 +40,15 @@ def build_module(config: DictConfig) -> ODCModule:
 
 
 def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
-    """Give the backbone the weights of ``model.pretrained``.
+    """Load the weights of ``model.pretrained`` into the backbone.
 
     Returns:
-        What became of the file's keys; None if there is no such file.
+        How each key of the file was mapped; None for a resumed run, or without pretrained weights.
 
     Raises:
-        ValueError: if they do not fit.
+        ValueError: the weights do not match the backbone.
     """
-    if config.model.pretrained is None:
+    if config.ckpt_path is not None or config.model.pretrained is None:
         return None
     return load_pretrained(
         backbone,
@@ -92,38 +59,39 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
 
 
 def build_callbacks(config: DictConfig) -> list[pl.Callback]:
-    """The algorithm's callbacks and those that look on, in the order in which they must run."""
+    """The callbacks of the algorithm and the monitors, in the order in which they must run."""
     return in_order([*build_all(config.algorithm), *build_all(config.callbacks)])
 
 
-def build_trainer(config: DictConfig, more: Sequence[pl.Callback] = ()) -> pl.Trainer:
-    """The Trainer with its callbacks and loggers, and checkpoints that are whole.
+def build_trainer(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> pl.Trainer:
+    """The Trainer with callbacks, loggers and checkpoints that are never left incomplete.
 
     Args:
         config: of a training.
-        more: callbacks beside those of the config, after them and before checkpoints.
+        extra_callbacks: callbacks that run after those of the config and before checkpoints.
 
     Raises:
-        ValueError: for what Lightning refuses, and for strategies that share out the weights.
+        ValueError: Lightning refuses a setting, or the strategy shards the weights.
     """
-    callbacks, loggers = [*build_callbacks(config), *more], build_all(config.logger)
+    callbacks = [*build_callbacks(config), *extra_callbacks]
+    loggers = build_all(config.logger)
     try:
         trainer: pl.Trainer = instantiate(
             config.trainer, callbacks=callbacks, logger=loggers, plugins=[DurableCheckpointIO()]
         )
     except InstantiationException as error:
-        raise ValueError(f"settings of the trainer: {error.__cause__ or error}") from error
+        raise ValueError(f"invalid trainer settings: {error.__cause__ or error}") from error
     if isinstance(trainer.strategy, SHARDING):
         raise ValueError(
-            f"trainer.strategy={config.trainer.strategy} gives each rank a part of the weights, "
-            "and the memory needs whole features on every rank; networks of this size fit a "
-            "device: use trainer.strategy=ddp"
+            f"trainer.strategy={config.trainer.strategy} splits the weights between ranks, but "
+            "the samples memory needs complete features on every rank. Networks of this size fit "
+            "on one device: use trainer.strategy=ddp"
         )
     return trainer
 
 
 def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:
-    """What a config node's children describe; children without a `_target_` are settings."""
+    """The objects that the children of a config node describe; plain settings are skipped."""
     children = (nodes or {}).values()
     return [
         instantiate(child)

@@ -1,4 +1,7 @@
-"""Settings that follow from the number of images, for those who do not want to choose them."""
+"""Rules that choose settings from the number and size of the images, and from the device.
+
+Their constants were measured on small data sets (`docs/small_data.md`).
+"""
 
 import math
 from collections.abc import Mapping
@@ -15,26 +18,46 @@ NUM_CLUSTERS = "algorithm.num_clusters"
 BATCH_SIZE = "data.batch_size"
 MAX_EPOCHS = "trainer.max_epochs"
 LEARNING_RATE = "optimizer.lr"
-SIZED = (NUM_CLUSTERS, BATCH_SIZE, MAX_EPOCHS, LEARNING_RATE)
+HYPERPARAMETERS = (NUM_CLUSTERS, BATCH_SIZE, MAX_EPOCHS, LEARNING_RATE)
+
+# The largest sides, in pixels, that train in reasonable time; larger images are scaled down.
+MAX_IMAGE_SIZE = {"gpu": 128, "cpu": 64}
+MIN_IMAGE_SIZE = 16  # room for four halvings
+# Up to this side, a ResNet's usual stem would reduce an image too far.
+SMALL_IMAGES = 64
 
 
 class Choice(NamedTuple):
-    """A config key, its value, and why."""
+    """A config key, its value, and the reason."""
 
     key: str
     value: float
     reason: str
 
 
-def choose(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
-    """Values for what is None, measured on small data sets.
+class SuitedNetwork(NamedTuple):
+    """The network and image size that suit a machine and its images.
+
+    Attributes:
+        model: option of the group ``model``.
+        small_images: whether to use the stem for small images, if the network has one.
+        image_size: side in pixels.
+    """
+
+    model: str
+    small_images: bool
+    image_size: int
+
+
+def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
+    """Values for the keys of `HYPERPARAMETERS` that are None.
 
     Args:
-        num_images: N, of training.
-        given: values of the keys in `SIZED`; those that are there are kept and heeded.
+        num_images: N, the number of training images.
+        given: values of these keys; values other than None are kept, and the others depend on them.
 
     Returns:
-        A choice for each key without a value, in the order of `SIZED`.
+        A choice for each key without a value, in the order of `HYPERPARAMETERS`.
     """
     choices: list[Choice] = []
 
@@ -46,21 +69,33 @@ def choose(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
         return known
 
     clusters = min(round(CLUSTERS_PER_ROOT * math.sqrt(num_images)), max(2, num_images // 2))
-    settle(NUM_CLUSTERS, clusters, f"about {round(num_images / clusters)} images each")
+    settle(NUM_CLUSTERS, clusters, f"about {round(num_images / clusters)} images per cluster")
 
-    fitting = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
-    size = max(fitting, default=min(BATCH_SIZES[0], num_images))
-    batch = settle(BATCH_SIZE, size, "small, for many steps: that is what small data lacks")
+    candidates = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
+    size = max(candidates, default=min(BATCH_SIZES[0], num_images))
+    batch = settle(BATCH_SIZE, size, "small, because small data sets need many steps")
 
     steps = max(1, int(num_images // batch))
     epochs = _within(round(TOTAL_STEPS / steps), EPOCHS)
-    settle(MAX_EPOCHS, epochs, f"{steps * epochs:,} steps")
+    settle(MAX_EPOCHS, epochs, f"{steps * epochs:,} steps in total")
     settle(
         LEARNING_RATE,
         LEARNING_RATE_AT_32 * batch / 32,
-        f"{LEARNING_RATE_AT_32} for 32, in proportion",
+        f"{LEARNING_RATE_AT_32} for a batch of 32, scaled in proportion",
     )
     return choices
+
+
+def suited_network(side: float, has_gpu: bool) -> SuitedNetwork:
+    """The network and image size for images of a given side.
+
+    Args:
+        side: usual length of an image's shorter side, in pixels.
+        has_gpu: whether the training runs on a GPU.
+    """
+    largest = MAX_IMAGE_SIZE["gpu" if has_gpu else "cpu"]
+    size = min(largest, max(MIN_IMAGE_SIZE, int(side) // 8 * 8))
+    return SuitedNetwork("resnet18" if has_gpu else "convnet", size <= SMALL_IMAGES, size)
 
 
 def _within(value: int, bounds: range) -> int:

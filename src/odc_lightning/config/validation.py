@@ -1,4 +1,4 @@
-"""What settings may be: one table, asked before anything is built."""
+"""Allowed values of settings: one table, checked before anything is built."""
 
 import math
 from collections.abc import Mapping
@@ -7,27 +7,27 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 
-class Whole(NamedTuple):
-    """A whole number, ``least`` or more; null where the config has it by default."""
+class IntegerRule(NamedTuple):
+    """An integer, ``least`` or more."""
 
     least: int
 
     def accepts(self, value: Any) -> bool:
-        """Whether it is one; a bool is none."""
+        """Whether the value is allowed; a bool is not."""
         return isinstance(value, int) and not isinstance(value, bool) and value >= self.least
 
     def __str__(self) -> str:
-        return f"a whole number, {self.least} or more"
+        return f"an integer, {self.least} or more"
 
 
-class Number(NamedTuple):
+class NumberRule(NamedTuple):
     """A finite number from ``least`` to less than ``below``."""
 
     least: float = 0.0
     below: float = math.inf
 
     def accepts(self, value: Any) -> bool:
-        """Whether it is one; a bool is none."""
+        """Whether the value is allowed; a bool is not."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return self.least <= value < self.below
@@ -37,35 +37,35 @@ class Number(NamedTuple):
         return f"a number, {self.least:g} or more{limit}"
 
 
-# What a part checks itself, with more to say, is not here.
-RULES: Mapping[str, Whole | Number] = {
-    "seed": Whole(0),
-    "data.batch_size": Whole(1),
-    "data.image_size": Whole(1),
-    "data.num_workers": Whole(0),
-    "algorithm.num_clusters": Whole(1),
-    "algorithm.kmeans_bootstrap.iterations": Whole(1),
-    "algorithm.samples_memory.momentum": Number(),
-    "model.backbone.width": Whole(1),
-    "model.neck.hidden_features": Whole(1),
-    "model.neck.out_features": Whole(1),
-    "model.neck.dropout": Number(below=1.0),
-    "optimizer.lr": Number(),
-    "optimizer.momentum": Number(below=1.0),
-    "optimizer.weight_decay": Number(),
-    "trainer.max_epochs": Whole(1),
-    "trainer.accumulate_grad_batches": Whole(1),
-    "trainer.log_every_n_steps": Whole(1),
+# Settings that a part of the program checks itself, with a more specific message, are not listed.
+RULES: Mapping[str, IntegerRule | NumberRule] = {
+    "seed": IntegerRule(0),
+    "data.batch_size": IntegerRule(1),
+    "data.image_size": IntegerRule(1),
+    "data.num_workers": IntegerRule(0),
+    "algorithm.num_clusters": IntegerRule(1),
+    "algorithm.kmeans_bootstrap.iterations": IntegerRule(1),
+    "algorithm.samples_memory.momentum": NumberRule(),
+    "model.backbone.width": IntegerRule(1),
+    "model.neck.hidden_features": IntegerRule(1),
+    "model.neck.out_features": IntegerRule(1),
+    "model.neck.dropout": NumberRule(below=1.0),
+    "optimizer.lr": NumberRule(),
+    "optimizer.momentum": NumberRule(below=1.0),
+    "optimizer.weight_decay": NumberRule(),
+    "trainer.max_epochs": IntegerRule(1),
+    "trainer.accumulate_grad_batches": IntegerRule(1),
+    "trainer.log_every_n_steps": IntegerRule(1),
 }
 
 
 def check_settings(config: DictConfig) -> None:
-    """Refuse values that nothing can be made of.
+    """Refuse settings with values that are not allowed.
 
-    Null stands for "choose for me", and whoever cannot says so.
+    Null is accepted: the value is chosen automatically, or the part that needs it reports it.
 
     Raises:
-        ValueError: for the first setting of `RULES` that is there and wrong.
+        ValueError: for the first wrong value among the settings of `RULES`.
     """
     for key, rule in RULES.items():
         value = OmegaConf.select(config, key)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from odc_lightning.data.augmentation_draws import DRAWN, Numbers, count, leaves
-from odc_lightning.data.sources import IntArray
+from odc_lightning.utils.arrays import IntArray
 
 Function = Callable[[Tensor, Tensor], Tensor]
 

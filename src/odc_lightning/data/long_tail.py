@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from odc_lightning.data.sources import IntArray
+from odc_lightning.utils.arrays import IntArray
 
 
 def long_tail_profile(num_classes: int, imbalance: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from odc_lightning.data.sources import IntArray
+from odc_lightning.utils.arrays import IntArray
 
 
 def epoch_order(num_samples: int, seed: int, epoch: int, replacement: bool = False) -> IntArray:

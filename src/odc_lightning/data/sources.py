@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from odc_lightning.data.images import read_rgb
+from odc_lightning.utils.arrays import IntArray
 
-IntArray = NDArray[np.int64]
 ObjectArray = NDArray[np.int8]
 
 

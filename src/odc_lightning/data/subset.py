@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from odc_lightning.data.long_tail import deal_counts, long_tail_counts
-from odc_lightning.data.sources import ImageSource, IntArray, SubsetSource
+from odc_lightning.data.sources import ImageSource, SubsetSource
+from odc_lightning.utils.arrays import IntArray
 
 # What `data.subset` may have, the arguments of `subset_of`.
 SUBSET_KEYS = ("num_classes", "images_per_class", "num_images", "imbalance", "seed")

@@ -1,23 +1,23 @@
-"""How well clusters agree with classes: those of the run, and K-Means on the features."""
+"""Agreement of clusters with classes, for the clusters of the run and for K-Means on features."""
 
 import numpy as np
 from torch.nn.functional import normalize
 
 from odc_lightning.clustering import kmeans
+from odc_lightning.evaluation.network import EvaluatedNetwork, as_tensor
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
-from odc_lightning.evaluation.subject import Subject, as_tensor
 from odc_lightning.metrics.clustering_scores import clustering_scores
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models import POOLED
 
 
 class Clustering(Protocol):
-    """See `odc_lightning.metrics.clustering_scores`; of the training images.
+    """Clustering scores of the training images, see `odc_lightning.metrics.clustering_scores`.
 
     Args:
-        layer: whose features, L2-normalised, K-Means clusters into as many clusters as classes.
+        layer: layer whose L2-normalised features K-Means clusters, with one cluster per class.
         iterations: of K-Means.
-        restarts: of K-Means from other samples; that of the least inertia counts.
+        restarts: of K-Means, from other samples; the result with the lowest inertia counts.
     """
 
     name = "clustering"
@@ -27,21 +27,21 @@ class Clustering(Protocol):
         self.iterations = iterations
         self.restarts = restarts
 
-    def why_not(self, subject: Subject) -> str | None:
-        return needs_one_class_each(subject)
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        return needs_one_class_each(network)
 
-    def layers(self, subject: Subject) -> tuple[str, ...]:
+    def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
         return (self.layer,)
 
-    def __call__(self, subject: Subject) -> list[Score]:
-        train = subject.images["train"]
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
+        train = network.images["train"]
         names = [train.source.name(index) for index in range(len(train.source))]
-        own = subject.clusters_of(names)
-        scores = [] if own is None else self._scores("run", train.classes, own)
-        features = normalize(as_tensor(subject.features(self.layer, "train")), dim=1)
+        clusters = network.clusters_of(names)
+        scores = [] if clusters is None else self._scores("run", train.classes, clusters)
+        features = normalize(as_tensor(network.features(self.layer, "train")), dim=1)
         results = [
             kmeans(
-                features, train.num_classes, iterations=self.iterations, seed=subject.seed + restart
+                features, train.num_classes, iterations=self.iterations, seed=network.seed + restart
             )
             for restart in range(self.restarts)
         ]

@@ -4,20 +4,23 @@ from collections.abc import Sequence
 
 import torch
 
+from odc_lightning.evaluation.network import EvaluatedNetwork, as_tensor
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
-from odc_lightning.evaluation.subject import Subject, as_tensor
 from odc_lightning.metrics.knn import knn_accuracies
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models import POOLED
 
 
 class KNN(Protocol):
-    """See `odc_lightning.metrics.knn_predict`.
+    """The accuracy of a weighted kNN classifier, see `odc_lightning.metrics.knn_predict`.
 
     Args:
-        k: numbers of neighbours; what is larger than the training set is left out.
+        k: numbers of neighbours; those larger than the training set are left out.
         temperature: of the votes.
-        layer: whose features.
+        layer: layer whose features are compared.
+
+    Raises:
+        ValueError: a number of neighbours or the temperature is not positive.
     """
 
     name = "knn"
@@ -29,28 +32,28 @@ class KNN(Protocol):
         layer: str = POOLED,
     ) -> None:
         if not k or min(k) < 1:
-            raise ValueError(f"protocol.knn.k={list(k)}; expected numbers of neighbours")
+            raise ValueError(f"protocol.knn.k={list(k)}; expected numbers of neighbours, 1 or more")
         if temperature <= 0:
             raise ValueError(f"protocol.knn.temperature={temperature}; expected more than 0")
         self.k = k
         self.temperature = temperature
         self.layer = layer
 
-    def why_not(self, subject: Subject) -> str | None:
-        num_images = len(subject.images["train"].dataset)
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        num_images = len(network.images["train"].dataset)
         if num_images < min(self.k):
-            return f"it needs at least {min(self.k)} training images, and there are {num_images}"
-        return needs_one_class_each(subject)
+            return f"it needs at least {min(self.k)} training images, but there are {num_images}"
+        return needs_one_class_each(network)
 
-    def layers(self, subject: Subject) -> tuple[str, ...]:
+    def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
         return (self.layer,)
 
-    def __call__(self, subject: Subject) -> list[Score]:
-        train, val = subject.images["train"], subject.images["val"]
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
+        train, val = network.images["train"], network.images["val"]
         accuracies = knn_accuracies(
-            as_tensor(subject.features(self.layer, "train")),
+            as_tensor(network.features(self.layer, "train")),
             torch.from_numpy(train.classes),
-            as_tensor(subject.features(self.layer, "val")),
+            as_tensor(network.features(self.layer, "val")),
             torch.from_numpy(val.classes),
             ks=[k for k in self.k if k <= len(train.classes)],
             temperature=self.temperature,

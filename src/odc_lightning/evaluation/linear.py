@@ -12,15 +12,15 @@ from odc_lightning.callbacks import Progress
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.linear_probes import Batches, FeatureRows, Labelled, LinearProbes
+from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
-from odc_lightning.evaluation.subject import Subject
-from odc_lightning.features.feature_files import digest_weights
+from odc_lightning.features.digests import digest_weights
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models.frozen_features import FrozenFeatures
 
 
 class Linear(Protocol):
-    """See `odc_lightning.evaluation.linear_probes.LinearProbes`; the last epoch counts.
+    """The accuracies of linear probes after their last epoch, see `linear_probes.LinearProbes`.
 
     Args:
         max_epochs: of training.
@@ -28,9 +28,12 @@ class Linear(Protocol):
         optimizer: called with the probes' parameters.
         scheduler: called with the optimiser.
         layers: stages, and ``pooled`` for the backbone's output; None for all.
-        augmentation: of the training images, which then pass the network each epoch, as in the
-            paper; None trains on the features of the evaluation view, which are kept on disk.
-        ckpt_path: to continue an interrupted training; one is written each epoch.
+        augmentation: of the training images, which then pass through the network each epoch, as in
+            the paper; None trains on features of the evaluation view, which are kept on disk.
+        ckpt_path: checkpoint of an interrupted training to resume; one is written each epoch.
+
+    Raises:
+        ValueError: ``ckpt_path`` is not a file.
     """
 
     name = "linear"
@@ -59,70 +62,70 @@ class Linear(Protocol):
         self.augmentation = augmentation
         self.ckpt_path = ckpt_path
 
-    def why_not(self, subject: Subject) -> str | None:
-        return needs_one_class_each(subject)
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        return needs_one_class_each(network)
 
-    def layers(self, subject: Subject) -> tuple[str, ...]:
-        return () if self.augmentation else self._layers(subject)
+    def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
+        return () if self.augmentation else self._layers(network)
 
-    def __call__(self, subject: Subject) -> list[Score]:
-        layers = self._layers(subject)
-        train = subject.images["train"]
-        batches = self._rows(subject) if self.augmentation is None else self._views(subject)
-        encoder = FrozenFeatures(subject.backbone, layers)
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
+        layers = self._layers(network)
+        train = network.images["train"]
+        batches = self._rows(network) if self.augmentation is None else self._views(network)
+        encoder = FrozenFeatures(network.backbone, layers)
         probes = LinearProbes(
             encoder.shapes(train.dataset[0]["image"]),
             train.num_classes,
             self.optimizer,
             self.scheduler,
             None if self.augmentation is None else encoder,
-            digest_weights(subject.backbone),
+            digest_weights(network.backbone),
         )
-        folder = subject.output_dir / "checkpoints"
-        trainer = subject.make_trainer(
+        folder = network.output_dir / "checkpoints"
+        trainer = network.make_trainer(
             max_epochs=self.max_epochs,
             callbacks=[
                 Progress(),
                 ModelCheckpoint(folder, "linear", save_top_k=1, enable_version_counter=False),
             ],
             enable_checkpointing=True,
-            enable_progress_bar=True,  # which is `Progress`: without a terminal, a line an epoch
+            enable_progress_bar=True,  # `Progress`; without a terminal it prints a line per epoch
             limit_val_batches=0,
         )
         with warnings.catch_warnings():
-            # The encoder is, on purpose; of any other training it would be worth knowing.
+            # Intended for the encoder; in any other training the warning would matter.
             warnings.filterwarnings("ignore", r"Found .* module\(s\) in eval mode")
             trainer.fit(probes, batches, ckpt_path=self.ckpt_path, weights_only=True)
-        (found,) = subject.make_trainer().validate(probes, batches, verbose=False)
+        (results,) = network.make_trainer().validate(probes, batches, verbose=False)
         return [
-            Score(self.name, layer, metric, found[f"linear/{layer}/{metric}"])
+            Score(self.name, layer, metric, results[f"linear/{layer}/{metric}"])
             for metric in ("top1", "top5")
             for layer in layers
-            if f"linear/{layer}/{metric}" in found
+            if f"linear/{layer}/{metric}" in results
         ]
 
-    def _layers(self, subject: Subject) -> tuple[str, ...]:
-        return tuple(self.chosen or subject.all_layers)
+    def _layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
+        return tuple(self.chosen or network.all_layers)
 
-    def _rows(self, subject: Subject) -> Batches:
-        layers = self._layers(subject)
+    def _rows(self, network: EvaluatedNetwork) -> Batches:
+        layers = self._layers(network)
         train, val = (
             FeatureRows(
-                {layer: subject.features(layer, split) for layer in layers},
-                subject.images[split].classes,
+                {layer: network.features(layer, split) for layer in layers},
+                network.images[split].classes,
             )
             for split in ("train", "val")
         )
-        return Batches(train, val, self.batch_size, seed=subject.seed)
+        return Batches(train, val, self.batch_size, seed=network.seed)
 
-    def _views(self, subject: Subject) -> Batches:
-        train, val = subject.images["train"], subject.images["val"]
+    def _views(self, network: EvaluatedNetwork) -> Batches:
+        train, val = network.images["train"], network.images["val"]
         assert self.augmentation is not None
-        views = IndexedDataset(train.source, self.augmentation, subject.seed)
+        views = IndexedDataset(train.source, self.augmentation, network.seed)
         return Batches(
             Labelled(views, train.classes),
             Labelled(val.dataset, val.classes),
             self.batch_size,
-            subject.num_workers(train.source),
-            subject.seed,
+            network.num_workers(train.source),
+            network.seed,
         )

@@ -16,25 +16,29 @@ from odc_lightning.evaluation.fine_tuning import (
     find_listed,
 )
 from odc_lightning.evaluation.linear_probes import Batches, Labelled
+from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
-from odc_lightning.evaluation.subject import Subject
 from odc_lightning.metrics.scores import Score
 
 
 class SemiSupervised(Protocol):
-    """See `odc_lightning.evaluation.fine_tuning.FineTuning`; the last epoch counts.
+    """The accuracies of fine-tuned networks after the last epoch, see `fine_tuning.FineTuning`.
 
     Args:
-        shares: of each class's labels.
-        head_lr_multipliers: for each share, the classifier's learning rate over the backbone's.
+        shares: shares of each class's labels, in (0, 1].
+        head_lr_multipliers: for each share, the classifier's learning rate divided by the
+            backbone's.
         max_epochs: of training.
         batch_size: over all ranks.
-        optimizer: called with the backbone's parameters; the classifier's follow.
+        optimizer: called with the backbone's parameters; the classifier's are added.
         scheduler: called with the optimiser.
         augmentation: of the training images.
-        draws: independent draws of each share, of which the mean counts.
-        lists: for each share a file that names its images, such as the published ones for
-            ImageNet; None to draw them.
+        draws: independent draws of each share; their mean counts.
+        lists: for each share a file that names its images, such as those published for ImageNet;
+            None to draw them.
+
+    Raises:
+        ValueError: shares, multipliers, lists or draws are invalid.
     """
 
     name = "semi_supervised"
@@ -56,7 +60,7 @@ class SemiSupervised(Protocol):
             if given is not None and len(given) != len(shares):
                 raise ValueError(
                     f"protocol.semi_supervised.{name}={list(given)} for shares={list(shares)}; "
-                    "expected one for each share"
+                    "expected one value for each share"
                 )
         if not shares or not all(0 < share <= 1 for share in shares):
             raise ValueError(
@@ -78,15 +82,15 @@ class SemiSupervised(Protocol):
         self.draws = draws
         self.lists = lists
 
-    def why_not(self, subject: Subject) -> str | None:
-        return needs_one_class_each(subject)
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        return needs_one_class_each(network)
 
-    def __call__(self, subject: Subject) -> list[Score]:
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
         scores = []
         for number, share in enumerate(self.shares):
             results = [
-                self._fine_tune(subject, indices, self.head_lr_multipliers[number], draw)
-                for draw, indices in enumerate(self._draws(subject, number))
+                self._fine_tune(network, indices, self.head_lr_multipliers[number], draw)
+                for draw, indices in enumerate(self._draws(network, number))
             ]
             setting = f"{100 * share:g}%"
             for metric in results[0]:
@@ -96,38 +100,38 @@ class SemiSupervised(Protocol):
                 scores.append(Score(self.name, "network", metric, mean, setting, spread))
         return scores
 
-    def _draws(self, subject: Subject, number: int) -> list[IntArray]:
-        """The images to train on, once or several times."""
-        train = subject.images["train"]
+    def _draws(self, network: EvaluatedNetwork, number: int) -> list[IntArray]:
+        """The indices of the images to train on, for each draw."""
+        train = network.images["train"]
         if self.lists is not None:
             lines = Path(self.lists[number]).expanduser().read_text("utf-8").splitlines()
             return [find_listed(train.source, lines)]
         return [
-            take_share(train.classes, self.shares[number], subject.seed + draw)
+            take_share(train.classes, self.shares[number], network.seed + draw)
             for draw in range(self.draws)
         ]
 
     def _fine_tune(
-        self, subject: Subject, indices: IntArray, multiplier: float, draw: int
+        self, network: EvaluatedNetwork, indices: IntArray, multiplier: float, draw: int
     ) -> dict[str, float]:
-        """Top-1 and perhaps top-5 after training on some images."""
-        train, val = subject.images["train"], subject.images["val"]
+        """Top-1 and, with more than five classes, top-5 after training on some images."""
+        train, val = network.images["train"], network.images["val"]
         source = SubsetSource(train.source, indices)
         batches = Batches(
             Labelled(
-                IndexedDataset(source, self.augmentation, subject.seed + draw),
+                IndexedDataset(source, self.augmentation, network.seed + draw),
                 train.classes[indices],
             ),
             Labelled(val.dataset, val.classes),
             self.batch_size,
-            subject.num_workers(source),
-            subject.seed + draw,
+            network.num_workers(source),
+            network.seed + draw,
         )
-        pl.seed_everything(subject.seed + draw, workers=True, verbose=False)
-        network = FineTuning(
-            subject.backbone, train.num_classes, self.optimizer, self.scheduler, multiplier
+        pl.seed_everything(network.seed + draw, workers=True, verbose=False)
+        model = FineTuning(
+            network.backbone, train.num_classes, self.optimizer, self.scheduler, multiplier
         )
-        trainer = subject.make_trainer(max_epochs=self.max_epochs, limit_val_batches=0)
-        trainer.fit(network, batches)
-        (found,) = subject.make_trainer().validate(network, batches, verbose=False)
-        return {name: found[f"{self.name}/{name}"] for name in network.accuracies}
+        trainer = network.make_trainer(max_epochs=self.max_epochs, limit_val_batches=0)
+        trainer.fit(model, batches)
+        (results,) = network.make_trainer().validate(model, batches, verbose=False)
+        return {name: results[f"{self.name}/{name}"] for name in model.accuracies}

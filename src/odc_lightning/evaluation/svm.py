@@ -1,12 +1,12 @@
-"""One linear SVM a class on each stage of the frozen network (Sec. 4.1, Table 3)."""
+"""One linear SVM per class on each stage of the frozen network (Sec. 4.1, Table 3)."""
 
 import logging
 from collections.abc import Sequence
 
 import numpy as np
 
+from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol
-from odc_lightning.evaluation.subject import Subject
 from odc_lightning.metrics.linear_svm import COSTS
 from odc_lightning.metrics.scores import Score
 from odc_lightning.metrics.svm import svm_scores
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 class SVM(Protocol):
-    """See `odc_lightning.metrics.svm_scores`; mean average precision over the classes.
+    """Mean average precision of SVMs over the classes, see `odc_lightning.metrics.svm_scores`.
 
     Args:
         layers: stages, and ``pooled`` for the backbone's output; None for all stages.
-        costs: to choose from for each class; None for those of the paper.
-        folds: of the cross-validation that chooses.
-        n_jobs: processes; -1 for one a core.
+        costs: costs to choose from for each class; None for those of the paper.
+        folds: of the cross-validation that chooses the cost.
+        n_jobs: number of processes; -1 for one per core.
     """
 
     name = "svm"
@@ -39,23 +39,23 @@ class SVM(Protocol):
         self.folds = folds
         self.n_jobs = n_jobs
 
-    def why_not(self, subject: Subject) -> str | None:
-        if subject.images["train"].labels is not None:
-            return "it is for images that show several things; linear and low_shot measure these"
+    def skip_reason(self, network: EvaluatedNetwork) -> str | None:
+        if network.images["train"].labels is not None:
+            return "it is for multi-label images; linear and low_shot apply to these"
         return None
 
-    def layers(self, subject: Subject) -> tuple[str, ...]:
-        return tuple(self.chosen or subject.backbone.stages)
+    def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
+        return tuple(self.chosen or network.backbone.stages)
 
-    def __call__(self, subject: Subject) -> list[Score]:
-        train, val = subject.images["train"], subject.images["val"]
+    def __call__(self, network: EvaluatedNetwork) -> list[Score]:
+        train, val = network.images["train"], network.images["val"]
         scores: list[Score] = []
-        for layer in self.layers(subject):
+        for layer in self.layers(network):
             with progress_bar(f"SVMs on {layer}") as advance:
                 found = svm_scores(
-                    subject.features(layer, "train"),
+                    network.features(layer, "train"),
                     train.objects,
-                    subject.features(layer, "val"),
+                    network.features(layer, "val"),
                     val.objects,
                     costs=self.costs,
                     folds=self.folds,
@@ -69,10 +69,10 @@ class SVM(Protocol):
 
 
 def warn_unconverged(layer: str, unconverged: int, fits: int) -> None:
-    """Say how many SVMs of a layer stopped early, if any did."""
+    """Log how many SVMs of a layer did not converge, if any."""
     if unconverged:
         log.warning(
-            "%s: %d of %d SVMs did not converge in the reference's 2,000 iterations",
+            "%s: %d of %d SVMs did not converge within the reference code's 2,000 iterations",
             layer,
             unconverged,
             fits,

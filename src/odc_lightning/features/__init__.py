@@ -1,1 +1,1 @@
-"""From images to features (N, D), and where features are kept."""
+"""Extraction of features (N, D) from images, and their storage."""

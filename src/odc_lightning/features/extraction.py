@@ -1,4 +1,4 @@
-"""Features of a whole data set, each image once, with the network in eval mode."""
+"""Extraction of features within a Trainer, over the ranks of a run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ Split = Literal["train", "val"]
 
 
 def shows_bars(trainer: pl.Trainer) -> bool:
-    """Whether to draw a progress bar: on rank 0, on a terminal, if the Trainer draws them too."""
-    wanted = trainer.is_global_zero and trainer.progress_bar_callback is not None
-    return wanted and get_console().is_interactive
+    """Return whether to draw a progress bar: on rank 0, on a terminal, if the Trainer has one."""
+    enabled = trainer.is_global_zero and trainer.progress_bar_callback is not None
+    return enabled and get_console().is_interactive
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients; afterwards every sub-module is in the mode it was in."""
+    """Set eval mode and disable gradients; restore the mode of every sub-module afterwards."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
@@ -44,18 +44,21 @@ def extract_features(
 ) -> Tensor:
     """Fill ``out`` with the features of one split, in the order of the sample indices.
 
-    Each rank extracts its own contiguous shard; afterwards all ranks hold all rows.
+    Each rank extracts its contiguous shard; afterwards all ranks hold all rows.
 
     Args:
         trainer: with a datamodule that has ``extraction_dataloader``.
-        module: set to eval mode meanwhile.
-        embed: images (B, 3, H, W) to features (B, D).
+        module: network, set to eval mode during the extraction.
+        embed: maps images (B, 3, H, W) to features (B, D).
         split: ``"train"`` or ``"val"``.
-        out: (N, D) of any precision, wherever it lies; there is never a second copy.
-        description: of the progress bar.
+        out: (N, D) of any precision, on any device or in a mapped file; it is never copied.
+        description: text of the progress bar.
 
     Returns:
         ``out``.
+
+    Raises:
+        ValueError: if the dataloader gives fewer or more images than the shard has.
     """
     rows = shard(len(out), *world())
     written = rows.start
@@ -63,7 +66,9 @@ def extract_features(
         out[written : written + len(features)] = features
         written += len(features)
     if written != rows.stop:
-        raise ValueError(f"the dataloader of {split!r} ended at row {written}, not {rows.stop}")
+        raise ValueError(
+            f"the extraction dataloader of {split!r} ended at row {written}, expected {rows.stop}"
+        )
     share_rows(out, module.device)
     return out
 
@@ -75,13 +80,13 @@ def feature_batches(
     split: Split,
     description: str,
 ) -> Iterator[Tensor]:
-    """Features (B, D) fp32 of this rank's contiguous shard, batch by batch, on the module's device.
+    """Yield features (B, D) fp32 of this rank's contiguous shard, on the module's device.
 
     Args:
         trainer, module, embed, split, description: see `extract_features`.
     """
     for buffer in module.buffers():
-        broadcast(buffer)  # each rank has batch statistics of its own, until DDP's next forward
+        broadcast(buffer)  # batch statistics differ between ranks until DDP's next forward
     loader = trainer.datamodule.extraction_dataloader(split, *world())  # type: ignore[attr-defined]
     batches = track(
         loader, description=description, disable=not shows_bars(trainer), transient=True
@@ -98,16 +103,16 @@ def training_batches(
     embed: Callable[[Tensor], Tensor],
     description: str,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Indices (b,) and features of this rank's training batches of epoch 0, without learning.
+    """Yield indices (b,) and features of this rank's training batches of epoch 0.
 
-    The network is in training mode, so features are those that the epoch would start with; running
-    statistics are put back afterwards.
+    The network is in training mode but its weights do not change, so the features are those at the
+    start of the epoch. Running statistics are restored afterwards.
 
     Args:
         trainer: with a datamodule that has ``train_dataloader``.
-        module: whose network it is.
-        embed: images of a batch, with their views, to features.
-        description: of the progress bar.
+        module: module whose buffers are restored.
+        embed: maps the images of a batch, with their views, to features.
+        description: text of the progress bar.
     """
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Features of frozen layers, from images to files, in one pass over the images."""
+"""Extraction of the features of frozen layers to files, in one pass over the images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,15 +28,15 @@ def extract_to_files(
     batch_size: int,
     num_workers: int,
 ) -> None:
-    """Write the features of some layers; each rank writes those of its own images.
+    """Write the features of some layers to files; each rank writes the rows of its images.
 
     Args:
-        backbone: seen through `FrozenFeatures`.
-        layers: see there.
-        dataset: N images in their evaluation view.
-        files: where to.
+        backbone: network, wrapped in `FrozenFeatures`.
+        layers: layers of `FrozenFeatures`.
+        dataset: N images with their evaluation transform.
+        files: files to write.
         make_trainer: called with keyword arguments of `pl.Trainer`.
-        batch_size, num_workers: of each rank.
+        batch_size, num_workers: dataloader settings of each rank.
     """
     encoder = FrozenFeatures(backbone, layers)
     shapes = encoder.shapes(dataset[0]["image"])
@@ -72,7 +72,7 @@ class _Extraction(pl.LightningModule):
 
 
 class _Writer(pl.Callback):
-    """Rank 0 makes the files, every rank fills its rows, rank 0 declares them whole."""
+    """Writer of the files: rank 0 creates and publishes them, every rank fills its rows."""
 
     def __init__(self, files: FeatureFiles, widths: dict[str, int]) -> None:
         self.files = files

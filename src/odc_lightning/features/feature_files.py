@@ -1,9 +1,7 @@
-"""Features on disk: memory-mapped, and found again only for the very same network and images."""
+"""Features on disk: memory-mapped files, reused only for the same network and images."""
 
 import hashlib
-import inspect
 import json
-import re
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
@@ -11,31 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torchvision
 from numpy.typing import NDArray
-from torch import nn
 
-import odc_lightning
-from odc_lightning.data import ImageSource, IndexedDataset
 from odc_lightning.features.scratch import reserve
-from odc_lightning.models import Backbone
-from odc_lightning.models.pooling import LARGEST_WIDTH, POOLS
-
-# So many views go into the key, evenly spread: a transform that was changed, or a library that
-# decodes otherwise, shows in any of them.
-NUM_VIEWS = 16
 
 Features = NDArray[np.float32]
 
 
 class FeatureFiles:
-    """One file a layer, ``(N, width)`` float32, in a folder named after what they are made from.
+    """Files of features, (N, width) float32 for each layer, in a folder named by a digest.
 
     Args:
-        root: of all such folders.
-        facts: what the features depend on. Other facts are another folder, so stale features are
-            never used.
+        root: parent of all such folders.
+        facts: everything that the features depend on. Different facts give a different folder, so
+            stale features are never used.
         num_samples: N.
     """
 
@@ -46,19 +33,22 @@ class FeatureFiles:
         self.num_samples = num_samples
 
     def has(self, layer: str) -> bool:
-        """Whether the layer's features are there, whole."""
+        """Return whether the features of a layer exist and are complete."""
         return self._file(layer).is_file()
 
     def load(self, layer: str) -> Features:
-        """The features (N, width), read from disk as they are used; not to be written."""
+        """Map the features (N, width) of a layer, read-only; they are read when they are used."""
         return np.load(self._file(layer), mmap_mode="r")
 
     def create(self, widths: Mapping[str, int]) -> str:
-        """Make room for the layers, under names that `has` does not know yet.
+        """Create a file for each layer, under a temporary name that `has` ignores.
+
+        Args:
+            widths: number of features per sample, by layer.
 
         Returns:
-            A token of this writer. Another process that writes the same features has another, so
-            neither harms the other.
+            A token of this writer. Another process that writes the same features gets another
+            token, so the two do not interfere.
 
         Raises:
             ValueError: if the disk has too little room, or the folder cannot be written.
@@ -78,21 +68,21 @@ class FeatureFiles:
             if self.folder.is_dir():
                 self.discard(widths, token)
             raise ValueError(
-                f"features cannot be written to {self.folder}: {error}; choose another folder "
-                "with features_dir=..."
+                f"features cannot be written to {self.folder}: {error}; set another folder "
+                "(features_dir=...)"
             ) from error
         return token
 
     def open(self, layer: str, token: str) -> "np.memmap[Any, np.dtype[np.float32]]":
-        """The rows that `create` made room for, to be written and then flushed."""
+        """Map the rows (N, width) of a file of `create`, to be written and then flushed."""
         return np.load(self._unfinished(layer, token), mmap_mode="r+")
 
     def finish(self, layer: str, token: str) -> None:
-        """From now on the layer's features are there."""
+        """Publish the complete features of a layer under their final name."""
         self._unfinished(layer, token).replace(self._file(layer))
 
     def discard(self, layers: Iterable[str], token: str) -> None:
-        """Take back what `create` made."""
+        """Delete the temporary files of `create`."""
         for layer in layers:
             self._unfinished(layer, token).unlink(missing_ok=True)
 
@@ -103,7 +93,7 @@ class FeatureFiles:
             raise ValueError(
                 f"features of {self.num_samples:,} images at {', '.join(widths)} need "
                 f"{needed / 1e9:.1f} GB, and {self.folder.parent} has {free / 1e9:.1f} GB free; "
-                "choose fewer layers, or another disk with features_dir=..."
+                "choose fewer layers, or set a folder on another disk (features_dir=...)"
             )
 
     def _file(self, layer: str) -> Path:
@@ -111,67 +101,3 @@ class FeatureFiles:
 
     def _unfinished(self, layer: str, token: str) -> Path:
         return self.folder / f"{layer}.npy.{token}"
-
-
-def facts_of(network: Backbone, dataset: IndexedDataset, precision: str) -> dict[str, str]:
-    """All that features depend on, as text.
-
-    Args:
-        network: its weights and buffers count, not the file that they came from.
-        dataset: its images count, in their order, and its transform.
-        precision: of the trainer.
-    """
-    return {
-        "network": f"{network.name} {digest_weights(network)}",
-        "computation": digest_computation(network),
-        "images": f"{len(dataset):,} {digest_images(dataset.source)}",
-        # Objects without a description of their own print their address.
-        "transform": re.sub(r" at 0x[0-9a-f]+", "", repr(dataset.transform)),
-        "views": digest_views(dataset),
-        "precision": precision,
-        "torch": str(torch.__version__),
-        "torchvision": str(torchvision.__version__),
-        "odc_lightning": odc_lightning.__version__,
-    }
-
-
-def digest_computation(network: Backbone) -> str:
-    """Of the layers' settings, which hold no weights, of the backbone's own code, and the pools."""
-    kinds = [kind for kind in type(network).__mro__ if issubclass(kind, Backbone)]
-    try:
-        code = "\n".join(inspect.getsource(kind) for kind in kinds)
-    except OSError:  # of a class that is in no file
-        code = ""
-    text = f"{network!r}\n{code}\n{network.stages}\n{POOLS}\n{LARGEST_WIDTH}"
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_weights(network: nn.Module) -> str:
-    """Of the names and values of all weights and buffers."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def digest_images(source: ImageSource) -> str:
-    """Of each file's path, size and time of change, and of the pixels of images in memory."""
-    digest = hashlib.sha256()
-    for index in range(len(source)):
-        path = source.path(index)
-        if path is None:
-            digest.update(source.load(index).tobytes())
-        else:
-            status = path.stat()
-            text = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n"
-            digest.update(text.encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def digest_views(dataset: IndexedDataset) -> str:
-    """Of some images as the network sees them."""
-    digest = hashlib.sha256()
-    for index in np.linspace(0, len(dataset) - 1, NUM_VIEWS).astype(int).tolist():
-        digest.update(dataset[index]["image"].contiguous().numpy().data)
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Where the samples memory's features lie: beside the network, in RAM, or in a mapped file."""
+"""Storage of the samples memory's features: on the device, in RAM, or in a mapped file."""
 
 import os
 import shutil
@@ -16,12 +16,12 @@ Place = Literal["device", "ram", "disk"]
 PLACES = get_args(Place)
 Precision = Literal["float32", "float16", "bfloat16"]
 PRECISIONS = get_args(Precision)
-# What network, activations and everything else may count on.
+# Share of free memory that the features may use; the network and its activations need the rest.
 SHARE_OF_FREE = 0.5
 
 
 class Budget(NamedTuple):
-    """Bytes that are free for one rank's features, at each place; None where there is no such."""
+    """Free bytes for one rank's features at each place; ``device`` is None on a CPU."""
 
     device: int | None
     ram: int
@@ -38,21 +38,21 @@ def place_features(
     folder: Path,
     free: Budget,
 ) -> tuple[Tensor, str]:
-    """Find room for features (N, D), and say where.
+    """Allocate features (N, D) at a place with enough room.
 
     Args:
         num_samples, dim: N and D.
-        device: of the network.
-        place: where they are to lie; ``"auto"`` is the nearest place that has room.
-        precision: in which they are kept.
-        folder: of the mapped file, if it comes to that.
-        free: what was there before any rank took of it.
+        device: device of the network.
+        place: where to store the features; ``"auto"`` is the fastest place with enough room.
+        precision: precision in which they are stored.
+        folder: folder of the mapped file, if the place is the disk.
+        free: free bytes, measured before any rank allocated its features.
 
     Returns:
-        Zeros (N, D), and a line for the user.
+        Zeros (N, D), and a line for the log that names size and place.
 
     Raises:
-        ValueError: if a setting is unknown, or there is no room.
+        ValueError: if a setting is unknown, or there is too little room.
     """
     if place != "auto" and place not in PLACES:
         raise ValueError(
@@ -74,15 +74,15 @@ def place_features(
 
 
 def choose_place(size: int, free: Budget, wanted: Place | Literal["auto"]) -> Place:
-    """The nearest place that has room.
+    """Choose the fastest place with enough room.
 
     Args:
         size: bytes of the features.
-        free: bytes at each place, of which ``SHARE_OF_FREE`` may be used (of a disk all).
-        wanted: ``"auto"``, or a place to insist on.
+        free: free bytes at each place; ``SHARE_OF_FREE`` of them may be used (all of a disk).
+        wanted: ``"auto"``, or the only place to consider.
 
     Raises:
-        ValueError: if there is no room at the place that is wanted, or at none.
+        ValueError: if there is too little room at the wanted place, or at every place.
     """
     room = {
         "device": int((free.device or 0) * SHARE_OF_FREE),
@@ -90,27 +90,27 @@ def choose_place(size: int, free: Budget, wanted: Place | Literal["auto"]) -> Pl
         "disk": free.disk,
     }
     candidates: tuple[Place, ...] = PLACES if wanted == "auto" else (wanted,)
-    if free.device is None:  # a CPU computes in RAM
+    if free.device is None:  # on a CPU the device is RAM
         candidates = tuple(dict.fromkeys("ram" if at == "device" else at for at in candidates))
     for place in candidates:
         if size <= room[place]:
             return place
-    there = ", ".join(f"{room[place] / 1e9:.1f} GB at {place!r}" for place in candidates)
+    rooms = ", ".join(f"{room[place] / 1e9:.1f} GB at {place!r}" for place in candidates)
     raise ValueError(
-        f"the samples memory's features are {size / 1e9:.1f} GB, and there is room for {there} "
-        f"(the disk's free space, and {SHARE_OF_FREE:.0%} of the rest's); choose another "
+        f"the samples memory's features are {size / 1e9:.1f} GB, and there is room for {rooms} "
+        f"(all free space of a disk, {SHARE_OF_FREE:.0%} of other free memory); set another "
         "algorithm.samples_memory.place, set algorithm.samples_memory.precision=float16 for half "
-        "the size, or another algorithm.samples_memory.scratch_dir"
+        "the size, or set another algorithm.samples_memory.scratch_dir"
     )
 
 
 def budget(device: torch.device, folder: Path, ranks_on_node: int) -> Budget:
-    """What is free now.
+    """Measure the free bytes for one rank at each place.
 
     Args:
-        device: of the network.
-        folder: where a mapped file would be.
-        ranks_on_node: processes that share RAM and disk, each with features of its own.
+        device: device of the network.
+        folder: folder of the mapped file, if there will be one.
+        ranks_on_node: number of processes that share RAM and disk, each with its own features.
     """
     on_device = None
     if device.type == "cuda":
@@ -130,7 +130,9 @@ def allocate(
     device: torch.device,
     folder: Path,
 ) -> Tensor:
-    """Zeros (N, D) at a place. A file has no name, so nothing stays behind, whatever happens.
+    """Allocate zeros (N, D) at a place.
+
+    A file on disk has no name, so it disappears with the process, even after a crash.
 
     Raises:
         ValueError: if the folder of the file cannot be written or has too little room.
@@ -148,25 +150,25 @@ def allocate(
             mapped = np.memmap(file, np.uint8, "r+", shape=(size,))
     except OSError as error:
         raise ValueError(
-            f"no file of {size / 1e9:.1f} GB for the samples memory in {folder}: {error}; choose "
-            "another algorithm.samples_memory.scratch_dir"
+            f"a file of {size / 1e9:.1f} GB for the samples memory cannot be created in {folder}: "
+            f"{error}; set another algorithm.samples_memory.scratch_dir"
         ) from error
     return torch.from_numpy(mapped).view(dtype).view(num_samples, dim)
 
 
 def in_words(size: int) -> str:
-    """Bytes, as megabytes or gigabytes."""
+    """Format a number of bytes as megabytes or gigabytes."""
     return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
 
 
 def available_ram(
     meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")
 ) -> int:
-    """Bytes of RAM that can be had.
+    """Return the available RAM in bytes.
 
     Args:
-        meminfo: where the kernel says it; half of the machine's RAM if it does not (macOS).
-        cgroup: where a container's limit is, and its use (cgroup 2).
+        meminfo: the kernel's file; without it (macOS) half of the machine's RAM is assumed.
+        cgroup: folder with a container's memory limit and usage (cgroup 2).
     """
     if not meminfo.is_file():
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
@@ -181,7 +183,7 @@ def available_ram(
 
 
 def _cached_files(stat: Path) -> int:
-    """Bytes that count as used, and are given back as soon as somebody wants them."""
+    """Return the bytes of cached files, which count as used but are freed on demand."""
     if not stat.is_file():
         return 0
     return int(stat.read_text(encoding="ascii").split("inactive_file ")[1].split()[0])

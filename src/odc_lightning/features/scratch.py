@@ -1,4 +1,4 @@
-"""Rows that are too many for memory: in a file that is gone when they are no longer needed."""
+"""Temporary file for rows that do not fit into memory."""
 
 import itertools
 import os
@@ -14,20 +14,20 @@ from torch import Tensor
 
 @contextmanager
 def scratch_rows(batches: Iterable[Tensor], num_rows: int, folder: Path | None) -> Iterator[Tensor]:
-    """All rows of some batches as one tensor that lies on disk.
+    """Write the rows of some batches to disk and map them as one tensor.
 
     Args:
-        batches: each (B, F) fp32; the first one tells F.
-        num_rows: how many rows come.
-        folder: where the file is; None is the system's folder for such files.
+        batches: (B, F) fp32 each; F is that of the first batch.
+        num_rows: total number of rows.
+        folder: folder of the file; None is the system's temporary folder.
 
     Yields:
-        (num_rows, F) fp32 on the CPU. Its file has no name, so that nothing stays behind, whatever
-        happens.
+        (num_rows, F) fp32 on the CPU. The file has no name, so it disappears with the process, even
+        after a crash.
 
     Raises:
-        ValueError: if the disk has too little room, the folder cannot be written, or other than
-            ``num_rows`` rows came.
+        ValueError: if the disk has too little room, the folder cannot be written, or the number of
+            rows is not ``num_rows``.
     """
     batches = iter(batches)
     first = next(batches)
@@ -35,10 +35,10 @@ def scratch_rows(batches: Iterable[Tensor], num_rows: int, folder: Path | None) 
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # below
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed below
     except OSError as error:
         raise ValueError(
-            f"no features can be written to {folder or tempfile.gettempdir()}: {error}; choose "
+            f"features cannot be written to {folder or tempfile.gettempdir()}: {error}; set "
             "another folder (algorithm.offline_clustering.scratch_dir)"
         ) from error
     with file:
@@ -47,7 +47,7 @@ def scratch_rows(batches: Iterable[Tensor], num_rows: int, folder: Path | None) 
         except OSError as error:
             raise ValueError(
                 f"the features of an epoch need {size / 1e9:.1f} GB in "
-                f"{folder or tempfile.gettempdir()}: {error}; choose another disk "
+                f"{folder or tempfile.gettempdir()}: {error}; set a folder on another disk "
                 "(algorithm.offline_clustering.scratch_dir)"
             ) from error
         rows = torch.from_numpy(np.memmap(file, np.float32, "r+", shape=(num_rows, first.shape[1])))
@@ -56,16 +56,18 @@ def scratch_rows(batches: Iterable[Tensor], num_rows: int, folder: Path | None) 
             rows[written : written + len(batch)] = batch
             written += len(batch)
         if written != num_rows:
-            raise ValueError(f"{written} rows of features came, expected {num_rows}")
+            raise ValueError(f"got {written} rows of features, expected {num_rows}")
         yield rows
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Have the disk's blocks now: a mapped file that finds none later kills the process.
+    """Reserve disk blocks for a file that will be mapped.
+
+    Without the reservation, writing to the mapping would kill the process once the disk is full.
 
     Args:
-        descriptor: of an open file.
-        size: in bytes.
+        descriptor: file descriptor of an open file.
+        size: size in bytes.
 
     Raises:
         OSError: if the disk has too little room.

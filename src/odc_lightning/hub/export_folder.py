@@ -1,8 +1,6 @@
 """One folder with everything, written whole or not at all."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,8 @@ from odc_lightning.hub.onnx_export import write_onnx
 from odc_lightning.hub.preprocessing import describe
 from odc_lightning.hub.torch_export import write_program
 from odc_lightning.inference import RunClusters, TrainedModel
-from odc_lightning.runs.images import own_images
 from odc_lightning.runs.summary import read_summary
+from odc_lightning.utils.whole_files import whole_folder
 
 # So many of the run's images are compared.
 NUM_CHECKED = 16
@@ -48,23 +46,15 @@ def export_folder(model: TrainedModel, out: Path, *, onnx: bool = True) -> dict[
         raise ValueError(f"out={out} is there already; choose another folder")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        with whole_folder(out) as folder, on_cpu(model):
+            checks = _write(model, folder, onnx)
+            for file in folder.iterdir():  # safetensors makes files for their owner alone
+                file.chmod(0o644)
     except OSError as error:
         raise ValueError(
-            f"nothing can be written to {out} ({error.strerror}); choose another folder with "
+            f"{out} cannot be written ({error.strerror or error}); choose another folder with "
             "out=..."
         ) from error
-    try:
-        with on_cpu(model):
-            checks = _write(model, unfinished, onnx)
-        unfinished.chmod(0o755)
-        for file in unfinished.iterdir():  # safetensors makes files for their owner alone
-            file.chmod(0o644)
-        unfinished.rename(out)
-    except OSError as error:
-        raise ValueError(f"{out} could not be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return checks
 
 
@@ -161,7 +151,7 @@ def config_of(model: TrainedModel, published: Published, view: dict[str, Any]) -
 
 def _images_to_check(model: TrainedModel) -> Tensor:
     """Some of the run's images (B, 3, S, S), evenly spread."""
-    source = own_images(model)
+    source = model.training_images()
     count = min(NUM_CHECKED, len(source))
     rows = np.linspace(0, len(source) - 1, count).astype(int).tolist()
     images = torch.stack([model.transform(source.load(row)) for row in rows])

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from odc_lightning.hub.compare import check_close
 from odc_lightning.models import VGG16, Backbone, ResNet, Sobel, TimmBackbone
-
-_PREFIX = "network."  # of `TimmBackbone`
+from odc_lightning.models.timm_backbone import PREFIX
 
 
 class Published(NamedTuple):
@@ -41,7 +40,7 @@ def publish(backbone: Backbone, config: dict[str, Any]) -> Published:
     weights = {name: value.cpu().contiguous() for name, value in backbone.state_dict().items()}
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
     if isinstance(backbone, TimmBackbone):
-        weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+        weights = {name.removeprefix(PREFIX): value for name, value in weights.items()}
         for key in ("name", "pretrained"):
             arguments.pop(key, None)
         return Published("timm", backbone.name, weights, arguments, True)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from odc_lightning.hub.compare import check_close
-from odc_lightning.hub.torch_export import batch_dim, first_line
+from odc_lightning.hub.torch_export import batch_dim
+from odc_lightning.utils.text import first_line
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 # Scores nearer than this may be ordered otherwise elsewhere.

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from odc_lightning.hub.compare import check_close
+from odc_lightning.utils.text import first_line
 
 # Images at once, at most.
-LARGEST_BATCH = 2**16
+MAX_BATCH = 2**16
 
 
 def batch_dim() -> dict[int, torch.export.Dim]:
     """That the batch may be of any size."""
-    return {0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)}
+    return {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
 
 
 def write_program(path: Path, network: nn.Module, images: Tensor, expected: Tensor) -> float:
@@ -43,8 +44,3 @@ def write_program(path: Path, network: nn.Module, images: Tensor, expected: Tens
         raise ValueError(f"torch.export does not take this network: {first_line(error)}") from error
     check_close("the exported program", again(images[:1]), expected[:1])
     return check_close("the exported program", again(images), expected)
-
-
-def first_line(error: Exception) -> str:
-    """The beginning of a long message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

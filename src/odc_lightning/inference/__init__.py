@@ -1,6 +1,7 @@
-"""A network that was trained here, for other images than those it was trained on."""
+"""Inference with a trained network: features and clusters of new images, and tables of them."""
 
-from odc_lightning.inference.model import EMBEDDING, TrainedModel, load, load_run
+from odc_lightning.inference.model import TrainedModel, load
+from odc_lightning.inference.network import EMBEDDING, TrainedNetwork
 from odc_lightning.inference.reference import Neighbours, Reference, reference_of
 from odc_lightning.inference.run_clusters import Assigned, RunClusters
 
@@ -11,7 +12,7 @@ __all__ = [
     "Reference",
     "RunClusters",
     "TrainedModel",
+    "TrainedNetwork",
     "load",
-    "load_run",
     "reference_of",
 ]

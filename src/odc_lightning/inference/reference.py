@@ -1,51 +1,44 @@
-"""The run's own images as the trained network sees them: made once, kept in the run's folder."""
+"""Features and clusters of a run's training images in eval mode, kept in the run's folder."""
 
 import csv
 import hashlib
 import json
 import logging
-import re
-import shutil
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from odc_lightning.clustering import Assignment
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
-from odc_lightning.features.batches import feature_batches
-from odc_lightning.features.feature_files import digest_weights
+from odc_lightning.features.digests import describe, digest_weights
+from odc_lightning.features.image_features import image_features
+from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
-from odc_lightning.runs.images import own_images
-
-if TYPE_CHECKING:
-    from odc_lightning.inference.model import TrainedModel
+from odc_lightning.utils.arrays import FloatArray
+from odc_lightning.utils.whole_files import whole_folder
 
 log = logging.getLogger(__name__)
 
-FloatArray = NDArray[np.float32]
-
 FOLDER = "reference"
 BATCH = 128
-# So many of the run's images tell how far apart neighbours usually are.
-MOST_MEASURED = 4096
-# An image is as far from its neighbours as this share of the run's images at most: score 1.
+# The number of the run's images from which the usual distance of neighbours is estimated.
+MAX_MEASURED = 4096
+# The quantile of these distances that has the outlier score 1.
 USUAL = 0.95
 
 
 class Neighbours(NamedTuple):
-    """The K nearest of the run's images to each of B others.
+    """The K images of the run that are nearest to each of B other images.
 
     Attributes:
-        indices: (B, K) int64, the nearest first.
+        indices: (B, K) int64, nearest first.
         similarities: (B, K) fp32, cosines.
-        outlier: (B,) fp32, the distance to the K-th neighbour over that which 95 % of the run's
-            images keep to their own: above 1 the image is unlike what the network was trained on.
+        outlier: (B,) fp32, the distance to the K-th neighbour, divided by the 95 % quantile of the
+            same distance among the run's images. Above 1, an image is unlike the training images.
     """
 
     indices: Tensor
@@ -54,14 +47,14 @@ class Neighbours(NamedTuple):
 
 
 class Reference:
-    """What new images are compared with.
+    """The run's images and clusters, with which new images are compared.
 
     Attributes:
-        names: of the N images of the run.
+        names: names of the run's N images.
         labels: (N,) int64, their clusters in the run.
         clusters: centroids in eval mode.
-        agreement: the share of the run's images whose nearest centroid is that of their cluster.
-        index: faiss's, of their features of unit length, by inner product.
+        agreement: share of the run's images whose nearest centroid is that of their own cluster.
+        index: faiss index of their features of unit length, by inner product.
     """
 
     def __init__(
@@ -76,22 +69,23 @@ class Reference:
 
     @property
     def width(self) -> int:
-        """D."""
+        """D, the width of the features."""
         return self.clusters.centroids.shape[1]
 
     def neighbours(self, features: Tensor, k: int) -> Neighbours:
-        """The nearest images of the run.
+        """Find the nearest images of the run.
 
         Args:
             features: (B, D) fp32 of unit length, on the CPU.
             k: K, from 1 to N - 1.
 
         Raises:
-            ValueError: for another K.
+            ValueError: K is out of range.
         """
         if not 1 <= k < len(self.names):
             raise ValueError(
-                f"neighbours={k} of {len(self.names)} images; expected 1 to {len(self.names) - 1}"
+                f"neighbours={k} with {len(self.names)} training images; expected 1 to "
+                f"{len(self.names) - 1}"
             )
         similarities, indices = self.index.search(features.numpy(), k)
         outlier = _distance(similarities[:, -1]) / self._usual_distance(k)
@@ -100,83 +94,88 @@ class Reference:
         )
 
     def _usual_distance(self, k: int) -> float:
-        """What 95 % of the run's images keep to their K-th neighbour among the others."""
+        """The 95 % quantile of the distances between the run's images and their K-th neighbour."""
         if k not in self._usual:
-            count = min(MOST_MEASURED, len(self.names))
+            count = min(MAX_MEASURED, len(self.names))
             rows = np.linspace(0, len(self.names) - 1, count).astype(np.int64)
-            own = np.stack([self.index.reconstruct(int(row)) for row in rows])
-            similarities, indices = self.index.search(own, k + 1)
+            features = np.stack([self.index.reconstruct(int(row)) for row in rows])
+            similarities, indices = self.index.search(features, k + 1)
             itself = indices == rows[:, None]
-            # With more than K twins it may not be among those found.
+            # With more than K identical images, an image may be missing from its own neighbours.
             itself[:, -1] |= ~itself.any(axis=1)
             others = similarities[~itself].reshape(count, k)
             usual = float(np.quantile(_distance(others[:, -1]), USUAL))
-            self._usual[k] = max(usual, 1e-6)  # of nothing but twins
+            self._usual[k] = max(usual, 1e-6)  # 0 if all images are identical
         return self._usual[k]
 
 
-def reference_of(model: "TrainedModel") -> Reference:
-    """Read what is kept, or make and keep it.
+def reference_of(network: TrainedNetwork) -> Reference:
+    """The reference of a run: read from its folder, or made and kept there.
 
     Raises:
-        ValueError: the run has no clusters, or its images are not there.
+        ValueError: the run has no clusters, or its images are missing.
     """
-    if model.labels is None:
+    if network.labels is None:
         raise ValueError(
-            f"{model.run.folder} has no clusters: its algorithm makes none, or its checkpoint is "
-            "of a moment before the first. embed works; to assign, train with algorithm=odc_small"
+            f"{network.run.folder} has no clusters: its algorithm makes none, or its checkpoint is "
+            "from before the first clustering. Features can be extracted (embed); to assign "
+            "images, train with algorithm=odc_small"
         )
-    folder = model.run.folder / FOLDER
-    facts = _facts(model)
-    kept = _read(folder, facts, model)
+    folder = network.run.folder / FOLDER
+    facts = _facts(network)
+    kept = _read(folder, facts, network)
     if kept is not None:
         return kept
-    made = _make(model)
+    made = _make(network)
     try:
         _keep(made, folder, facts)
     except OSError as error:
-        log.warning("not kept for the next time, %s cannot be written: %s", folder, error)
+        log.warning(
+            "cannot write %s (%s); the training images will be read again next time", folder, error
+        )
     return made
 
 
-def _make(model: "TrainedModel") -> Reference:
-    source = own_images(model)
-    assert model.labels is not None
-    if len(source) != len(model.labels):
+def _make(network: TrainedNetwork) -> Reference:
+    source = network.training_images()
+    assert network.labels is not None
+    if len(source) != len(network.labels):
         raise ValueError(
-            f"the run knows the clusters of {len(model.labels):,} images, and there are "
-            f"{len(source):,} now; restore them, or say where they are with images=FOLDER"
+            f"the run clustered {len(network.labels):,} images, but there are {len(source):,} now; "
+            "restore them, or give their folder with images=FOLDER"
         )
-    log.info("looking at the %s images of %s, once", f"{len(source):,}", model.run.folder)
-    batches = feature_batches(
-        model,
-        IndexedDataset(source, model.transform),
+    log.info("reading the %s training images of %s, once", f"{len(source):,}", network.run.folder)
+    batches = image_features(
+        network,
+        IndexedDataset(source, network.transform),
         range(len(source)),
-        device=model.device,
+        device=network.device,
         batch_size=BATCH,
         num_workers=choose_num_workers(source),
     )
-    width: int = model.neck.out_features  # type: ignore[assignment]
+    width: int = network.neck.out_features  # type: ignore[assignment]
     features = torch.empty(len(source), width)
     filled = 0
     for batch in batches:
         features[filled : filled + len(batch)] = batch
         filled += len(batch)
     names = [source.name(index) for index in range(len(source))]
-    clusters = RunClusters.of_members(features, model.labels, model.num_clusters, _metric(model))
+    clusters = RunClusters.of_members(
+        features, network.labels, network.num_clusters, _metric(network)
+    )
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
-    agreement = float((nearest == model.labels).float().mean())
-    log.info("%.0f %% of them are nearest to the centroid of their own cluster", 100 * agreement)
+    agreement = float((nearest == network.labels).float().mean())
+    log.info("%.0f %% of them are closest to the centroid of their own cluster", 100 * agreement)
     import faiss
 
     index = faiss.IndexFlatIP(features.shape[1])
     index.add(features.numpy())
-    return Reference(names, model.labels, clusters, agreement, index)
+    return Reference(names, network.labels, clusters, agreement, index)
 
 
-def _metric(model: "TrainedModel") -> Assignment:
-    """How the run itself compares features with centroids."""
-    algorithm = model.run.config.algorithm
+def _metric(network: TrainedNetwork) -> Assignment:
+    """The metric by which the run compares features with centroids."""
+    algorithm = network.run.config.algorithm
     memory = algorithm.get("samples_memory")
     if memory is not None:
         metric: Assignment = memory.get("assignment", "l2")
@@ -184,18 +183,18 @@ def _metric(model: "TrainedModel") -> Assignment:
     return "cosine" if "prototype_clustering" in algorithm else "l2"
 
 
-def _facts(model: "TrainedModel") -> dict[str, object]:
-    """What a reference depends on."""
-    assert model.labels is not None
+def _facts(network: TrainedNetwork) -> dict[str, object]:
+    """The facts that a reference depends on."""
+    assert network.labels is not None
     return {
-        "network": digest_weights(model),
-        "labels": hashlib.sha256(model.labels.numpy().tobytes()).hexdigest(),
-        "transform": re.sub(r" at 0x[0-9a-f]+", "", repr(model.transform)),
-        "metric": _metric(model),
+        "network": digest_weights(network),
+        "labels": hashlib.sha256(network.labels.numpy().tobytes()).hexdigest(),
+        "transform": describe(network.transform),
+        "metric": _metric(network),
     }
 
 
-def _read(folder: Path, facts: dict[str, object], model: "TrainedModel") -> Reference | None:
+def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Reference | None:
     try:
         kept = json.loads((folder / "facts.json").read_text("utf-8"))
         if {key: kept[key] for key in facts} != facts:
@@ -209,19 +208,17 @@ def _read(folder: Path, facts: dict[str, object], model: "TrainedModel") -> Refe
         import faiss
 
         index = faiss.read_index(str(folder / "index.faiss"))
-    except (OSError, KeyError, ValueError, RuntimeError):  # damaged is as good as not there
+    except (OSError, KeyError, ValueError, RuntimeError):  # missing or damaged
         return None
-    assert model.labels is not None
-    clusters = RunClusters(centroids, counts, _metric(model))
-    return Reference(names, model.labels, clusters, kept["agreement"], index)
+    assert network.labels is not None
+    clusters = RunClusters(centroids, counts, _metric(network))
+    return Reference(names, network.labels, clusters, kept["agreement"], index)
 
 
 def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
-    """Write under another name, then rename: what is there is whole."""
     import faiss
 
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=folder.parent))
-    try:
+    with whole_folder(folder, replace=True) as unfinished:
         np.savez(
             unfinished / "clusters.npz",
             centroids=made.clusters.centroids.numpy(),
@@ -235,18 +232,12 @@ def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
             writer.writerows(zip(made.names, made.labels.tolist(), strict=True))
         try:
             faiss.write_index(made.index, str(unfinished / "index.faiss"))
-        except RuntimeError as error:  # faiss's word for a full disk
+        except RuntimeError as error:  # faiss raises it for a full disk
             raise OSError(str(error)) from error
         text = json.dumps({**facts, "agreement": made.agreement}, indent=2)
         (unfinished / "facts.json").write_text(f"{text}\n", encoding="utf-8")
-        unfinished.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _distance(similarities: FloatArray) -> FloatArray:
-    """L2 distances of unit vectors, from their cosines."""
+    """The L2 distances of unit vectors with these cosines."""
     return np.sqrt(np.clip(2 - 2 * similarities, 0, None))

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from odc_lightning.clustering import Backend
-from odc_lightning.metrics.neighbours import blocks, check_search, nearest_neighbours
+from odc_lightning.metrics.neighbours import check_search, nearest_neighbours
+from odc_lightning.utils.blocks import blocks
 
 
 def knn_predict(

@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from odc_lightning.metrics.average_precision import step_average_precision
+from odc_lightning.utils.blocks import blocks
 
 Restore = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -22,9 +23,6 @@ COSTS: tuple[float, ...] = (1.0, 10.0, 100.0, *(0.5**power for power in range(4,
 
 # Iterations after which liblinear gives up, converged or not.
 _MAX_ITERATIONS = 2000
-
-# Test features normalised at once (128 MiB in float64), however many samples there are.
-_BLOCK_ELEMENTS = 2**24
 
 
 def unit_length(features: NDArray, dtype: DTypeLike = np.float64) -> NDArray:
@@ -85,7 +83,7 @@ def span_coordinates(features: NDArray[np.float64]) -> tuple[NDArray[np.float64]
     return coordinates, restore
 
 
-class Fit(NamedTuple):
+class FittedSVM(NamedTuple):
     """Weights (D,) and intercept of one SVM, and whether the solver converged."""
 
     weights: NDArray[np.float64]
@@ -98,7 +96,7 @@ def fit_svm(
     positive: NDArray[np.bool_],
     cost: float,
     used: NDArray[np.bool_] | None = None,
-) -> Fit:
+) -> FittedSVM:
     """Fit one SVM with the reference's solver; a positive counts as much as two negatives.
 
     Args:
@@ -122,7 +120,9 @@ def fit_svm(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # counted instead
         svm.fit(features, np.where(positive, 1, -1), None if used is None else used.astype(float))
-    return Fit(svm.coef_[0], float(svm.intercept_[0]), bool(np.max(svm.n_iter_) < _MAX_ITERATIONS))
+    return FittedSVM(
+        svm.coef_[0], float(svm.intercept_[0]), bool(np.max(svm.n_iter_) < _MAX_ITERATIONS)
+    )
 
 
 def cross_validate(
@@ -167,10 +167,8 @@ def decision_values(features: NDArray, weights: NDArray, intercepts: NDArray) ->
     map may be larger than RAM.
     """
     values = np.empty((len(features), weights.shape[1]), weights.dtype)
-    rows = max(1, _BLOCK_ELEMENTS // len(weights))
-    for start in range(0, len(features), rows):
-        block = unit_length(features[start : start + rows], weights.dtype)
-        np.matmul(block, weights, out=values[start : start + rows])
+    for rows in blocks(len(features), len(weights)):
+        np.matmul(unit_length(features[rows], weights.dtype), weights, out=values[rows])
     values += intercepts
     return values
 

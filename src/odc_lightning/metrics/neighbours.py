@@ -1,6 +1,5 @@
 """Nearest neighbours by cosine similarity, exactly: faiss where it imports, torch elsewhere."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -8,9 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from odc_lightning.clustering import Backend
-
-# Numbers that a block of rows may hold (128 MiB in float32), however many samples there are.
-BLOCK_ELEMENTS = 2**25
+from odc_lightning.utils.blocks import blocks
 
 
 def nearest_neighbours(
@@ -58,19 +55,14 @@ def nearest_neighbours(
 
     similarities = torch.empty(len(queries), k, device=bank.device)
     indices = torch.empty(len(queries), k, dtype=torch.int64, device=bank.device)
-    for rows in blocks(len(queries), per_query):
+    # Large blocks, since each of them reads the whole bank.
+    for rows in blocks(len(queries), per_query, times=2):
         asked = _normalised(queries[rows]).to(device)
         found = _in_order(*search(directions, asked, k + int(exclude_self)))
         if exclude_self:
             found = _without_self(rows.start, *found)
         similarities[rows], indices[rows] = found
     return similarities, indices
-
-
-def blocks(num_rows: int, width: int) -> Iterator[slice]:
-    """Slices of rows that hold no more than ``BLOCK_ELEMENTS`` numbers, or a single row."""
-    rows = max(1, BLOCK_ELEMENTS // width)
-    return (slice(start, start + rows) for start in range(0, num_rows, rows))
 
 
 def check_search(bank: Tensor, queries: Tensor, k: int, exclude_self: bool) -> None:

@@ -6,6 +6,9 @@ from torch import Tensor
 
 from odc_lightning.models.backbone import Backbone
 
+# The names of a TimmBackbone's weights are timm's with this prefix.
+PREFIX = "network."
+
 
 class TimmBackbone(Backbone):
     """A timm network without its classifier.
@@ -46,7 +49,7 @@ class TimmBackbone(Backbone):
         self.classifiers = tuple(f"{name}." for name in names)
         levels = getattr(self.network, "feature_info", [])
         self.stages = {
-            f"conv{position}": f"network.{level['module']}"
+            f"conv{position}": f"{PREFIX}{level['module']}"
             for position, level in enumerate(levels, start=1)
         }
 

@@ -1,4 +1,4 @@
-"""The mathematics of pretext tasks: targets that come from the images themselves."""
+"""Mathematics of the pretext tasks, whose targets are derived from the images."""
 
 from odc_lightning.pretext.colour import gray_of_same_lightness, srgb_to_lab
 from odc_lightning.pretext.colour_bins import (

@@ -1,4 +1,4 @@
-"""From sRGB to CIE Lab and to the gray of the same lightness (IEC 61966-2-1, D65)."""
+"""Conversion of sRGB to CIE Lab and to gray of the same lightness (IEC 61966-2-1, D65)."""
 
 import torch
 from torch import Tensor
@@ -9,18 +9,19 @@ XYZ = (
     (0.2126729, 0.7151522, 0.0721750),
     (0.0193339, 0.1191920, 0.9503041),
 )
-# CIE's cube root goes on as a straight line below this.
+# Below BEND CIE replaces the cube root by a straight line.
 BEND = 6 / 29
 
 
 def srgb_to_lab(images: Tensor) -> Tensor:
-    """Lightness L from 0 to 100, and a (green to red) and b (blue to yellow).
+    """Convert sRGB to Lab: L from 0 to 100, a from green to red, b from blue to yellow.
 
     Args:
-        images: sRGB (..., 3, H, W) from 0 to 1.
+        images: sRGB (..., 3, H, W) in [0, 1].
 
     Returns:
-        Lab (..., 3, H, W). White, the matrix's own, is (100, 0, 0), and so is every gray (L, 0, 0).
+        Lab (..., 3, H, W). The white point is that of the matrix, so white is (100, 0, 0) and every
+        gray is (L, 0, 0).
     """
     matrix = images.new_tensor(XYZ)
     linear = _to_linear(images)
@@ -35,13 +36,13 @@ def srgb_to_lab(images: Tensor) -> Tensor:
 
 
 def gray_of_same_lightness(images: Tensor) -> Tensor:
-    """The gray image that has the lightness L of a coloured one.
+    """Convert images to gray images of the same lightness L.
 
     Args:
-        images: sRGB (..., 3, H, W) from 0 to 1.
+        images: sRGB (..., 3, H, W) in [0, 1].
 
     Returns:
-        The same shape; all three channels are equal.
+        sRGB (..., 3, H, W) with three equal channels.
     """
     weights = images.new_tensor(XYZ[1])
     luminance = torch.einsum("j,...jhw->...hw", weights / weights.sum(), _to_linear(images))

@@ -1,4 +1,4 @@
-"""Colours as classes, and the weight of each (Zhang, Isola and Efros, ECCV 2016, Sec. 2)."""
+"""Colour classes and their weights (Zhang, Isola and Efros, ECCV 2016, Sec. 2)."""
 
 import functools
 import math
@@ -8,34 +8,34 @@ from torch import Tensor
 
 from odc_lightning.pretext.colour import srgb_to_lab
 
-GRID = 10  # of a and b
+GRID = 10  # side of a cell in a and b
 NUM_NEIGHBOURS = 5
-SIGMA = 5.0  # of the soft encoding, and of the prior's smoothing
-MIX = 0.5  # lambda, of the uniform distribution in the prior
+SIGMA = 5.0  # of the soft encoding and of the smoothed prior
+MIX = 0.5  # lambda, the share of the uniform distribution in the prior
 
 
 @functools.cache
 def gamut_bins() -> Tensor:
-    """Centres (Q, 2) of the cells of a 10 x 10 grid of a and b that sRGB reaches: Q = 261.
+    """Compute the centres (Q, 2) of all grid cells of a and b that contain an sRGB colour.
 
-    A cell counts if an 8-bit colour lies in it. Those on the faces of the RGB cube are enough:
-    whatever lies inside has one of the same a and b on them. (The paper has 313, its gamut is
-    wider than sRGB's.)
+    Cells are 10 x 10 and Q is 261; the paper has 313, for a gamut wider than that of sRGB. A cell
+    counts if it contains an 8-bit colour on a face of the RGB cube: for every colour inside the
+    cube, a colour on a face has the same a and b.
     """
     levels = torch.arange(256, dtype=torch.float64) / 255
-    one, other = (face.flatten() for face in torch.meshgrid(levels, levels, indexing="ij"))
+    first, second = (axis.flatten() for axis in torch.meshgrid(levels, levels, indexing="ij"))
     colours = []
     for channel in range(3):
         for level in (0.0, 1.0):
-            planes = [one, other]
-            planes.insert(channel, torch.full_like(one, level))
+            planes = [first, second]
+            planes.insert(channel, torch.full_like(first, level))
             colours.append(torch.stack(planes))
     ab = srgb_to_lab(torch.cat(colours, dim=1).unsqueeze(-1))[1:, :, 0]
     return torch.unique((ab / GRID).round().T, dim=0).mul(GRID).float()
 
 
 def soft_encode(ab: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
-    """Each colour as a distribution over its five nearest bins, weighted by a Gaussian.
+    """Encode each colour as a distribution over its five nearest bins, weighted by a Gaussian.
 
     Args:
         ab: (B, 2, h, w).
@@ -52,17 +52,17 @@ def soft_encode(ab: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rebalancing_weights(counts: Tensor, bins: Tensor) -> Tensor:
-    """The paper's Eq. 4: rare colours count for more, else everything comes out grayish.
+    """Compute weights that favour rare colours (Eq. 4); without them predictions are grayish.
 
-    With p the smoothed frequency of the bins, ``w ~ 1 / ((1 - lambda) p + lambda / Q)``, and the
-    mean of w under p is 1.
+    With p the smoothed frequency of the bins, ``w ~ 1 / ((1 - lambda) p + lambda / Q)``, scaled
+    such that the mean of w under p is 1.
 
     Args:
-        counts: (Q,), how often each bin is the nearest one.
+        counts: (Q,), number of colours whose nearest bin it is.
         bins: (Q, 2).
 
     Returns:
-        w (Q,).
+        Weights w (Q,).
     """
     kernel = torch.exp(-torch.cdist(bins, bins).square() / (2 * SIGMA**2))
     prior = (kernel / kernel.sum(dim=0)) @ (counts / counts.sum()).to(kernel.dtype)
@@ -71,7 +71,7 @@ def rebalancing_weights(counts: Tensor, bins: Tensor) -> Tensor:
 
 
 def weighted_target(ab: Tensor, bins: Tensor, weights: Tensor) -> Tensor:
-    """The soft encoding of each colour times the weight of its nearest bin: Eq. 2 and 3.
+    """Multiply the soft encoding of each colour by the weight of its nearest bin (Eq. 2 and 3).
 
     Args:
         ab: (B, 2, h, w).
@@ -79,19 +79,19 @@ def weighted_target(ab: Tensor, bins: Tensor, weights: Tensor) -> Tensor:
         weights: (Q,).
 
     Returns:
-        (B, Q, h, w); a cross-entropy with it is the weighted one.
+        (B, Q, h, w); the cross-entropy with this target is the weighted cross-entropy.
     """
     encoded, nearest = soft_encode(ab, bins)
     return encoded * weights[nearest].unsqueeze(1)
 
 
 def constant_loss(target: Tensor) -> float:
-    """The weighted cross-entropy of the best prediction that is the same for every colour.
+    """Compute the weighted cross-entropy of the best constant prediction.
 
-    That is the mean target itself, brought to a sum of one.
+    That prediction is the mean target, scaled to a sum of one.
 
     Args:
-        target: of `weighted_target`, (B, Q, h, w).
+        target: (B, Q, h, w), from `weighted_target`.
     """
     mean = target.double().mean(dim=(0, 2, 3))
     total = mean.sum()
@@ -99,9 +99,9 @@ def constant_loss(target: Tensor) -> float:
 
 
 def mean_chroma(images: Tensor) -> float:
-    """How far from gray colours are on average, as a length in a and b.
+    """Compute the mean chroma, the distance of a colour from gray in the plane of a and b.
 
     Args:
-        images: sRGB (B, 3, H, W) from 0 to 1.
+        images: sRGB (B, 3, H, W) in [0, 1].
     """
     return float(srgb_to_lab(images)[:, 1:].norm(dim=1).mean())

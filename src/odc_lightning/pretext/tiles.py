@@ -1,27 +1,30 @@
-"""Nine tiles of an image, and what keeps a network from solving the puzzle by their edges."""
+"""Tiles of the jigsaw puzzle, cut and normalised such that edges and brightness give no hint."""
 
 import torch
 from torch import Tensor
 
 GRID = 3
 NUM_TILES = GRID * GRID
-# A tile is 64 of the 85 pixels of its cell, as for images of 255 pixels (Noroozi and Favaro).
+# A tile covers 64 of the 85 pixels of its cell, as for images of 255 pixels (Noroozi and Favaro).
 TILE, CELL = 64, 85
-SMALLEST_IMAGE = 30  # its tiles have 8 pixels, as few as the small network takes
-# A tile of one colour stays flat: its noise is not blown up.
+MIN_IMAGE_SIZE = 30  # gives tiles of 8 pixels, the minimum of the small network
+# Lower bound of the standard deviation, so that noise in a uniform tile is not amplified.
 FLAT = 1e-2
 
 
 def tile_sizes(image_size: int) -> tuple[int, int]:
-    """Sides of a cell and of a tile in pixels, for square images of a side.
+    """Compute the sides of a cell and of a tile, in pixels.
+
+    Args:
+        image_size: side of the square image, in pixels.
 
     Raises:
-        ValueError: the tiles would be smaller than 8 pixels.
+        ValueError: if the tiles would be smaller than 8 pixels.
     """
-    if image_size < SMALLEST_IMAGE:
+    if image_size < MIN_IMAGE_SIZE:
         raise ValueError(
             f"images of {image_size} pixels are too small for nine tiles, expected at least "
-            f"{SMALLEST_IMAGE}; set data.image_size"
+            f"{MIN_IMAGE_SIZE}; set data.image_size"
         )
     cell = image_size // GRID
     return cell, round(cell * TILE / CELL)
@@ -30,25 +33,25 @@ def tile_sizes(image_size: int) -> tuple[int, int]:
 def cut_tiles(images: Tensor, offsets: Tensor) -> Tensor:
     """Cut one tile out of each cell of a 3 x 3 grid.
 
-    Neighbouring tiles have a gap of random width between them, so that lines that run on across
-    an edge do not give the order away.
+    Gaps of random width separate neighbouring tiles, so that lines across their edges do not reveal
+    the order.
 
     Args:
         images: (B, 3, S, S).
-        offsets: (B, 9, 2) int64, top and left of each tile in its cell, each from 0 to the side
-            of the cell less that of the tile.
+        offsets: (B, 9, 2) int64, top and left of each tile within its cell, in pixels, from 0 to
+            the side of the cell minus the side of the tile.
 
     Returns:
-        (B, 9, 3, t, t), row by row of the grid.
+        (B, 9, 3, t, t), in row-major order of the grid.
 
     Raises:
-        ValueError: the images are not square, or too small.
+        ValueError: if the images are not square, or too small.
     """
     height, width = images.shape[-2:]
     if height != width:
         raise ValueError(
-            f"images have {height} x {width} pixels, expected squares; crop to them (config key "
-            "data.image_size)"
+            f"images have {height} x {width} pixels, expected squares; crop to squares (config "
+            "key data.image_size)"
         )
     cell, tile = tile_sizes(width)
     numbers = torch.arange(NUM_TILES, device=images.device)
@@ -61,9 +64,10 @@ def cut_tiles(images: Tensor, offsets: Tensor) -> Tensor:
 
 
 def normalize_tiles(tiles: Tensor) -> Tensor:
-    """Bring each colour of each tile to mean 0 and standard deviation 1 over its own pixels.
+    """Normalise each channel of each tile to mean 0 and standard deviation 1 over its pixels.
 
-    Else neighbours are found by their brightness alone (paper Sec. 4.2, "low level statistics").
+    Otherwise brightness alone reveals neighbouring tiles (Noroozi and Favaro, Sec. 4.2, "low level
+    statistics").
 
     Args:
         tiles: (..., t, t).
@@ -74,7 +78,7 @@ def normalize_tiles(tiles: Tensor) -> Tensor:
 
 
 def shuffle_tiles(tiles: Tensor, permutations: Tensor) -> Tensor:
-    """Put the tile that stood at place ``permutations[b, k]`` of image b at place k.
+    """Shuffle the tiles: position k of image b gets the tile of ``permutations[b, k]``.
 
     Args:
         tiles: (B, 9, ...).

@@ -1,21 +1,18 @@
-"""A handful of collectives, no-ops in a single process. Only callbacks use them."""
+"""A few collectives, which do nothing in a single process."""
 
-import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
 T = TypeVar("T")
 ROWS_AT_ONCE = 2**16
 
 
 def world() -> tuple[int, int]:
-    """This process's rank, and the number of ranks; (0, 1) alone."""
+    """The rank of this process and the number of ranks; (0, 1) in a single process."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
@@ -27,7 +24,7 @@ def shard(num_rows: int, rank: int, world_size: int) -> slice:
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """The sum over all ranks of a tensor of one shape."""
+    """The sum over all ranks of tensors of the same shape."""
     if world()[1] == 1:
         return value
     total = value.clone()
@@ -36,7 +33,7 @@ def sum_over_ranks(value: Tensor) -> Tensor:
 
 
 def sum_tensors(values: Iterable[Tensor], device: torch.device) -> list[Tensor]:
-    """The sums over all ranks of some tensors in RAM, which ranks exchange by their ``device``."""
+    """The sums over all ranks of tensors in RAM, exchanged through ``device``."""
     if world()[1] == 1:
         return list(values)
     return [sum_over_ranks(value.to(device)).cpu() for value in values]
@@ -45,8 +42,8 @@ def sum_tensors(values: Iterable[Tensor], device: torch.device) -> list[Tensor]:
 def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
     """Concatenate (index, feature, label) of all ranks' samples, in the order of the ranks.
 
-    One collective carries all three, as 32-bit words; one of a single number each goes before it,
-    since ranks may hold batches of different sizes.
+    One collective carries all three as 32-bit words. A small one exchanges the batch sizes first,
+    since they may differ between ranks.
 
     Args:
         indices: (b,) int64.
@@ -54,7 +51,7 @@ def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple
         labels: (b,) int64.
 
     Returns:
-        The same three, (B,), (B, D) and (B,), equal on every rank.
+        The same three of all ranks, (B,), (B, D) and (B,), equal on every rank.
     """
     _, ranks = world()
     if ranks == 1:
@@ -74,11 +71,11 @@ def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple
 
 
 def share_rows(rows: Tensor, device: torch.device | None = None) -> None:
-    """Fill a tensor (N, ...) of which each rank has filled its own `shard`, in place.
+    """Complete a tensor (N, ...) in place, of which each rank has filled its own `shard`.
 
     Args:
-        rows: wherever they lie.
-        device: by which ranks exchange; None is where the rows are.
+        rows: the tensor, on any device.
+        device: the device through which ranks exchange rows; None is that of ``rows``.
     """
     _, ranks = world()
     for rank in range(ranks if ranks > 1 else 0):
@@ -104,17 +101,11 @@ def largest_over_ranks(number: int, device: torch.device) -> int:
     return int(gather_rows(torch.tensor(number, device=device)).max())
 
 
-def is_lost_rank(error: BaseException) -> bool:
-    """Whether a collective failed since another process is no longer there."""
-    lost = r"Connection (closed|reset) by peer|Broken pipe|remote process exited|NCCL.*abort"
-    return isinstance(error, RuntimeError) and re.search(lost, str(error)) is not None
-
-
 def from_rank_zero(decide: Callable[[], T]) -> T:
-    """What ``decide`` returns on rank 0, on every rank; the others do not call it.
+    """The result of ``decide`` on rank 0, returned on every rank; other ranks do not call it.
 
-    For decisions that rounding may turn: every rank applies the one of rank 0. An exception there
-    is one everywhere, for the others would wait for a decision that never comes.
+    For decisions that depend on rounding: every rank applies that of rank 0. An exception on rank 0
+    is raised on every rank, since the others would wait for a decision that never comes.
     """
     rank, ranks = world()
     if ranks == 1:
@@ -137,23 +128,3 @@ def broadcast(tensor: Tensor) -> Tensor:
     if world()[1] > 1:
         dist.broadcast(tensor, src=0)
     return tensor
-
-
-def refusal_of_rank(error: ProcessException) -> str | None:
-    """What this package refused in a process that ``ddp_spawn`` has started.
-
-    Returns:
-        None if the process is gone without a word, or lost another one.
-
-    Raises:
-        ProcessException: if it was another error; its text has the traceback.
-    """
-    if not isinstance(error, ProcessRaisedException):
-        return None
-    traceback, _, said = str(error).rpartition("\nValueError: ")
-    last_file = traceback.rpartition('File "')[2].partition('"')[0]
-    if said and "odc_lightning" in Path(last_file).parts:
-        return said.strip()
-    if is_lost_rank(RuntimeError(str(error))):
-        return None
-    raise error

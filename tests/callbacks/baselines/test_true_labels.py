@@ -52,11 +52,11 @@ def test_classes_of_a_subset_are_renumbered() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (None, "a label for every image, and no image of 16 have one"),
-        (np.where(np.arange(16) < 3, -1, 0), "and 13 images of 16 have one"),
+        (None, "a label for every image, and 0 of 16 images have one"),
+        (np.where(np.arange(16) < 3, -1, 0), "and 13 of 16 images have one"),
         (
             np.arange(16) % 4,
-            r"the head has 3 outputs and the data 4 classes; set algorithm\.num_cl",
+            r"the head has 3 outputs and the data have 4 classes; set algorithm\.num_cl",
         ),
     ],
 )

@@ -15,10 +15,11 @@ from matplotlib.lines import Line2D
 import odc_lightning
 from odc_lightning.reporting.figures import draw_curves
 from odc_lightning.reporting.figures.curves import build_figure, rolling_median
-from odc_lightning.runs.closing_lines import closing_lines, format_duration
+from odc_lightning.runs.closing_lines import closing_lines
 from odc_lightning.runs.csv_files import write_clusters, write_index_table
-from odc_lightning.runs.read_metrics import Series, read_metrics
+from odc_lightning.runs.metrics_csv import Series, read_metrics
 from odc_lightning.runs.summary import Summary, package_versions, write_summary
+from odc_lightning.utils.timing import format_duration
 
 NASTY = ["a,b.png", 'quo"ted.png', "two\nlines.png", "lone\rreturn.png", "日本/é ü.png", "'#x", ""]
 
@@ -252,7 +253,7 @@ class TestClosingLines:
             "",
             f"{tmp_path}/",
             "  clusters.csv            the cluster of every file",
-            "  checkpoints/last.ckpt   the network and its clustering, to resume or to evaluate",
+            "  checkpoints/last.ckpt   network and clustering, to resume from or to evaluate",
         ]
 
     def test_chance_that_is_not_ln_c_is_not_called_so(self, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from conftest import Compose
 from helpers.offline_wandb import read_run
 from odc_lightning.callbacks import ClusterMedia
 from odc_lightning.callbacks.monitors.cluster_media import GALLERY, SHEET
-from odc_lightning.runs.read_metrics import read_metrics
+from odc_lightning.runs.metrics_csv import read_metrics
 from odc_lightning.train import train
 
 

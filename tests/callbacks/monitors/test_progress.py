@@ -1,6 +1,5 @@
 """The bar, what is above it, the lines that stand for both in a log, and the speed."""
 
-import io
 import logging
 import math
 import re
@@ -16,6 +15,7 @@ import torch
 from rich.console import Console
 from rich.file_proxy import FileProxy
 
+from helpers.terminal import Terminal
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import (
     ClusterSizeMonitor,
@@ -26,18 +26,12 @@ from odc_lightning.callbacks import (
 )
 from odc_lightning.callbacks.monitors import progress as progress_module
 from odc_lightning.callbacks.monitors.live_view import LiveView
-from odc_lightning.callbacks.monitors.progress import Progress, remaining_seconds, status_line
+from odc_lightning.callbacks.monitors.progress import Progress
+from odc_lightning.callbacks.monitors.status import remaining_seconds, status_line
 from odc_lightning.callbacks.monitors.throughput import Throughput
 
 N, C, B = 48, 4, 16
 LINE = r"  loss \d+\.\d\d  switch [01]\.\d\d  clusters \d+-\d+  [\d,]+ images/s"
-
-
-class Terminal(io.StringIO):
-    """A text file that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def fit(*extra: pl.Callback, **settings: Any) -> pl.Trainer:
@@ -57,19 +51,6 @@ def fit(*extra: pl.Callback, **settings: Any) -> pl.Trainer:
 @pytest.fixture
 def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rich, "_console", Console(force_interactive=False))
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """A terminal of 120 columns, for `redirect_stdout`; pytest sets stdout after the fixtures."""
-    for name, value in {"TERM": "xterm", "COLUMNS": "120"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-        monkeypatch.delenv(name, raising=False)
-    screen = Terminal()
-    with redirect_stdout(screen):
-        monkeypatch.setattr(rich, "_console", Console())
-    return screen
 
 
 class TestPureFunctions:
@@ -160,7 +141,7 @@ class TestBar:
             monitor = HealthMonitor()
             monitor.latest = "it collapses"
             fit(monitor, Progress(), max_epochs=2)
-        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+        text = terminal.text
         *_, top, loss, switch, clusters, health, bottom, bar = text.rstrip().splitlines()
         assert re.fullmatch(r"epoch 2/2 ━+ 3/3 ETA 0:00 [\d,]+ images/s", bar.rstrip())
         assert re.fullmatch(r"│ loss +[▁-█]{8} +\d\.\d\d -> \d\.\d\d +│", loss)

@@ -9,8 +9,8 @@ import pytest
 from sklearn.datasets import load_digits
 from torchvision import datasets
 
-from odc_lightning.data.datasets import builtin
 from odc_lightning.data import cifar10, cifar100, digits, fashion_mnist, stl10
+from odc_lightning.data.datasets import builtin
 from odc_lightning.data.sources import ImageSource
 
 needs_debian_package = pytest.mark.skipif(

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from odc_lightning.data import voc2007
-from odc_lightning.data.subset import subset_of
 from odc_lightning.data.datasets.voc import CLASSES
+from odc_lightning.data.subset import subset_of
 
 TRAINVAL = ("000005", "000007", "000012")
 TEST = ("000001", "000002")

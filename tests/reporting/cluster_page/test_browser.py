@@ -11,9 +11,9 @@ import pytest
 from helpers.chromium import needs_chromium, opened
 from helpers.made_up_run import HOSTILE, centroids_of, groups, made_up, write_images
 from odc_lightning.data import FileSource
-from odc_lightning.reporting.cluster_page import Settings, build_gallery
+from odc_lightning.reporting.cluster_page import PageSettings, build_cluster_page
 from odc_lightning.reporting.cluster_page.measures import measure
-from odc_lightning.runs.clustered_images import Clustered
+from odc_lightning.runs.clustered_images import ClusteredImages
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser tests need selenium")
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
@@ -80,11 +80,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def with_classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clustered, Path]:
+def with_classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClusteredImages, Path]:
     clustered = made_up(330, 70)
     clustered.source.class_names = ["boot", "bag", "coat"]
     folder = tmp_path_factory.mktemp("page")
-    build_gallery(clustered, folder, Settings("noise"))
+    build_cluster_page(clustered, folder, PageSettings("noise"))
     return clustered, folder
 
 
@@ -98,8 +98,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos" / "gone.jpg").unlink()
     features, labels = groups(len(names), 3)
     source = FileSource(folder / "photos", names)
-    clustered = Clustered(source, labels, features, centroids_of(features, labels))
-    build_gallery(clustered, folder / "page", Settings("photos"))
+    clustered = ClusteredImages(source, labels, features, centroids_of(features, labels))
+    build_cluster_page(clustered, folder / "page", PageSettings("photos"))
     return folder / "page"
 
 
@@ -110,7 +110,9 @@ def _without_errors_in_the_console(browser: Any) -> Iterator[None]:
     assert browser.get_log("browser") == []
 
 
-def test_overview_sort_and_a_cluster(browser: Any, with_classes: tuple[Clustered, Path]) -> None:
+def test_overview_sort_and_a_cluster(
+    browser: Any, with_classes: tuple[ClusteredImages, Path]
+) -> None:
     clustered, folder = with_classes
     page = Page(browser, folder).open()
     assert "330" in page.wait_for(".figures").text
@@ -162,7 +164,7 @@ def test_overview_sort_and_a_cluster(browser: Any, with_classes: tuple[Clustered
     )
 
 
-def test_keys_alone(browser: Any, with_classes: tuple[Clustered, Path]) -> None:
+def test_keys_alone(browser: Any, with_classes: tuple[ClusteredImages, Path]) -> None:
     page = Page(browser, with_classes[1]).open()
     order = [card.get_attribute("data-cluster") for card in page.all(".card")]
     page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_UP)
@@ -192,7 +194,7 @@ def test_keys_alone(browser: Any, with_classes: tuple[Clustered, Path]) -> None:
 
 
 def test_search_finds_clusters_and_images(
-    browser: Any, with_classes: tuple[Clustered, Path]
+    browser: Any, with_classes: tuple[ClusteredImages, Path]
 ) -> None:
     clustered, folder = with_classes
     page = Page(browser, folder).open()
@@ -214,7 +216,9 @@ def test_search_finds_clusters_and_images(
     page.wait_for(".lead", "No cluster has this number or class")
 
 
-def test_map_outliers_and_the_words(browser: Any, with_classes: tuple[Clustered, Path]) -> None:
+def test_map_outliers_and_the_words(
+    browser: Any, with_classes: tuple[ClusteredImages, Path]
+) -> None:
     page = Page(browser, with_classes[1]).open("/map")
     canvas = page.wait_for("canvas")
     box = canvas.rect
@@ -277,7 +281,7 @@ def test_duplicates_and_what_is_gone(browser: Any, photos: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_all_without_scrolling_sideways(
-    browser: Any, with_classes: tuple[Clustered, Path], scheme: str
+    browser: Any, with_classes: tuple[ClusteredImages, Path], scheme: str
 ) -> None:
     metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

@@ -4,13 +4,11 @@ import torch
 
 from helpers.made_up_run import made_up
 from odc_lightning.reporting.cluster_page.measures import cluster_facts, measure, nearest_clusters
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 
 
 def test_distance_second_choice_and_margin_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "odc_lightning.reporting.cluster_page.measures.BLOCK_ELEMENTS", 100
-    )  # several blocks
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", 100)  # several blocks
     clustered = made_up(60, 5)
     clustered.features = clustered.features.half()
     # an empty cluster, in the middle of all: nobody's second choice
@@ -66,7 +64,7 @@ def test_size_tightness_and_purity() -> None:
 
 
 def test_nearest_clusters_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odc_lightning.reporting.cluster_page.measures.BLOCK_ELEMENTS", 20)
+    monkeypatch.setattr("odc_lightning.utils.blocks.BLOCK_ELEMENTS", 20)
     centroids = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
     sizes = np.array([1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1])
     found, distances = nearest_clusters(centroids, sizes, 4)
@@ -82,7 +80,7 @@ def test_nearest_clusters_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_arrangement_is_by_cluster_and_distance() -> None:
     labels = np.array([2, 0, 2, 0, 0])
     distance = np.array([0.3, 0.2, 0.1, 0.5, 0.1], dtype=np.float32)
-    arrangement = Arrangement.of(labels, distance, 3)
+    arrangement = PageOrder.of(labels, distance, 3)
     assert arrangement.order.tolist() == [4, 1, 3, 2, 0]
     assert arrangement.starts.tolist() == [0, 3, 3, 5]
     assert arrangement.members(2).tolist() == [2, 0]

@@ -1,1 +1,1 @@
-"""Callbacks of other methods: DeepCluster, DeepCluster-v2, pretext tasks, supervised."""
+"""Baselines: DeepCluster, DeepCluster-v2, pretext tasks and supervised training."""

@@ -1,4 +1,4 @@
-"""Colorization (Zhang, Isola and Efros, ECCV 2016)."""
+"""Colorization as a pretext task (Zhang, Isola and Efros, ECCV 2016)."""
 
 from typing import Any
 
@@ -24,21 +24,21 @@ from odc_lightning.pretext.colour_bins import (
 )
 from odc_lightning.utils.distributed import from_rank_zero
 
-# So many training images are looked at for the frequency of colours.
-MOST_IMAGES, IMAGES_AT_ONCE = 1000, 100
-# A mean distance from gray below this is that of gray images and of their JPEG noise.
+# Colour frequencies are estimated from at most this many training images.
+MAX_IMAGES, IMAGES_AT_ONCE = 1000, 100
+# Images with a mean chroma below this are gray images with JPEG noise.
 GRAY = 1.0
 
 
 class Colorization(Pretext):
-    """Show each image in gray; the network says which colour each place of its map has.
+    """Show each image in gray; the network predicts the colour at each position of its map.
 
-    Colours are those of the image averaged down to the size of the backbone's last map. How
-    frequent they are is measured before training on rank 0, on images spread evenly over the
-    training split, and shared; a run that is continued keeps what its beginning measured.
+    The target colours are those of the image, averaged down to the size of the backbone's last map.
+    Before training, rank 0 measures how frequent the colours are, on images spread evenly over the
+    training split, and sends the result to all ranks. A resumed run keeps its first measurement.
 
     Attributes:
-        weights: (Q,), of each colour bin in the loss.
+        weights: (Q,), the weight of each colour bin in the loss.
     """
 
     targets = "colours"
@@ -46,18 +46,21 @@ class Colorization(Pretext):
     _measured = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take bins and the transforms' scale of colours to where the module will be.
+        """Move the colour bins and the transforms' colour scales to the module's device.
 
         Raises:
-            ValueError: the head has another number of outputs than there are bins, its network is
-                not dense, or a transform does not end in Normalize.
+            ValueError: if the number of outputs of the head is not the number of bins, the network
+                is not dense, or a transform does not end in Normalize.
         """
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
         module, self.bins = ODCModule.of(pl_module), gamut_bins()
         if not module.dense:
-            raise ValueError("colours are those of a map's places; set model.dense=true")
+            raise ValueError(
+                "model.dense=false: colorization predicts colours at each position of a map; set "
+                "model.dense=true"
+            )
         if module.num_clusters != len(self.bins):
             raise ValueError(
                 f"the head has {module.num_clusters} outputs and there are {len(self.bins)} "
@@ -72,10 +75,10 @@ class Colorization(Pretext):
         self._measured = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure colours, unless the run is continued.
+        """Measure the colour frequencies, unless a checkpoint has them.
 
         Raises:
-            ValueError: the images are gray.
+            ValueError: if the images are gray.
         """
         device = trainer.strategy.root_device
         dataset = trainer.datamodule.train_dataset  # type: ignore[attr-defined]
@@ -89,7 +92,7 @@ class Colorization(Pretext):
     def pose(
         self, images: Tensor, indices: Tensor, split: Split, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Gray images (B, 3, H, W), scaled as the coloured ones, and targets (B, Q, h, w)."""
+        """Return gray images (B, 3, H, W), normalised as the input, and targets (B, Q, h, w)."""
         mean, std = self._scales[split]
         colours = (images.float() * std + mean).clamp(0, 1)
         target = weighted_target(self._reduced(colours), self.bins, self.weights)
@@ -97,23 +100,23 @@ class Colorization(Pretext):
         return gray.to(images.dtype), target
 
     def state_dict(self) -> dict[str, Any]:
-        """The weights and the loss of chance."""
+        """Return the colour weights and the chance loss; empty before they are measured."""
         return {"weights": self.weights, "chance": self.chance} if self._measured else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue with the same weights."""
+        """Restore the colour weights and the chance loss."""
         if state_dict:
             self.weights, self.chance = state_dict["weights"], state_dict["chance"]
             self._measured = True
 
     def _reduced(self, colours: Tensor) -> Tensor:
-        """a and b (B, 2, h, w), averaged down to the map's size."""
+        """Return channels a and b (B, 2, h, w), averaged down to the size of the map."""
         return F.adaptive_avg_pool2d(srgb_to_lab(colours)[:, 1:], self._size)
 
     def _measure(self, dataset: Any) -> tuple[list[float], float]:
-        """Weights (Q,) and the loss of chance, of a sample of the training images."""
+        """Measure the weights (Q,) and the chance loss on a sample of the training images."""
         mean, std = self._scales["train"]
-        chosen = np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_IMAGES)).astype(int)
+        chosen = np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_IMAGES)).astype(int)
         reduced, chroma = [], []
         for some in np.array_split(chosen, -(-len(chosen) // IMAGES_AT_ONCE)):
             images = torch.stack([dataset[int(index)]["image"] for index in some]).to(mean.device)
@@ -123,8 +126,9 @@ class Colorization(Pretext):
         if np.mean(chroma) < GRAY:
             raise ValueError(
                 f"the training images are gray: colours of {len(chosen):,} of them are "
-                f"{np.mean(chroma):.2f} away from gray on average, expected {GRAY:.0f} or more; "
-                "colorization needs coloured data, and an augmentation that keeps the colours"
+                f"{np.mean(chroma):.2f} away from gray on average (chroma in Lab), expected "
+                f"{GRAY:.0f} or more; colorization needs coloured images, and an augmentation that "
+                "keeps the colours"
             )
         ab = torch.cat(reduced)
         counts = torch.bincount(soft_encode(ab, self.bins)[1].flatten(), minlength=len(self.bins))
@@ -134,18 +138,18 @@ class Colorization(Pretext):
 
 
 def colour_scale(transform: Transform, name: str, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (3, 1, 1) by which a transform's last step scales colours.
+    """Return mean and standard deviation, each (3, 1, 1), of a transform's last step.
 
     Raises:
-        ValueError: that step is not a Normalize, or is not the only one.
+        ValueError: if the last step is not a Normalize, or there is another Normalize.
     """
     steps = list(getattr(transform, "transforms", [transform]))
     scaling = [step for step in steps if isinstance(step, v2.Normalize)]
     if len(scaling) != 1 or steps[-1] is not scaling[0]:
-        found = ", ".join(type(step).__name__ for step in steps)
+        names = ", ".join(type(step).__name__ for step in steps)
         raise ValueError(
-            f"data.{name} has the steps {found}; colorization needs torchvision's v2.Normalize as "
-            "the last one, and as the only one of its kind, to get the colours back"
+            f"data.{name} has the steps {names}; colorization needs torchvision's v2.Normalize as "
+            "the last step, and no other Normalize, to recover the colours"
         )
     mean, std = (
         torch.tensor(values, device=device, dtype=torch.float32).view(3, 1, 1)
@@ -155,7 +159,7 @@ def colour_scale(transform: Transform, name: str, device: torch.device) -> tuple
 
 
 def map_size(module: ODCModule, image: Tensor) -> tuple[int, int]:
-    """Height and width of the backbone's last map for images of a size (3, H, W)."""
+    """Return height and width of the backbone's last map for an image (3, H, W)."""
     with evaluating(module):
         height, width = module.backbone.maps(image.unsqueeze(0)).shape[-2:]
     return height, width

@@ -1,4 +1,4 @@
-"""Jigsaw puzzles (Noroozi and Favaro, ECCV 2016; Goyal et al., ICCV 2019)."""
+"""Jigsaw puzzles as a pretext task (Noroozi and Favaro, ECCV 2016; Goyal et al., ICCV 2019)."""
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,32 +21,32 @@ SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 class Jigsaw(Pretext):
-    """Cut nine tiles out of each image and shuffle them; the network says by which permutation.
+    """Cut nine tiles out of each image and shuffle them; the network predicts the permutation.
 
-    There are as many permutations as the head has outputs. Which one an image gets, and where its
-    tiles lie in their cells, depends on seed, epoch and index alone.
+    The number of permutations is the number of outputs of the head. The permutation of an image and
+    the positions of its tiles within their cells depend only on seed, epoch and index.
 
     Attributes:
-        permutations: (P, 9) int64, where the module will be.
+        permutations: (P, 9) int64, on the module's device.
     """
 
     targets = "permutations"
     permutations: Tensor
 
     def __init__(self, seed: int = 0) -> None:
-        """Keep the seed of permutations and draws."""
+        """Set the seed of the permutations and of all random draws."""
         self.seed = seed
         self._sizes: dict[Split, int] = {}
-        self._drawn: dict[Split, tuple[int, Tensor, Tensor]] = {}  # epoch, and its `_draws`
+        self._drawn: dict[Split, tuple[int, Tensor, Tensor]] = {}  # epoch and result of `_draws`
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Find the permutations, the same on all ranks."""
+        """Compute the permutations, the same on all ranks."""
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
         num_permutations = ODCModule.of(pl_module).num_clusters
-        found = maximal_hamming_permutations(num_permutations, NUM_TILES, self.seed)
-        self.permutations = torch.from_numpy(found).to(trainer.strategy.root_device)
+        permutations = maximal_hamming_permutations(num_permutations, NUM_TILES, self.seed)
+        self.permutations = torch.from_numpy(permutations).to(trainer.strategy.root_device)
         datasets = {split: getattr(trainer.datamodule, f"{split}_dataset") for split in SPLITS}  # type: ignore[attr-defined]
         self._sizes = {split: len(data) for split, data in datasets.items() if data is not None}
         self._drawn = {}
@@ -54,7 +54,7 @@ class Jigsaw(Pretext):
     def pose(
         self, images: Tensor, indices: Tensor, split: Split, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Shuffled tiles (B, 9, 3, t, t), and the number of each image's permutation (B,)."""
+        """Return shuffled tiles (B, 9, 3, t, t) and the number (B,) of each permutation."""
         cell, tile = tile_sizes(images.shape[-1])
         numbers, offsets = self._draws(split, epoch, cell - tile, indices.device)
         tiles = normalize_tiles(cut_tiles(images, offsets[indices].long()))
@@ -63,9 +63,10 @@ class Jigsaw(Pretext):
     def _draws(
         self, split: Split, epoch: int, room: int, device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        """Permutations (N,) and places of the tiles (N, 9, 2) of an epoch's images.
+        """Draw permutation numbers (N,) and tile offsets (N, 9, 2) for all images of an epoch.
 
-        Drawn when first asked for: a run that goes on in mid-epoch has no start of that epoch.
+        They are drawn at the first batch, because a run resumed within an epoch does not see the
+        start of that epoch.
         """
         if split not in self._drawn or self._drawn[split][0] != epoch:
             num_images = self._sizes[split]

@@ -1,4 +1,4 @@
-"""DeepCluster (DC), the paper's baseline: the whole set is clustered anew before each epoch."""
+"""DeepCluster (DC), the paper's baseline: clustering of the whole data set before each epoch."""
 
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from odc_lightning.utils.distributed import broadcast
 
 
 class OfflineClustering(PseudoLabels):
-    """Cluster before each epoch: features in eval mode, PCA with whitening, unit length, K-Means.
+    """DeepCluster (Caron et al., ECCV 2018): offline clustering before each epoch.
 
-    The new labels have nothing to do with those before, so the head is drawn anew and its
-    optimiser starts again. An epoch samples all clusters equally often, or weighs the loss.
+    Features of the network in eval mode are whitened by PCA, L2-normalised, and clustered by
+    K-Means. The new labels are unrelated to the previous ones, so the head and its optimiser state
+    are reset. In each epoch all clusters are sampled equally often, or the loss is re-weighted.
 
-    The raw features (N, F) lie in a file, each rank's own shard, and are read in blocks; what is
-    held in memory is the (N, D) that K-Means works on, and that only while it does.
+    Each rank stores the raw features (N, F) of its shard in a file and reads them in blocks. Only
+    the features (N, D) that K-Means clusters are held in memory, during clustering.
     """
 
     def __init__(
@@ -48,19 +49,19 @@ class OfflineClustering(PseudoLabels):
         """Keep the settings.
 
         Args:
-            pca_dim: D, the most directions to keep.
-            pca_samples: so many samples, drawn at random, tell the directions.
-            iterations, backend: of `odc_lightning.clustering.kmeans`.
+            pca_dim: D, the maximum number of principal components to keep.
+            pca_samples: maximum number of random samples from which the PCA is computed.
+            iterations, backend: options of `odc_lightning.clustering.kmeans`.
             reweight: weigh the loss by ``1 / sqrt(N_c)`` in place of uniform sampling (Sec. 3.2).
             layer: dotted path of the backbone's layer to cluster; None is the neck's output.
-            scratch_dir: folder of the file with the features; None is the system's.
-            seed: with the epoch, of K-Means, the PCA's samples and the head.
+            scratch_dir: folder of the feature file; None is the system's temporary folder.
+            seed: seed of K-Means, the PCA's samples and the head, together with the epoch.
 
         Raises:
             ValueError: if ``pca_dim`` is less than 1 or ``pca_samples`` less than 2.
         """
         if pca_dim < 1:
-            raise ValueError(f"pca_dim must be at least 1, got {pca_dim}; DeepCluster's is 256")
+            raise ValueError(f"pca_dim must be at least 1, got {pca_dim}; DeepCluster uses 256")
         if pca_samples < 2:
             raise ValueError(f"pca_samples must be at least 2, got {pca_samples}")
         self.pca_dim = pca_dim
@@ -74,7 +75,7 @@ class OfflineClustering(PseudoLabels):
         self._labels: Tensor
         self._counts: Tensor
         self._distances: Tensor
-        self._epoch = -1  # before which the labels were made
+        self._epoch = -1  # the epoch for which the labels were computed
 
     @property
     def labels(self) -> Tensor:
@@ -83,27 +84,32 @@ class OfflineClustering(PseudoLabels):
 
     @property
     def counts(self) -> Tensor:
-        """Sizes (C,) int64 of the clusters."""
+        """Cluster sizes (C,) int64."""
         return self._counts
 
     def distances(self) -> Tensor:
-        """L2 distance (N,) of each whitened feature to the centroid of its cluster."""
+        """Return the L2 distance (N,) from each whitened feature to its cluster's centroid."""
         return self._distances
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse what cannot work, before training starts."""
+        """Check the settings and allocate the labels, before training starts.
+
+        Raises:
+            ValueError: if the head is not linear, the backbone has no such layer, or the number of
+                samples is unknown or too small.
+        """
         if stage != "fit":
             return
         module = ODCModule.of(pl_module)
         if not isinstance(module.head, LinearHead):
             raise ValueError(
-                f"offline clustering draws a linear head anew each epoch, got a "
-                f"{type(module.head).__name__}; set head@model.head=linear"
+                f"the head is a {type(module.head).__name__}, and OfflineClustering needs a "
+                "LinearHead, which it resets each epoch; set head@model.head=linear"
             )
         if self.layer is not None and self.layer not in dict(module.backbone.named_modules()):
             raise ValueError(
                 f"algorithm.offline_clustering.layer={self.layer}: the backbone "
-                f"{module.backbone.name} has no such layer"
+                f"{module.backbone.name} has no such layer; give a name of its named_modules()"
             )
         num_samples = num_samples_to_cluster(trainer, module.num_clusters)
         device = trainer.strategy.root_device
@@ -113,36 +119,36 @@ class OfflineClustering(PseudoLabels):
         self.initialized = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The first clustering, so that whatever looks finds labels; or those of a checkpoint."""
+        """Compute the first labels for callbacks that observe, unless a checkpoint has labels."""
         if self.initialized:
-            self._tell_sampler(trainer)
+            self._update_sampler(trainer)
         else:
             self._cluster(trainer, ODCModule.of(pl_module))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Cluster anew; a run that continues within an epoch keeps the epoch's labels."""
+        """Cluster, unless the labels of this epoch exist, as in a run resumed within an epoch."""
         if trainer.current_epoch != self._epoch:
             self._cluster(trainer, ODCModule.of(pl_module))
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Read the batch's labels."""
+        """Set the target of the batch to its pseudo-labels, and the weights if required."""
         batch["target"] = self._labels[batch["index"]]
         if self.reweight:
             batch["weight"] = normalized(loss_weights(self._counts[batch["target"]]))
 
     def state_dict(self) -> dict[str, Any]:
-        """Labels and distances, and the epoch that they are of; nothing before the first."""
+        """Return labels, distances and their epoch; empty before the first clustering."""
         if not self.initialized:
             return {}
         return {"labels": self._labels, "distances": self._distances, "epoch": self._epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue with a checkpoint's labels.
+        """Restore the labels of a checkpoint.
 
         Raises:
-            ValueError: if they are of another number of samples or clusters.
+            ValueError: if the checkpoint has another number of samples, or more clusters.
         """
         if not state_dict:
             return
@@ -154,9 +160,9 @@ class OfflineClustering(PseudoLabels):
                 "data set and algorithm.num_clusters of that run"
             )
         self._distances.copy_(state_dict["distances"])
-        self._take(labels, state_dict["epoch"])
+        self._set_labels(labels, state_dict["epoch"])
 
-    def _take(self, labels: Tensor, epoch: int) -> None:
+    def _set_labels(self, labels: Tensor, epoch: int) -> None:
         self._labels.copy_(labels)
         self._counts.copy_(torch.bincount(self._labels, minlength=len(self._counts)))
         self._epoch = epoch
@@ -183,37 +189,38 @@ class OfflineClustering(PseudoLabels):
             self.backend,
             "DeepCluster: K-Means",
         )
-        self._take(labels, epoch)
+        self._set_labels(labels, epoch)
         centroids = cluster_means(features, self._labels, module.num_clusters)
         self._distances.copy_(squared_distances(features, centroids, self._labels).sqrt())
-        self._tell_sampler(trainer)
+        self._update_sampler(trainer)
         self._reset_head(trainer, module, epoch)
 
-    def _tell_sampler(self, trainer: pl.Trainer) -> None:
-        """From the next epoch's first batch on, sample its clusters equally often."""
+    def _update_sampler(self, trainer: pl.Trainer) -> None:
+        """Sample the new clusters equally often, from the first batch of the next epoch."""
         if self.reweight:
             return
         sampler = getattr(trainer.train_dataloader, "sampler", None)
         if not isinstance(sampler, EpochSampler):
             raise ValueError(
                 f"uniform sampling over clusters needs a data loader with an EpochSampler, got "
-                f"{type(sampler).__name__}; use odc_lightning.data.ImageDataModule, or "
+                f"{type(sampler).__name__}; use odc_lightning.data.ImageDataModule, or set "
                 "algorithm.reweight=true"
             )
         if sampler.replacement:
             raise ValueError(
                 "data.sampling_with_replacement=true and uniform sampling over clusters exclude "
-                "each other; set it to false, or algorithm.reweight=true"
+                "each other; set data.sampling_with_replacement=false, or set "
+                "algorithm.reweight=true"
             )
         sampler.labels = self._labels.cpu().numpy()
 
     def _reset_head(self, trainer: pl.Trainer, module: ODCModule, epoch: int) -> None:
-        """Draw the classifier anew, and forget what its optimiser knows."""
+        """Reset the classifier to random weights, and drop its optimiser state."""
         parameters = list(module.head.parameters())
         device = module.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(_epoch_seed(self.seed, epoch))
-            module.head.reset_parameters()  # type: ignore[operator]  # setup has seen to it
+            module.head.reset_parameters()  # type: ignore[operator]  # LinearHead, see setup
         for parameter in parameters:
             broadcast(parameter.data)
             for optimizer in trainer.optimizers:
@@ -221,5 +228,5 @@ class OfflineClustering(PseudoLabels):
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
-    """31 bits that depend on both."""
+    """Derive a 31-bit seed from the seed and the epoch."""
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0] >> 1)

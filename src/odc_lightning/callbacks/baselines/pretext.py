@@ -1,4 +1,4 @@
-"""What pretext tasks have in common: they set a task, and measure how well it is solved."""
+"""Base class of the pretext tasks, which sets a task and measures how well it is solved."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,15 +16,15 @@ from odc_lightning.utils.distributed import sum_over_ranks, world
 
 
 class Pretext(pl.Callback, ABC):
-    """Gives each batch targets that come from its images, and no clustering.
+    """Base class of callbacks that derive the targets of a batch from its images.
 
-    Where targets are class numbers it logs ``train/accuracy`` at each step. At each epoch's end it
-    sets the task on the validation images, if there are any, and logs ``eval/pretext_loss`` and,
-    with class numbers, ``eval/pretext_accuracy``.
+    If targets are class numbers, ``train/accuracy`` is logged at each step. At the end of each
+    epoch the task is set on the validation images, if there are any, and ``eval/pretext_loss`` is
+    logged; with class numbers also ``eval/pretext_accuracy``.
 
     Attributes:
-        targets: what the network is trained to tell apart, in the plural.
-        chance: the loss of the best constant prediction, known once training has started.
+        targets: noun for the classes of the task, in the plural.
+        chance: loss of the best constant prediction; set once training has started.
     """
 
     targets: str
@@ -34,29 +34,29 @@ class Pretext(pl.Callback, ABC):
     def pose(
         self, images: Tensor, indices: Tensor, split: Split, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Set the task.
+        """Turn a batch into a task.
 
         Args:
-            images: (B, 3, H, W), as the split's transform gives them.
-            indices: (B,), of the images in their split.
+            images: (B, 3, H, W), after the transform of the split.
+            indices: (B,), positions of the images in their split.
             split: ``"train"`` or ``"val"``.
-            epoch: of which randomness is a function, beside seed and index.
+            epoch: random numbers depend on it, on the seed and on the index only.
 
         Returns:
-            What the network sees, (B, 3, H, W) or (B, V, 3, H, W), and what it is to learn, an
-            entry a row of its features.
+            The input of the network, (B, 3, H, W) or (B, V, 3, H, W), and the targets, one entry
+            per row of features.
         """
 
     @staticmethod
     def find(trainer: pl.Trainer) -> "Pretext | None":
-        """The trainer's pretext task; None where something else is learned."""
+        """Return the trainer's pretext task; None if it has none."""
         return find(trainer, Pretext)  # type: ignore[type-abstract]
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Chance is ln C where all C targets are as frequent.
+        """Set the chance loss to ln C, which holds for C equally frequent targets.
 
         Raises:
-            ValueError: the data have several views of an image.
+            ValueError: if the data have several views per image.
         """
         if stage != "fit":
             return
@@ -71,7 +71,7 @@ class Pretext(pl.Callback, ABC):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Set the task on the batch."""
+        """Replace images and target of the batch by the task."""
         batch["image"], batch["target"] = self.pose(
             batch["image"], batch["index"], "train", trainer.current_epoch
         )
@@ -84,22 +84,22 @@ class Pretext(pl.Callback, ABC):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Share of the rows that the head gets right, with the weights that the step leaves."""
+        """Log the accuracy on the batch: features before the step, head after it."""
         if _are_classes(batch["target"]):
             with torch.no_grad(), trainer.precision_plugin.forward_context():
                 scores = ODCModule.of(pl_module).head(outputs["features"])
-            right = (scores.argmax(dim=1) == batch["target"]).float().mean()
-            pl_module.log("train/accuracy", right, batch_size=len(batch["index"]))
+            accuracy = (scores.argmax(dim=1) == batch["target"]).float().mean()
+            pl_module.log("train/accuracy", accuracy, batch_size=len(batch["index"]))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure on the validation images."""
+        """Log loss and accuracy on the validation images."""
         if trainer.datamodule.val_dataset is not None:  # type: ignore[attr-defined]
             pl_module.log_dict(self._validate(trainer, ODCModule.of(pl_module)))
 
     def _validate(self, trainer: pl.Trainer, module: ODCModule) -> dict[str, Tensor]:
-        """Each rank its own images; the task is the same in every epoch."""
+        """Score the validation images, a shard per rank; the task is that of epoch 0."""
         loader = trainer.datamodule.extraction_dataloader("val", *world())  # type: ignore[attr-defined]
-        sums = torch.zeros(3, device=module.device)  # of losses, of right rows, and of rows
+        sums = torch.zeros(3, device=module.device)  # of losses, correct rows and all rows
         classes = False
         with evaluating(module):
             for batch in loader:
@@ -115,13 +115,13 @@ class Pretext(pl.Callback, ABC):
                         sums[1] += (module.head(features).argmax(dim=1) == target).sum()
                 sums[0] += losses.float().sum()
                 sums[2] += len(losses)
-        total_loss, num_right, num_rows = sum_over_ranks(sums)
+        total_loss, num_correct, num_rows = sum_over_ranks(sums)
         scores = {"eval/pretext_loss": total_loss / num_rows}
         if classes:
-            scores["eval/pretext_accuracy"] = num_right / num_rows
+            scores["eval/pretext_accuracy"] = num_correct / num_rows
         return scores
 
 
 def _are_classes(target: Tensor) -> bool:
-    """Whether there is one class number a row."""
+    """Return whether each row has one class number as its target."""
     return target.ndim == 1

@@ -1,4 +1,4 @@
-"""DeepCluster-v2: spherical K-Means each epoch on what the epoch before has computed anyway."""
+"""DeepCluster-v2: spherical K-Means before each epoch, on features of the previous epoch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,25 +21,26 @@ STATE = ("banks", "assignments", "epoch")
 
 
 class PrototypeClustering(PseudoLabels):
-    """Owns the feature banks, one a view, and the labels that they are clustered into.
+    """DeepCluster-v2 (Caron et al., NeurIPS 2020): feature banks, and their clusters as labels.
 
-    Before each epoch spherical K-Means clusters a bank for every head, from bank to bank in turn;
-    the centroids are the head's prototypes in this epoch, the labels its targets for all views.
-    Each step's own features then replace those in the banks, so that no pass over the images is
-    needed but before training. `labels`, `counts` and `distances` are those of the first head.
+    There is one bank per view. Before each epoch, spherical K-Means clusters one bank for each head
+    (head h uses bank h mod V). The centroids are the head's prototypes in this epoch, and the
+    labels are its targets for all views. The features of each step replace those in the banks, so
+    an extra pass over the images is needed only before training. `labels`, `counts` and `distances`
+    are those of the first head.
 
     Attributes:
-        banks: (V, N, D) fp32, the newest feature of unit length of each view of each image.
-        assignments: (N, H) int64, the label of each image in each head.
-        epoch: 0-dim int64, the epoch that they were made for.
+        banks: (V, N, D) fp32, the latest feature of each view of each image, of unit length.
+        assignments: (N, H) int64, the label of each image for each head.
+        epoch: 0-dim int64, the epoch for which the labels were computed.
     """
 
     def __init__(self, iterations: int = 10, seed: int = 0) -> None:
-        """Choose how long to cluster.
+        """Set the options of K-Means.
 
         Args:
-            iterations: of K-Means, for each head.
-            seed: with the epoch it determines the first centroids.
+            iterations: number of K-Means iterations for each head.
+            seed: seed of the initial centroids, together with the epoch.
 
         Raises:
             ValueError: if ``iterations`` is less than 1.
@@ -66,25 +67,25 @@ class PrototypeClustering(PseudoLabels):
         return self._counts
 
     def distances(self) -> Tensor:
-        """L2 distance (N,) of each image's first view to its prototype in the first head."""
-        # After training Lightning has taken the module to the CPU, but not the banks.
+        """Compute the L2 distance (N,) from each first view to its prototype of the first head."""
+        # After training Lightning moves the module to the CPU, but not the banks.
         prototypes = self._head.prototypes[0].to(self.banks)
         return squared_distances(self.banks[0], prototypes, self.labels).sqrt()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Allocate banks and labels where the module will be.
+        """Allocate banks and labels on the module's device.
 
         Raises:
-            ValueError: if the head has no prototypes, N or V is not known, or N < C.
+            ValueError: if the head has no prototypes, N or V is unknown, C < 2 or N < C.
         """
         if stage != "fit":
             return
         module = ODCModule.of(pl_module)
         if not isinstance(module.head, PrototypeHead):
             raise ValueError(
-                f"the head is a {type(module.head).__name__}, and PrototypeClustering writes the "
-                "prototypes of a PrototypeHead; set head@model.head=prototypes, or leave the "
-                "callback out (~algorithm.prototype_clustering)"
+                f"the head is a {type(module.head).__name__}, and PrototypeClustering needs a "
+                "PrototypeHead; set head@model.head=prototypes, or remove the callback "
+                "(~algorithm.prototype_clustering)"
             )
         data = trainer.datamodule  # type: ignore[attr-defined]
         num_samples, num_views = (
@@ -93,7 +94,7 @@ class PrototypeClustering(PseudoLabels):
         if num_samples is None or num_views is None:
             raise ValueError(
                 f"num_samples={num_samples}, num_views={num_views}: pass Trainer.fit a datamodule "
-                "that has both once it is set up, such as odc_lightning.data.ImageDataModule"
+                "that has both after its setup, such as odc_lightning.data.ImageDataModule"
             )
         if not 2 <= module.num_clusters <= num_samples:
             raise ValueError(
@@ -108,11 +109,11 @@ class PrototypeClustering(PseudoLabels):
         self.initialized = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fill the banks and cluster them, for whatever looks before the first epoch.
+        """Fill the banks and cluster them, for callbacks that observe before the first epoch.
 
-        A network in eval mode, whose normalisations have seen nothing yet, gives features far from
-        those that it is trained on, and an epoch is lost. So the banks get the features of a pass
-        in training mode, and those in eval mode for images that no batch has.
+        In eval mode the batch norm of an untrained network has no statistics yet; its features are
+        far from those in training, and the first epoch would be lost. So the banks get features of
+        a pass in training mode, and eval features only for images that are in no batch.
         """
         if self.initialized:
             return
@@ -131,14 +132,14 @@ class PrototypeClustering(PseudoLabels):
         self._cluster(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Cluster, unless it has been done for this epoch. A restart in its middle skips this."""
+        """Cluster, unless the labels of this epoch exist, as in a run resumed within an epoch."""
         if trainer.current_epoch != int(self.epoch):
             self._cluster(trainer.current_epoch)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Give all views of an image its labels, (B V, H)."""
+        """Set the target to the labels (B V, H), the same for all views of an image."""
         labels = self.assignments[batch["index"]]
         batch["target"] = labels.repeat_interleave(len(self.banks), dim=0)
 
@@ -150,21 +151,24 @@ class PrototypeClustering(PseudoLabels):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Put the features of all ranks' batches into the banks."""
+        """Write the features of all ranks' batches to the banks."""
         self._write(batch["index"], outputs["features"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Banks, labels and their epoch; the prototypes are the network's. Nothing before them."""
+        """Return banks, labels and their epoch; empty before the first clustering.
+
+        The prototypes are in the state of the network.
+        """
         if not self.initialized:
             return {}
-        # The first head's labels once more, by the name that they have in every clustering.
+        # "labels" repeats the first head's labels, under the key that all clusterings share.
         return {**{name: getattr(self, name) for name in STATE}, "labels": self.labels}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue with a checkpoint's clustering.
+        """Restore the clustering of a checkpoint.
 
         Raises:
-            ValueError: if it has another shape.
+            ValueError: if a tensor has another shape.
         """
         if not state_dict:
             return
@@ -172,36 +176,36 @@ class PrototypeClustering(PseudoLabels):
             given, expected = tuple(state_dict[name].shape), tuple(getattr(self, name).shape)
             if given != expected:
                 raise ValueError(
-                    f"the checkpoint's clustering does not fit: {name!r} is {given}, expected "
-                    f"{expected} (samples, views, heads or width differ); resume with the data "
-                    "set, data.num_views, neck and head of that run"
+                    f"the checkpoint's clustering does not match this run: {name!r} is {given}, "
+                    f"expected {expected} (samples, views, heads or width differ); resume with the "
+                    "data set, data.num_views, neck and head of that run"
                 )
         for name in STATE:
             getattr(self, name).copy_(state_dict[name])
-        self._count()
+        self._count_labels()
         self.initialized = True
 
     def _write(self, indices: Tensor, features: Tensor) -> None:
-        """Features (b V, D) of images (b,), those of all ranks."""
+        """Write this rank's features (b V, D) of images (b,) to the banks of all ranks."""
         num_views, num_samples, _ = self.banks.shape
         views = torch.arange(num_views, device=indices.device).repeat(len(indices))
         indices = indices.repeat_interleave(num_views)
         unit = normalize(features.float(), dim=1)
         indices, unit, views = all_gather_batch(indices, unit, views)
-        rows = views * num_samples + indices  # of all banks, one below the other
+        rows = views * num_samples + indices  # in the concatenation of all banks
         self.banks.flatten(0, 1)[rows] = unit[last_occurrences(rows)]
 
     def _cluster(self, epoch: int) -> None:
-        """Labels and prototypes for an epoch: rank 0's, since rounding may turn an assignment."""
-        labels, centroids = from_rank_zero(lambda: self._clustered(epoch))
+        """Compute labels and prototypes of an epoch on rank 0, since rounding may change labels."""
+        labels, centroids = from_rank_zero(lambda: self._run_kmeans(epoch))
         self.assignments.copy_(labels)
         self._head.prototypes.copy_(centroids)
         self.epoch.fill_(epoch)
-        self._count()
+        self._count_labels()
         self.initialized = True
 
-    def _clustered(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """Labels (N, H) and centroids (H, C, D), on the CPU."""
+    def _run_kmeans(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return labels (N, H) and centroids (H, C, D), on the CPU."""
         rng = np.random.default_rng([self.seed, epoch])
         num_heads, num_clusters, _ = self._head.prototypes.shape
         results = [
@@ -216,5 +220,5 @@ class PrototypeClustering(PseudoLabels):
         labels = torch.stack([result.labels for result in results], dim=1)
         return labels.cpu(), torch.stack([result.centroids for result in results]).cpu()
 
-    def _count(self) -> None:
+    def _count_labels(self) -> None:
         self._counts = torch.bincount(self.labels, minlength=self._head.num_clusters)

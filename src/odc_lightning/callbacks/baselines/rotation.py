@@ -1,4 +1,4 @@
-"""Rotation prediction (RotNet; Gidaris, Singh and Komodakis, ICLR 2018)."""
+"""Rotation prediction as a pretext task (RotNet; Gidaris, Singh and Komodakis, ICLR 2018)."""
 
 import pytorch_lightning as pl
 from torch import Tensor
@@ -10,15 +10,15 @@ from odc_lightning.pretext.rotations import NUM_ROTATIONS, four_rotations
 
 
 class Rotation(Pretext):
-    """Show each image in its four quarter turns; the network says which is which."""
+    """Show each image rotated by 0, 90, 180 and 270 degrees; the network predicts the rotation."""
 
     targets = "rotations"
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse a head of another width.
+        """Check the number of outputs of the head.
 
         Raises:
-            ValueError: the head has not four outputs.
+            ValueError: if the head does not have four outputs.
         """
         super().setup(trainer, pl_module, stage)
         outputs = ODCModule.of(pl_module).num_clusters
@@ -31,5 +31,5 @@ class Rotation(Pretext):
     def pose(
         self, images: Tensor, indices: Tensor, split: Split, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Views (B, 4, 3, S, S) and quarter turns (4 B,); nothing is drawn at random."""
+        """Return views (B, 4, 3, S, S) and their quarter turns (4 B,), without randomness."""
         return four_rotations(images)

@@ -1,4 +1,4 @@
-"""DeepCluster's features of the whole data set: extracted to disk, whitened, of unit length."""
+"""DeepCluster's features of the whole data set: extracted to disk, whitened, L2-normalised."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,20 +28,20 @@ def whitened_features(
     rng: np.random.Generator,
     folder: Path | None,
 ) -> Tensor:
-    """Features of the training images in eval mode, PCA with whitening, unit length.
+    """Extract, whiten by PCA and L2-normalise the features of all training images in eval mode.
 
-    Each rank extracts its own shard into a file; sums over the drawn samples of all ranks tell the
-    directions, and the file is read and projected in blocks.
+    Each rank extracts its shard to a file. The PCA is computed from sums over the drawn samples of
+    all ranks; then each rank reads its file and projects the features in blocks.
 
     Args:
         trainer: with a datamodule that has ``extraction_dataloader``.
-        module: whose features they are.
+        module: network that computes the features.
         num_samples: N.
-        dim: D, the most directions to keep.
+        dim: D, the maximum number of principal components to keep.
         layer: dotted path of a layer of the backbone; None is the neck's output.
-        num_drawn: so many samples tell the directions, or all of them if there are fewer.
-        rng: draws them, the same on every rank.
-        folder: of the file; None is the system's.
+        num_drawn: maximum number of random samples from which the PCA is computed.
+        rng: generator that draws these samples, in the same state on every rank.
+        folder: folder of the file; None is the system's temporary folder.
 
     Returns:
         (N, D) fp32 on the module's device, equal on all ranks.
@@ -53,8 +53,8 @@ def whitened_features(
     batches = feature_batches(trainer, module, embed, "train", "DeepCluster: features")
     with scratch_rows(batches, rows.stop - rows.start, folder) as raw:
         drawn = rng.choice(num_samples, min(num_drawn, num_samples), replace=False)
-        own = np.sort(drawn[(drawn >= rows.start) & (drawn < rows.stop)]) - rows.start
-        sums = Moments(*sum_tensors(moments(raw, torch.from_numpy(own)), module.device))
+        local = np.sort(drawn[(drawn >= rows.start) & (drawn < rows.stop)]) - rows.start
+        sums = Moments(*sum_tensors(moments(raw, torch.from_numpy(local)), module.device))
         project = from_rank_zero(lambda: whitening(sums, dim))
         whitened = torch.empty(num_samples, project.matrix.shape[1], device=module.device)
         project_rows(project, raw, whitened[rows])

@@ -1,1 +1,1 @@
-"""Callbacks for checkpoints, signals, guards and the files of a run."""
+"""Callbacks for checkpoints, signals, guards and the files of a run folder."""

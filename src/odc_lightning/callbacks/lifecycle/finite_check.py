@@ -1,4 +1,4 @@
-"""Stops a run at the first loss or feature that is no number, and keeps what led there."""
+"""Guard that stops a run at the first NaN or infinite loss, and saves network and batch."""
 
 import math
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from odc_lightning.utils.distributed import world
 
 
 class FiniteCheck(pl.Callback):
-    """Stops before a bad step is learned from, and before its features are in the memory.
+    """Raise an error at a NaN or infinite loss, before weights or memory are updated.
 
-    It looks at the loss, in which each row of features has its part: one that is no number makes
-    the loss no number. On a GPU the answer is fetched once the backward pass is under way, so that
-    the GPU has work while the host waits.
+    Only the loss is checked: every row of features contributes to it, so NaN or infinite features
+    make it NaN or infinite too. On a GPU the loss is read after the backward pass has been queued,
+    so that the GPU has work while the host waits.
     """
 
     def __init__(self, folder: str) -> None:
-        """Choose where the state goes: ``folder/step_S_rank_R.pt``."""
+        """Set the folder for network and batch, saved as ``folder/step_S_rank_R.pt``."""
         self.folder = Path(folder)
         self._batch: Mapping[str, Any] = {}
         self._loss: Fetched | None = None
@@ -29,38 +29,39 @@ class FiniteCheck(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep what the step will be about."""
+        """Keep the batch, to save it if the loss is not finite."""
         self._batch = batch
 
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
-        """Send for the loss; with several ranks look at it now.
+        """Start copying the loss to the host; with several ranks, check it now.
 
-        In the backward pass they share their gradients, so the others would learn from it.
+        The backward pass averages gradients over ranks, so one bad loss would reach all of them.
 
         Raises:
-            ValueError: if it is not finite.
+            ValueError: if the loss is not finite.
         """
         self._loss = Fetched(loss.detach())
         if world()[1] > 1:
-            self._look(trainer, pl_module)
+            self._check(trainer, pl_module)
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at it, while the weights are still those that gave it.
+        """Check the loss, before the optimiser changes the weights.
 
         Raises:
-            ValueError: if it is not finite.
+            ValueError: if the loss is not finite.
         """
-        self._look(trainer, pl_module)
+        self._check(trainer, pl_module)
         self._batch = {}
 
-    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def _check(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         loss = math.nan if self._loss is None else self._loss.value()
         if not math.isfinite(loss):
             self._stop(trainer, pl_module, f"the loss is {loss:g}")
 
-    def _stop(self, trainer: pl.Trainer, pl_module: pl.LightningModule, what: str) -> None:
+    def _stop(self, trainer: pl.Trainer, pl_module: pl.LightningModule, problem: str) -> None:
+        """Save network and batch, and raise an error that names the file and the images."""
         step = trainer.global_step
         indices = self._batch["index"].tolist()
         file = self.folder / f"step_{step}_rank_{trainer.global_rank}.pt"
@@ -74,28 +75,28 @@ class FiniteCheck(pl.Callback):
         torch.save(state, file)
         shown = ", ".join(map(str, indices[:8])) + (", ..." if len(indices) > 8 else "")
         raise ValueError(
-            f"{what} at step {step} of epoch {trainer.current_epoch}; the batch's images are "
-            f"{shown} (numbers of index.csv), and network and batch are in {file}. Look at "
-            "these images; if nothing is wrong with them, begin anew with a lower optimizer.lr "
-            "(a run that goes on keeps its own)"
+            f"{problem} at step {step} of epoch {trainer.current_epoch}; the batch's images are "
+            f"{shown} (indices in index.csv), and network and batch are saved in {file}. Inspect "
+            "these images; if they are fine, start a new run with a lower optimizer.lr (a resumed "
+            "run keeps its learning rate)"
         )
 
 
 class Fetched:
-    """A number on its way from the device to the host, which need not wait for it yet."""
+    """A number that is copied from the device to the host without blocking the host."""
 
     def __init__(self, number: Tensor) -> None:
-        """Send for a 0-dim tensor, as it will be when the device has come to it."""
-        self._arrived: torch.cuda.Event | None = None
+        """Queue a copy of a 0-dim tensor to the host."""
+        self._copied: torch.cuda.Event | None = None
         self._number = number
         if number.is_cuda:
             self._number = torch.empty_like(number, device="cpu", pin_memory=True)
             self._number.copy_(number, non_blocking=True)
-            self._arrived = torch.cuda.Event()
-            self._arrived.record()
+            self._copied = torch.cuda.Event()
+            self._copied.record()
 
     def value(self) -> float:
-        """Wait for it, but not for what the device was told later."""
-        if self._arrived is not None:
-            self._arrived.synchronize()
+        """Wait for the copy, but not for operations queued after it, and return the number."""
+        if self._copied is not None:
+            self._copied.synchronize()
         return float(self._number)

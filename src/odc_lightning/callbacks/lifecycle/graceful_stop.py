@@ -51,7 +51,7 @@ class GracefulStop(pl.Callback):
         self._received = self._leaving = 0
         signals = [signal.SIGTERM, signal.SIGINT]
         if SLURMEnvironment.detect():
-            self._requeue_signal = _requeue_signal(trainer)
+            self._requeue_signal = requeue_signal(trainer)
             signals += [signal.Signals(self._requeue_signal)] if self._requeue_signal else []
         self._submitit_signal = _submitit_signal()
         if self._submitit_signal is not None:
@@ -150,13 +150,23 @@ def _last_checkpoint(trainer: pl.Trainer) -> Path | None:
     return None if folder is None else Path(folder) / "last.ckpt"
 
 
-def _requeue_signal(trainer: pl.Trainer) -> int | None:
+def requeue_signal(trainer: pl.Trainer) -> int | None:
     """The signal by which SLURM announces the end of a job's time, if it may be started again."""
-    environment = trainer._accelerator_connector.cluster_environment
+    environment = _cluster_environment(trainer)
     if isinstance(environment, SLURMEnvironment) and not environment.auto_requeue:
         return None
     chosen = getattr(environment, "requeue_signal", None)
     return int(chosen or signal.SIGUSR1)
+
+
+def _cluster_environment(trainer: pl.Trainer) -> Any:
+    """The plugin that knows the cluster, or None where Lightning does not say.
+
+    It is public in strategies for several devices only.
+    """
+    public = getattr(trainer.strategy, "cluster_environment", None)
+    connector = getattr(trainer, "_accelerator_connector", None)
+    return public or getattr(connector, "cluster_environment", None)
 
 
 def _submitit_signal() -> int | None:

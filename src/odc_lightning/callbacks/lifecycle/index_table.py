@@ -1,4 +1,4 @@
-"""Which file the i-th sample is, on disk before training starts."""
+"""Table of the image behind each index, written before training starts."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from odc_lightning.runs.csv_files import write_index_table
 
 
 class IndexTable(pl.Callback):
-    """Write ``index.csv`` (index, path) when the data set is known."""
+    """Write ``index.csv`` (index, path) once the data set has been set up."""
 
     def __init__(self, path: str) -> None:
-        """Keep where to write."""
+        """Set the path of the table."""
         self.path = Path(path)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """On rank 0, when a continued run has been found to be about the same images."""
+        """Write the table on rank 0, after a resumed run has been checked for equal images."""
         if trainer.is_global_zero:
             source = trainer.datamodule.train_dataset.source  # type: ignore[attr-defined]
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,33 +1,36 @@
-"""A cheap digest of tensors, for ranks to compare what must be equal on all of them."""
+"""Cheap digests of tensors, by which ranks compare memories that must be equal."""
 
 import torch
 from torch import Tensor
 
 from odc_lightning.memory import ClusterMemory
 
-ROWS = 2**14  # of the samples memory that are looked at each time
+ROWS = 2**14  # rows of the samples memory in each digest
 
 
 def digest(tensor: Tensor) -> Tensor:
-    """A 64-bit number (0-dim int64) in which every bit of the tensor counts, and its place.
+    """Compute a 64-bit digest (0-dim int64) that depends on all bits and their positions.
 
-    The sum over all 32-bit words, or bytes, of word times an odd number that is its place's own,
-    modulo 2^64: a word that differs alone always shows.
+    It is a sum modulo 2^64 over all 32-bit words (bytes, for smaller elements): each word times an
+    odd number that depends on its position. A difference in one word always changes the digest.
     """
     contiguous = tensor.detach().contiguous().flatten()
     words = contiguous.view(torch.int32 if contiguous.element_size() >= 4 else torch.uint8)
-    places = torch.arange(len(words), device=tensor.device)
-    # Knuth's multiplicative hash spreads the places; "| 1" makes them odd.
-    return (words.to(torch.int64) * ((places * 2654435761) | 1)).sum()
+    positions = torch.arange(len(words), device=tensor.device)
+    # Knuth's multiplicative hash spreads the positions; "| 1" makes them odd.
+    return (words.to(torch.int64) * ((positions * 2654435761) | 1)).sum()
 
 
 def memory_digests(memory: ClusterMemory, turn: int) -> dict[str, Tensor]:
-    """Digests of all that ranks must agree on.
+    """Compute the digest of each tensor that must be equal on all ranks.
 
     Args:
-        memory: of one rank.
-        turn: how often they were asked for before: of the features `ROWS` are looked at in turn,
-            since all of them would be as much as a K-Means iteration reads.
+        memory: the memory of this rank.
+        turn: number of the comparison. Each one covers the next `ROWS` rows of the features, since
+            reading all of them costs as much as a K-Means iteration.
+
+    Returns:
+        Digests, 0-dim int64 each, by name of the tensor.
     """
     blocks = -(-memory.num_samples // ROWS)
     first = turn % blocks * ROWS

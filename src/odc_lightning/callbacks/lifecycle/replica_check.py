@@ -1,4 +1,4 @@
-"""Whether all ranks hold the same memory, asked now and then."""
+"""Periodic check that all ranks hold the same memory."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from odc_lightning.utils.distributed import gather_rows, world
 
 
 class ReplicaCheck(pl.Callback):
-    """Compares digests of the ranks' memories, and stops where they differ.
+    """Compare digests of the ranks' memories, and raise an error if they differ.
 
     With one rank it does nothing.
     """
 
     def __init__(self, every_n_steps: int = 100) -> None:
-        """Choose how often.
+        """Set how often to compare.
 
         Args:
-            every_n_steps: optimiser steps.
+            every_n_steps: interval in optimiser steps.
 
         Raises:
-            ValueError: if it is not 1 or more.
+            ValueError: if ``every_n_steps`` is less than 1.
         """
         if every_n_steps < 1:
             raise ValueError(
@@ -34,14 +34,14 @@ class ReplicaCheck(pl.Callback):
         self._agreed_at = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A checkpoint is the same on all ranks."""
+        """Start from the current step: all ranks have loaded the same checkpoint, or none."""
         self._agreed_at = trainer.global_step
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Ask, every n steps.
+        """Compare the digests every n steps.
 
         Raises:
-            ValueError: on all ranks, if one of them holds something else than rank 0.
+            ValueError: on all ranks, if the memory of any rank differs from that of rank 0.
         """
         owner = find(trainer, SamplesMemory)
         step = trainer.global_step
@@ -53,15 +53,15 @@ class ReplicaCheck(pl.Callback):
         ):
             return
         digests = memory_digests(owner.memory, step // self.every_n_steps)
-        of_ranks = gather_rows(torch.stack(list(digests.values())))
-        equal = (of_ranks == of_ranks[0]).all(dim=0).tolist()
+        gathered = gather_rows(torch.stack(list(digests.values())))  # (ranks, digests)
+        equal = (gathered == gathered[0]).all(dim=0).tolist()
         if not all(equal):
             names = [name for name, same in zip(digests, equal, strict=True) if not same]
-            ranks = torch.nonzero((of_ranks != of_ranks[0]).any(dim=1)).flatten().tolist()
+            ranks = torch.nonzero((gathered != gathered[0]).any(dim=1)).flatten().tolist()
             raise ValueError(
                 f"the memories of ranks 0 and {', '.join(map(str, ranks))} differ in "
                 f"{', '.join(names)} at step {step}; they agreed at step {self._agreed_at}. "
-                "Training from here on would be wrong: go on from the last checkpoint "
+                "Further training would be wrong: resume from the last checkpoint "
                 "(train.resume=auto and this run's hydra.run.dir), with the same software and kind "
                 "of device on every rank"
             )

@@ -1,4 +1,4 @@
-"""Lightning's checkpoints, at moments from which a run goes on exactly."""
+"""Checkpoints from which a run resumes exactly."""
 
 from typing import Any
 
@@ -7,17 +7,18 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """A `ModelCheckpoint` that saves what is due in the last step of an epoch at the epoch's end.
+    """A `ModelCheckpoint` that saves only in states from which training resumes exactly.
 
-    Lightning skips the end of an epoch (scores, exact recomputation of the sums) when it goes on
-    from a checkpoint of the epoch's last step. Nor is anything saved between two batches of one
-    step: a checkpoint has no accumulated gradients.
+    A checkpoint due at the last step of an epoch is saved at the end of the epoch. Lightning would
+    otherwise resume after that step and skip the end of the epoch (scores, exact recomputation of
+    the sums). Nothing is saved between two batches of one optimiser step, because checkpoints do
+    not contain accumulated gradients.
     """
 
-    _steps = 0  # optimiser steps that have been looked at
+    _steps = 0  # optimiser steps completed before this batch
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start counting where a resumed run stands."""
+        """Start counting steps at ``trainer.global_step``, which is not 0 in a resumed run."""
         super().on_train_start(trainer, pl_module)
         self._steps = trainer.global_step
 
@@ -29,12 +30,12 @@ class RunCheckpoint(ModelCheckpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save if it is due, unless the epoch ends."""
+        """Save if due, except within an optimiser step and at the last batch of an epoch."""
         completed, self._steps = trainer.global_step > self._steps, trainer.global_step
         if completed and not trainer.is_last_batch:
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it was due in the last step, or is now."""
+        """Save if due at the last step of the epoch, or at its end."""
         super().on_train_batch_end(trainer, pl_module, None, None, 0)
         super().on_train_epoch_end(trainer, pl_module)

@@ -20,6 +20,7 @@ from odc_lightning.module import ODCModule
 from odc_lightning.reporting.figures import draw_curves
 from odc_lightning.runs.csv_files import write_clusters
 from odc_lightning.runs.summary import Scores, Summary, package_versions, write_summary
+from odc_lightning.utils.whole_files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,8 @@ class RunReport(pl.Callback):
             self.run_dir.mkdir(parents=True, exist_ok=True)
             # Of a run that goes on it would say that this one has finished.
             (self.run_dir / "summary.json").unlink(missing_ok=True)
-            unfinished = self.run_dir / "config.yaml.tmp"
-            OmegaConf.save(self.config, unfinished)
-            unfinished.replace(self.run_dir / "config.yaml")
+            with whole_file(self.run_dir / "config.yaml") as unfinished:
+                OmegaConf.save(self.config, unfinished)
             for line in self.chosen:
                 log.info(line)
             if self.start is not None:

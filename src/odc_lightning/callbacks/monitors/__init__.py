@@ -1,1 +1,1 @@
-"""Callbacks that only observe a training (`conf/callbacks/`)."""
+"""Callbacks that only observe training (`conf/callbacks/`)."""

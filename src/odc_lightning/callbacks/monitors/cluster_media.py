@@ -1,4 +1,4 @@
-"""Pictures of the clusters while a run goes on."""
+"""Pictures of the clusters during training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,24 +13,24 @@ from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.reporting.figures import choose_rows, draw_sheet, draw_strips
 
 SHEET, GALLERY = "clusters/contact_sheet", "clusters/gallery"
-# Bounds of what is drawn, whatever N and C are.
+# Maximum rows (clusters) and columns (images) of a sheet, and the side of an image in pixels.
 ROWS, COLUMNS, SIDE = 12, 10, 64
 
 
 class ClusterMedia(pl.Callback):
-    """Draw some clusters every n epochs, the images nearest to their centroids, on rank 0.
+    """Draw some clusters every n epochs on rank 0, by the images nearest to their centroids.
 
-    A PNG goes into the run's folder. W&B and TensorBoard get the same sheet as
-    ``clusters/contact_sheet`` and its rows one by one as ``clusters/gallery``. Without clusters
-    there is nothing to draw.
+    The sheet is saved as a PNG in the run folder. W&B and TensorBoard get the sheet as
+    ``clusters/contact_sheet``, and its rows one by one as ``clusters/gallery``. Without clusters
+    nothing is drawn.
     """
 
     def __init__(self, folder: str, every_n_epochs: int = 10) -> None:
-        """Choose where and when.
+        """Set the folder and how often to draw.
 
         Args:
-            folder: for the PNG files.
-            every_n_epochs: besides the last.
+            folder: folder of the PNG files.
+            every_n_epochs: interval in epochs; the last epoch is always drawn.
 
         Raises:
             ValueError: if ``every_n_epochs`` is less than 1.
@@ -41,7 +41,7 @@ class ClusterMedia(pl.Callback):
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw when it is time."""
+        """Draw if the epoch is due."""
         owner = PseudoLabels.find(trainer)
         due = is_due(trainer, self.every_n_epochs)
         if not due or owner is None or not trainer.is_global_zero:
@@ -53,7 +53,7 @@ class ClusterMedia(pl.Callback):
         sheet = draw_sheet(rows, strips)
         self.folder.mkdir(parents=True, exist_ok=True)
         sheet.save(self.folder / f"epoch_{trainer.current_epoch + 1:04}.png")
-        step = trainer.global_step - 1  # as Lightning counts what is logged at an epoch's end
+        step = trainer.global_step - 1  # the step that Lightning logs at the end of an epoch
         captions = [row.caption for row in rows]
         for logger in trainer.loggers:
             _send(logger, SHEET, [sheet], [f"epoch {trainer.current_epoch + 1}"], step)
@@ -63,7 +63,7 @@ class ClusterMedia(pl.Callback):
 def _send(
     logger: Logger, key: str, images: Sequence[Image.Image], captions: Sequence[str], step: int
 ) -> None:
-    """Give images to a logger that takes some; TensorBoard has no captions."""
+    """Log images to W&B or TensorBoard, which has no captions; ignore other loggers."""
     if isinstance(logger, WandbLogger):
         logger.log_image(key, list(images), step, caption=list(captions))
     elif isinstance(logger, TensorBoardLogger):

@@ -1,4 +1,4 @@
-"""How balanced the clusters are."""
+"""Monitor of the balance of cluster sizes."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from odc_lightning.metrics import cluster_entropy
 
 
 class ClusterSizeMonitor(pl.Callback):
-    """Log sizes, entropy, empty clusters and splits after each step, where there are clusters."""
+    """Log sizes, entropy, empty clusters and splits after each step, if there are clusters."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
-        """Runs after the writers, so it sees what the next step starts from."""
+        """Log the state from which the next step starts, after `SmallClusters` has run."""
         owner = PseudoLabels.find(trainer)
         if owner is None:
             return
@@ -28,6 +28,6 @@ class ClusterSizeMonitor(pl.Callback):
         pl_module.log("odc/empty_clusters", (counts == 0).sum().float())
         small_clusters = find(trainer, SmallClusters)
         if small_clusters is not None:
-            # Filled on the device: to send a number there would make the host wait.
+            # Created on the device: copying a number to it would make the host wait.
             splits = counts.new_full((), small_clusters.num_splits, dtype=torch.float32)
             pl_module.log("odc/small_clusters_split", splits)

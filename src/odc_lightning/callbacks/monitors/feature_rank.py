@@ -1,4 +1,4 @@
-"""How many directions the clustered features use."""
+"""Monitor of the effective rank of the clustered features."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,21 +8,21 @@ from torch import Tensor
 
 from odc_lightning.metrics import effective_rank
 
-# Beyond a few thousand the singular values cost more than the rank gains.
+# More rows make the singular values slower and the rank hardly more precise.
 MAX_ROWS = 2048
 
 
 class FeatureRank(pl.Callback):
-    """Log ``train/feature_rank`` each epoch, of the features of its last full batch.
+    """Log ``train/feature_rank`` each epoch: the effective rank of the last full batch's features.
 
-    They are those of the training step, of rank 0, a row a view. A step only keeps them: the
-    singular values are taken at the epoch's end, on the CPU.
+    The features are those of the training step on rank 0, one row per view. A step only stores
+    them; the singular values are computed at the end of the epoch, on the CPU.
     """
 
     _features: Tensor | None = None  # (B, D)
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        """Let go of another epoch's."""
+        """Drop the features of another epoch."""
         self._features = None
 
     def on_train_batch_end(
@@ -33,13 +33,13 @@ class FeatureRank(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Keep the batch, unless it is a smaller one than before."""
+        """Store the features, unless the batch is smaller than the stored one."""
         features = outputs["features"].flatten(1)[:MAX_ROWS]
         if self._features is None or len(features) >= len(self._features):
             self._features = features
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log their rank."""
+        """Log the rank of the stored features."""
         features, self._features = self._features, None
         if features is not None and features.numel() > 0:
             pl_module.log("train/feature_rank", effective_rank(features.cpu()))

@@ -1,4 +1,4 @@
-"""Watches a run for the ways in which deep clustering goes wrong, and says so once."""
+"""Monitor that warns of the common failures of deep clustering, once each."""
 
 import logging
 import math
@@ -22,9 +22,9 @@ class EpochMeans(NamedTuple):
     """Means over the steps of an epoch.
 
     Attributes:
-        loss: `train/loss`, of rank 0.
-        switch_ratio: `odc/label_switch_ratio`; NaN where a step changes no labels.
-        cosine: mean pairwise cosine similarity of a batch's features, of rank 0.
+        loss: `train/loss` of rank 0.
+        switch_ratio: `odc/label_switch_ratio`; NaN if labels do not change within an epoch.
+        cosine: mean pairwise cosine similarity of the features in a batch of rank 0.
     """
 
     loss: float
@@ -33,24 +33,24 @@ class EpochMeans(NamedTuple):
 
 
 class HealthMonitor(pl.Callback):
-    """Logs the warnings of `health_rules` at the end of each epoch, each kind once a run.
+    """Log the warnings of `health_rules` at the end of each epoch, each kind once per run.
 
-    Means over the epoch are kept on the device and read at its end: a step waits for nothing. With
-    several ranks loss and features are those of rank 0.
+    Sums over an epoch stay on the device and are read at its end, so that no step waits for the
+    device. With several ranks, loss and features are those of rank 0.
 
     Attributes:
-        epochs: the means of each finished epoch; a run that was continued has them all.
-        latest: the newest warning of this process; None if there was none.
+        epochs: the means of each completed epoch, also of those before a resume.
+        latest: the latest warning of this process; None if there was none.
     """
 
     def __init__(self) -> None:
-        """Nothing to set: the rules are meant to hold for every run."""
+        """Start without warnings. There are no settings: the rules hold for every run."""
         self.epochs: list[EpochMeans] = []
         self.latest: str | None = None
-        self._sums: Tensor | None = None  # (3,), as EpochMeans
+        self._sums: Tensor | None = None  # (3,), in the order of EpochMeans
         self._num_steps = 0
-        self._rows = 0  # of features, in a full batch of this rank
-        self._given: list[str] = []
+        self._rows = 0  # rows of features in a full batch of this rank
+        self._warned: list[str] = []  # kinds of warnings that have been logged
 
     def on_train_batch_end(
         self,
@@ -63,21 +63,21 @@ class HealthMonitor(pl.Callback):
         """Add the batch to the epoch's sums."""
         features = outputs["features"].flatten(1)
         if len(features) < 2:
-            return  # a last batch of one sample has no pairs
-        # Lightning has divided the loss by the number of accumulated batches.
+            return  # a batch of one sample has no pairs
+        # Lightning divides the loss by the number of accumulated batches.
         loss = outputs["loss"].detach().float() * trainer.accumulate_grad_batches
         owner = PseudoLabels.find(trainer)
         ratio = None if owner is None else owner.switch_ratio
         switch_ratio = torch.tensor(math.nan) if ratio is None else ratio
         cosine = health_rules.mean_cosine(features)
         values = torch.stack([loss, switch_ratio.to(loss.device, non_blocking=True), cosine])
-        # From a checkpoint they come on the CPU.
+        # Sums restored from a checkpoint are on the CPU.
         self._sums = values if self._sums is None else self._sums.to(values.device) + values
         self._num_steps += 1
         self._rows = max(self._rows, len(features))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Ask every rule, log what is new."""
+        """Apply every rule, and log the warnings of kinds not logged before."""
         if self._sums is None:
             return
         means = EpochMeans(*(self._sums / self._num_steps).tolist())
@@ -86,13 +86,13 @@ class HealthMonitor(pl.Callback):
         module = ODCModule.of(pl_module)
         pretext = Pretext.find(trainer)
         chance = pretext.chance if pretext else module.head.chance(self._rows)
-        usual = pretext is None and chance == math.log(module.num_clusters)
+        chance_is_ln_c = pretext is None and chance == math.log(module.num_clusters)
         epochs, steps = trainer.current_epoch + 1, trainer.global_step
-        found = {
+        warnings = {
             "loss": health_rules.loss_at_chance(means.loss, module.num_clusters, epochs, steps)
-            if usual
+            if chance_is_ln_c
             else health_rules.task_at_chance(means.loss, chance, epochs, steps),
-            # Targets of now are never gone when the network comes back.
+            # With `CurrentTargets` no target is stale, so frequent switching is not a failure.
             "switching": None
             if find(trainer, CurrentTargets)
             else health_rules.switching_not_falling(
@@ -105,27 +105,27 @@ class HealthMonitor(pl.Callback):
             sizes = owner.counts
             largest, num_empty = torch.stack([sizes.max(), (sizes == 0).sum()]).tolist()
             num_samples, num_clusters = len(owner.labels), len(sizes)
-            found["dominant"] = health_rules.dominant_cluster(largest, num_samples, num_clusters)
-            if owner.switch_ratio is not None:  # clusters made anew each epoch start from samples
-                found["empty"] = health_rules.empty_clusters(num_empty, num_clusters)
-        for kind, warning in found.items():
-            if warning is not None and kind not in self._given:
-                self._given.append(kind)
+            warnings["dominant"] = health_rules.dominant_cluster(largest, num_samples, num_clusters)
+            if owner.switch_ratio is not None:  # K-Means of a new epoch refills empty clusters
+                warnings["empty"] = health_rules.empty_clusters(num_empty, num_clusters)
+        for kind, warning in warnings.items():
+            if warning is not None and kind not in self._warned:
+                self._warned.append(kind)
                 self.latest = warning
                 if trainer.is_global_zero:
                     log.warning(warning)
 
     def state_dict(self) -> dict[str, Any]:
-        """What must outlive a restart: the epochs' means, the sums, and what has been said."""
+        """Return the epochs' means, the current sums, and the kinds already logged."""
         return {
             "epochs": [list(means) for means in self.epochs],
-            "given": list(self._given),
+            "given": list(self._warned),
             "sums": self._sums,
             "num_steps": self._num_steps,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As `state_dict` gave it."""
+        """Restore the state that `state_dict` returned."""
         self.epochs = [EpochMeans(*means) for means in state_dict["epochs"]]
-        self._given = list(state_dict["given"])
+        self._warned = list(state_dict["given"])
         self._sums, self._num_steps = state_dict["sums"], state_dict["num_steps"]

@@ -1,7 +1,7 @@
-"""Rules that say in plain words when a run goes wrong: what was seen, why it matters, what to try.
+"""Rules that detect the common failures of deep clustering, and word the warnings.
 
-Each rule returns a sentence or two, or None if all is well. Numbers are plain Python, except in
-`mean_cosine`, which stays on the device.
+Each rule returns a warning (what was measured, why it matters, what to try), or None if the run is
+healthy. Numbers are plain Python, except in `mean_cosine`, which stays on the device.
 """
 
 import math
@@ -9,34 +9,34 @@ import math
 from torch import Tensor
 from torch.nn.functional import normalize
 
-# Small data has few steps an epoch: a run that has hardly begun is not yet to be judged.
+# Small data sets have few steps per epoch; before this many steps a run is not judged.
 MIN_STEPS = 100
-# Healthy runs may need as many before labels begin to settle.
+# Healthy runs may need this many epochs before labels start to settle.
 SETTLING_EPOCHS = 10
 
 
 def mean_cosine(features: Tensor) -> Tensor:
-    """Mean cosine similarity of all pairs of different samples in a batch, in O(B D).
+    """Compute the mean cosine similarity over all pairs of samples in a batch, in O(B D).
 
-    Rows of zeros, which dead ReLUs give, count as alike among themselves and as orthogonal to all
-    others: a batch of nothing but zeros has 1.
+    Rows of zeros, as dead ReLUs produce, have similarity 1 with each other and 0 with all other
+    rows, so a batch of zeros has a mean of 1.
 
     Args:
         features: (B, D), B >= 2; need not be normalised.
 
     Returns:
-        A scalar fp32 tensor in [-1, 1].
+        0-dim fp32, in [-1, 1].
 
     Raises:
-        ValueError: fewer than two samples.
+        ValueError: if features are not (B, D) with B >= 2.
     """
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(
-            f"Got features of shape {tuple(features.shape)}, expected (B, D) with B >= 2."
+            f"got features of shape {tuple(features.shape)}, expected (B, D) with B >= 2"
         )
     unit = normalize(features.float(), dim=1)
     num_zero = (unit == 0).all(dim=1).sum()
-    # |sum of u_i|^2 is the sum over all pairs, of which B are a sample with itself.
+    # |sum of u_i|^2 is the sum over all pairs, including the B pairs of a sample with itself.
     over_all_pairs = unit.sum(dim=0).square().sum() + num_zero.square()
     return (over_all_pairs - len(features)) / (len(features) * (len(features) - 1))
 
@@ -65,7 +65,7 @@ def task_at_chance(loss: float, chance: float, epochs: int, steps: int) -> str |
 
     Args:
         loss: mean over the last epoch.
-        chance: the loss of the best prediction that is the same for every image.
+        chance: loss of the best prediction that is the same for every image.
         epochs: how many have been trained.
         steps: optimiser steps in all of them.
     """
@@ -80,9 +80,9 @@ def task_at_chance(loss: float, chance: float, epochs: int, steps: int) -> str |
 def dominant_cluster(largest: int, num_samples: int, num_clusters: int) -> str | None:
     """Warn if the largest cluster holds more than 1 / sqrt(C) of all samples.
 
-    That is half-way, on a log scale, between balance (1 / C) and one cluster for everything (1):
-    71 % of the samples for 2 clusters, 32 % for 10, 10 % for 100, 1 % (a hundred times the mean
-    size) for 10,000.
+    On a log scale this is half-way between balanced clusters (1 / C) and a single one (1): 71 % of
+    the samples for 2 clusters, 32 % for 10, 10 % for 100, and 1 % (a hundred times the mean size)
+    for 10,000.
 
     Args:
         largest: size of the largest cluster.
@@ -94,16 +94,17 @@ def dominant_cluster(largest: int, num_samples: int, num_clusters: int) -> str |
         return None
     return (
         f"One cluster holds {share:.1%} of the samples, where equal clusters would hold "
-        f"{1 / num_clusters:.2%} each: pseudo-labels that are nearly all the same teach little and "
-        "lead to collapse. Try loss re-weighting, a higher threshold for small clusters, a lower "
-        "learning rate or stronger augmentation."
+        f"{1 / num_clusters:.2%} each: if most pseudo-labels are the same, the network learns "
+        "little and may collapse. Try loss re-weighting, a higher threshold for small clusters, a "
+        "lower learning rate or stronger augmentation."
     )
 
 
 def switching_not_falling(first: float, last: float, epochs: int, steps: int) -> str | None:
-    """Warn if, after ten epochs (and `MIN_STEPS`), labels switch nearly as often as in the first.
+    """Warn if labels still switch nearly as often as in the first epoch.
 
-    "Nearly" is at least 0.9 times as often, and it is no concern up to a ratio of 0.5.
+    The rule applies after ten epochs (and `MIN_STEPS`), if the ratio is at least 0.9 times that of
+    the first epoch and above 0.5.
 
     Args:
         first: mean label-switch ratio over the first epoch.
@@ -115,20 +116,20 @@ def switching_not_falling(first: float, last: float, epochs: int, steps: int) ->
         return None
     return (
         f"After {epochs} epochs {last:.0%} of the labels still change at each update ({first:.0%} "
-        "in the first epoch): the clustering does not settle, so the network chases labels that "
-        "are gone when it comes back. Try fewer clusters, a lower learning rate or a lower feature "
-        "momentum."
+        "in the first epoch): the clustering does not settle, so the network learns labels that "
+        "have changed by the next visit. Try fewer clusters, a lower learning rate or a lower "
+        "feature momentum."
     )
 
 
 def features_collapsed(cosine: float) -> str | None:
-    """Warn if all features point the same way: `mean_cosine` above 0.99, mean over an epoch."""
+    """Warn if all features are nearly parallel: mean of `mean_cosine` over an epoch above 0.99."""
     if not cosine > 0.99:
         return None
     return (
-        f"The features have collapsed: those of two images have a cosine similarity of "
-        f"{cosine:.3f} on average, so clusters tell noise apart. Try a lower learning rate, "
-        "batch normalisation in the network, or a start from trained weights."
+        f"The features have collapsed: the features of two images have a cosine similarity of "
+        f"{cosine:.3f} on average, so clusters separate only noise. Try a lower learning rate, "
+        "batch normalisation in the network, or pretrained weights (config key model.pretrained)."
     )
 
 
@@ -137,7 +138,7 @@ def empty_clusters(num_empty: int, num_clusters: int) -> str | None:
     if num_empty == 0:
         return None
     return (
-        f"{num_empty:,} of {num_clusters:,} clusters are empty: nothing brings their classes back, "
-        "so the network learns fewer than it has. Add the callback SmallClusters "
-        "(config key algorithm.small_clusters) or use fewer clusters."
+        f"{num_empty:,} of {num_clusters:,} clusters are empty and will stay empty, so the network "
+        "learns fewer classes than its head has. Add the callback SmallClusters (config key "
+        "algorithm.small_clusters) or use fewer clusters."
     )

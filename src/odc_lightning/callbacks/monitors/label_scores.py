@@ -1,4 +1,4 @@
-"""Scores against the data set's own labels, where it has any. They are never trained on."""
+"""Scores against the true labels of a data set, which are never used for training."""
 
 from typing import Any
 
@@ -16,23 +16,24 @@ from odc_lightning.module import ODCModule
 class LabelScores(pl.Callback):
     """Log ``eval/nmi`` and ``eval/knn_top1`` before training and every n epochs.
 
-    The NMI is that of the pseudo-labels, if there are any, with the true labels. The kNN
-    classifies the validation split by the training split, with the backbone's pooled features;
-    without a labelled validation split it classifies each training sample by the others.
+    The NMI compares the pseudo-labels, if there are any, with the true labels. The kNN classifies
+    the validation split by the training split, on pooled features of the backbone. Without a
+    labelled validation split it classifies each training sample by all others.
 
     Attributes:
         untrained: scores before training.
-        last: scores of the last time.
+        last: latest scores.
     """
 
     def __init__(self, every_n_epochs: int = 1, knn: bool = True, k: int = 20) -> None:
-        """Choose when and what.
+        """Set how often to score, and which scores.
 
         Args:
-            every_n_epochs: besides the first and the last.
-            knn: False leaves out the kNN, which needs a pass over the images and holds all pooled
-                features at once.
-            k: neighbours, or all where there are fewer.
+            every_n_epochs: interval in epochs; the untrained network and the last epoch are always
+                scored.
+            knn: whether to compute the kNN score, which needs a pass over the images and holds all
+                pooled features at once.
+            k: number of neighbours, or all samples if there are fewer.
 
         Raises:
             ValueError: if ``every_n_epochs`` is less than 1.
@@ -53,17 +54,17 @@ class LabelScores(pl.Callback):
                 logger.log_metrics(self.untrained, step=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Score when it is time."""
+        """Score if the epoch is due."""
         if is_due(trainer, self.every_n_epochs):
             self.last = self._score(trainer, pl_module)
             pl_module.log_dict(self.last)
 
     def state_dict(self) -> dict[str, Any]:
-        """The scores so far."""
+        """Return the first and the latest scores."""
         return {"untrained": dict(self.untrained), "last": dict(self.last)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep what was scored before."""
+        """Restore the scores."""
         self.untrained, self.last = state_dict["untrained"], state_dict["last"]
 
     def _score(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
@@ -76,7 +77,7 @@ class LabelScores(pl.Callback):
         if owner is not None:
             assigned = owner.labels.cpu()
             scores["eval/nmi"] = normalized_mutual_information(truth[known], assigned[known])
-        # Of two labelled images each has one neighbour; with fewer there is nothing to vote.
+        # With fewer than two labelled images there is no neighbour to vote.
         if self.knn and int(known.sum()) >= 2:
             scores["eval/knn_top1"] = self._knn(trainer, pl_module, truth)
         return scores
@@ -85,25 +86,25 @@ class LabelScores(pl.Callback):
         bank, bank_labels = _labelled(
             pooled_features(trainer, pl_module, "train", "Scores: features"), truth
         )
-        asked = labels_of(trainer, "val")
-        if asked is None:
+        val_labels = labels_of(trainer, "val")
+        if val_labels is None:
             k = min(self.k, len(bank) - 1)
             return knn_accuracy(bank, bank_labels, bank, bank_labels, k=k, exclude_self=True)
         queries, query_labels = _labelled(
-            pooled_features(trainer, pl_module, "val", "Scores: features"), asked
+            pooled_features(trainer, pl_module, "val", "Scores: features"), val_labels
         )
         k = min(self.k, len(bank))
         return knn_accuracy(bank, bank_labels, queries, query_labels, k=k)
 
 
 def is_due(trainer: pl.Trainer, every_n_epochs: int) -> bool:
-    """Whether the epoch that ends is an n-th one, or the last."""
+    """Return whether the epoch that ends is the last one, or its number is a multiple of n."""
     epoch = trainer.current_epoch + 1
     return epoch % every_n_epochs == 0 or epoch == trainer.max_epochs
 
 
 def labels_of(trainer: pl.Trainer, split: Split) -> Tensor | None:
-    """True labels of a split (-1 where unknown), on the CPU; None if none is known."""
+    """Return the true labels of a split on the CPU, -1 if unknown; None if all are unknown."""
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
     labels: np.ndarray | None = None if dataset is None else dataset.source.labels
     return None if labels is None or not (labels >= 0).any() else torch.from_numpy(labels)
@@ -112,7 +113,7 @@ def labels_of(trainer: pl.Trainer, split: Split) -> Tensor | None:
 def pooled_features(
     trainer: pl.Trainer, pl_module: pl.LightningModule, split: Split, description: str
 ) -> Tensor:
-    """Pooled backbone features (N, num_features) of a split, fp32, on the module's device."""
+    """Extract pooled features (N, num_features) fp32 of a split, on the module's device."""
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
     width = ODCModule.of(pl_module).backbone.num_features
     out = torch.empty(len(dataset), width, dtype=torch.float32, device=pl_module.device)
@@ -120,6 +121,6 @@ def pooled_features(
 
 
 def _labelled(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Leave out what has no label; no copy where everything has one."""
+    """Return the rows that have a label; without a copy if all have one."""
     known = labels >= 0
     return (features, labels) if bool(known.all()) else (features[known], labels[known])

@@ -1,4 +1,4 @@
-"""How stable the labels are (Fig. 5)."""
+"""Monitor of the stability of the pseudo-labels (Fig. 5)."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from odc_lightning.metrics import normalized_mutual_information
 class LabelSwitchMonitor(pl.Callback):
     """Log ``odc/label_switch_ratio`` each step and ``odc/nmi_previous_epoch`` each epoch.
 
-    Where labels change between epochs only there is no switch ratio, and the first NMI is that of
-    the second epoch. Without clusters there is neither.
+    If labels change only between epochs, there is no switch ratio, and the second epoch logs the
+    first NMI. Without clusters nothing is logged.
     """
 
-    _previous: Tensor | None = None  # (N,) the labels of an epoch ago, on the CPU
+    _previous: Tensor | None = None  # (N,) labels one epoch ago, on the CPU
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Forget another training's labels."""
+        """Drop the labels of an earlier training."""
         self._previous = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the labels that the first epoch starts from."""
+        """Store the labels from which the first epoch starts."""
         owner = PseudoLabels.find(trainer)
         if self._previous is None and owner is not None and owner.switch_ratio is not None:
             self._previous = owner.labels.cpu().clone()
@@ -37,7 +37,7 @@ class LabelSwitchMonitor(pl.Callback):
             pl_module.log("odc/label_switch_ratio", owner.switch_ratio)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare the labels with those of an epoch ago."""
+        """Log the NMI of the labels with those one epoch ago."""
         owner = PseudoLabels.find(trainer)
         if owner is None:
             return
@@ -48,9 +48,9 @@ class LabelSwitchMonitor(pl.Callback):
         self._previous = labels.clone()
 
     def state_dict(self) -> dict[str, Any]:
-        """The labels of an epoch ago, so that a run that is continued has each epoch's NMI."""
+        """Return the labels one epoch ago, so that a resumed run logs the NMI of each epoch."""
         return {} if self._previous is None else {"previous": self._previous}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As `state_dict` gave it."""
+        """Restore the labels one epoch ago."""
         self._previous = state_dict.get("previous")

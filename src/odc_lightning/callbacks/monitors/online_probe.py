@@ -1,4 +1,4 @@
-"""A linear classifier that learns beside the network, and so says how far the features are."""
+"""Online linear probe: a classifier trained on the features during training."""
 
 from typing import Any
 
@@ -17,27 +17,27 @@ from odc_lightning.utils.distributed import broadcast, sum_over_ranks
 
 
 class OnlineProbe(pl.Callback):
-    """Train a `LinearProbe` on the steps' own features and log ``eval/online_probe_top1``.
+    """Train a `LinearProbe` on the features of each step and log ``eval/online_probe_top1``.
 
-    The probe reads the pooled features that the backbone has computed for the step anyway, cut off
-    from the graph, and learns the true labels: no gradient reaches the network, nothing is drawn
-    at random, and the network is trained as without it. After every n-th epoch it classifies the
-    labelled images of the validation split. It is always in fp32. With gradient accumulation it
-    takes a step every micro-batch.
+    The probe learns the true labels from the pooled features that the backbone computes for the
+    step, detached from the graph. No gradient reaches the network and nothing is drawn at random,
+    so the network is trained as without the probe. Every n epochs the probe classifies the labelled
+    images of the validation split. It is always in fp32. With gradient accumulation it takes one
+    step per micro-batch.
 
-    Images without a label count in the probe's batch statistics and nowhere else. With several
-    ranks the gradient is that of all labelled samples of all ranks, so the probes stay equal; batch
-    statistics are each rank's own, and before a score the running ones become those of rank 0.
+    Images without a label affect only the probe's batch statistics. With several ranks the gradient
+    is averaged over the labelled samples of all ranks, so the probes stay equal. Batch statistics
+    are per rank; before a score, the running statistics of rank 0 are copied to all ranks.
 
     Attributes:
-        probe: the classifier, made in ``setup``.
-        last: the score of the last time.
+        probe: the classifier, created in ``setup``.
+        last: latest score.
     """
 
     probe: LinearProbe
     optimizer: SGD
-    labels: Tensor  # (N,) classes of the training images, -1 where unknown, where the module is
-    truth: Tensor  # (M,) the same of the validation images, on the CPU
+    labels: Tensor  # (N,) classes of the training images, -1 if unknown, on the module's device
+    truth: Tensor  # (M,) classes of the validation images, -1 if unknown, on the CPU
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class OnlineProbe(pl.Callback):
         weight_decay: float = 0.0,
         every_n_epochs: int = 1,
     ) -> None:
-        """Keep the settings of the probe's SGD, and when to score.
+        """Set the options of the probe's SGD, and how often to score.
 
         Args:
-            lr: the same to the end.
-            momentum: of SGD.
-            weight_decay: of SGD.
-            every_n_epochs: besides the last.
+            lr: learning rate, constant over the run.
+            momentum: momentum of SGD.
+            weight_decay: weight decay of SGD.
+            every_n_epochs: interval in epochs; the last epoch is always scored.
 
         Raises:
             ValueError: if ``every_n_epochs`` is less than 1.
@@ -71,25 +71,25 @@ class OnlineProbe(pl.Callback):
         self._features: Tensor | None = None  # (b, num_features) of this step
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Make the probe, as wide as the labels ask for.
+        """Create the probe, with one output per class.
 
         Raises:
-            ValueError: if no image of the training split, or none of the validation split, has a
-                label, or the network does not compute pooled features in training.
+            ValueError: if no training image or no validation image has a label, or the network
+                does not compute pooled features in training.
         """
         if stage != "fit":
             return
         if ODCModule.of(pl_module).dense:
             raise ValueError(
                 "the online probe reads pooled features, and this algorithm trains on maps "
-                "(model.dense=true): leave the probe out (callbacks=default)"
+                "(model.dense=true): remove the probe (callbacks=default)"
             )
         labels, truth = labels_of(trainer, "train"), labels_of(trainer, "val")
         if labels is None or truth is None:
             split, key = ("training", "train") if labels is None else ("validation", "val")
             raise ValueError(
                 f"the online probe needs labels, and no {split} image has one: choose labelled "
-                f"data (config key data.{key}), or leave the probe out (callbacks=default)"
+                f"data (config key data.{key}), or remove the probe (callbacks=default)"
             )
         device = trainer.strategy.root_device
         width = ODCModule.of(pl_module).backbone.num_features
@@ -98,16 +98,16 @@ class OnlineProbe(pl.Callback):
         self.optimizer = SGD(self.probe.parameters(), **self.settings)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen to the backbone."""
-        self._stop_listening()
+        """Register a hook that stores the backbone's features."""
+        self._remove_hook()
         self._hook = ODCModule.of(pl_module).backbone.register_forward_hook(self._keep)
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """The backbone's next features are the step's."""
+        """Store the backbone's features from here on: they belong to the step."""
         self._in_step = True
 
     def on_before_backward(self, *_: Any) -> None:
-        """They are all there now: what comes until the next batch is somebody else's."""
+        """Store no further features: later ones do not belong to the step."""
         self._in_step = False
 
     def on_train_batch_end(
@@ -118,26 +118,27 @@ class OnlineProbe(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """One step of the probe."""
+        """Train the probe for one step."""
         features, self._features = self._features, None
-        # A last batch of one sample, which all ranks have, has no batch statistics.
+        # A batch of one sample has no batch statistics. Only the last batch can have one, and it
+        # does so on all ranks.
         if features is not None and len(features) > 1:
-            # Several views of an image are rows of their own, with the same label.
+            # Each view of an image is a row, with the label of the image.
             labels = self.labels[batch["index"]]
             self._step(features, labels.repeat_interleave(len(features) // len(labels)))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Score when it is time."""
+        """Score if the epoch is due."""
         if is_due(trainer, self.every_n_epochs):
             self.last = {"eval/online_probe_top1": self._score(trainer, pl_module)}
             pl_module.log_dict(self.last)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave the backbone as it was."""
-        self._stop_listening()
+        """Remove the hook from the backbone."""
+        self._remove_hook()
 
     def state_dict(self) -> dict[str, Any]:
-        """Probe, optimiser and score."""
+        """Return the states of probe and optimiser, and the latest score."""
         return {
             "probe": dict(self.probe.state_dict()),
             "optimizer": self.optimizer.state_dict(),
@@ -145,23 +146,23 @@ class OnlineProbe(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue as if there had been no break; `setup` has made the probe."""
+        """Restore probe, optimiser and score; `setup` has created the probe."""
         self.probe.load_state_dict(state_dict["probe"])
         self.optimizer.load_state_dict(state_dict["optimizer"])
         self.last = state_dict["last"]
 
     def _keep(self, backbone: nn.Module, inputs: Any, features: Tensor) -> None:
         if self._in_step:
-            # A copy, since a neck may work in place.
+            # A copy, since a neck may change them in place.
             self._features = features.detach().to(torch.float32, copy=True)
 
-    def _stop_listening(self) -> None:
+    def _remove_hook(self) -> None:
         if self._hook is not None:
             self._hook.remove()
         self._hook, self._features, self._in_step = None, None, False
 
     def _step(self, features: Tensor, labels: Tensor) -> None:
-        """SGD on the mean over the labelled samples of all ranks."""
+        """Take an SGD step on the mean loss over the labelled samples of all ranks."""
         parameters = list(self.probe.parameters())
         with torch.enable_grad():
             logits = self.probe.train()(features)

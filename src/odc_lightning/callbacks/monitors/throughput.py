@@ -1,4 +1,4 @@
-"""How fast training goes, without what happens around it."""
+"""Training speed in images per second, without validation and other breaks."""
 
 from time import perf_counter
 from typing import Any
@@ -7,29 +7,30 @@ import pytorch_lightning as pl
 
 
 class Throughput(pl.Callback):
-    """Counts the images of all ranks and the time spent on them.
+    """Count the images of all ranks and the time spent on them.
 
-    The time runs from the start of an epoch's first batch to the end of its last one, waiting for
-    data in between included; the bootstrap, validation and the work at an epoch's end are not.
+    The time runs from the start of the first batch of an epoch to the end of its last one, and
+    includes waiting for data. The bootstrap, validation and the work at the end of an epoch are
+    excluded.
 
     Attributes:
-        num_images: over all ranks, since training started or was resumed.
-        seconds: spent on them.
+        num_images: number of images over all ranks, since training started or was resumed.
+        seconds: time spent on these images.
     """
 
     def __init__(self) -> None:
-        """Start from nothing."""
+        """Start with zero images and seconds."""
         self.num_images = 0
         self.seconds = 0.0
         self._last: float | None = None
 
     @property
     def images_per_second(self) -> float | None:
-        """The mean since training started or was resumed; None before the first batch."""
+        """Mean speed since training started or was resumed; None before the first batch."""
         return self.num_images / self.seconds if self.seconds > 0 else None
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Count the wait for this batch, unless something else came in between."""
+        """Add the wait for this batch, unless the clock was stopped."""
         now = perf_counter()
         self.seconds += now - (self._last or now)
         self._last = now
@@ -42,7 +43,7 @@ class Throughput(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Count the batch."""
+        """Add the batch's images and time."""
         now = perf_counter()
         self.seconds += now - (self._last or now)
         self._last = now

@@ -1,1 +1,1 @@
-"""The callbacks of ODC (`conf/algorithm/odc.yaml`, `conf/algorithm/odc_small.yaml`)."""
+"""Callbacks of ODC (`conf/algorithm/odc.yaml`, `conf/algorithm/odc_small.yaml`)."""

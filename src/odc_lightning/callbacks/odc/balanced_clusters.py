@@ -1,4 +1,4 @@
-"""Clusters of about equal size, by offsets to the scores that decide on labels."""
+"""Balanced cluster sizes, by offsets added to the scores before labels are assigned."""
 
 from typing import Any
 
@@ -11,10 +11,11 @@ from odc_lightning.utils.distributed import broadcast
 
 
 class BalancedClusters(pl.Callback):
-    """Every k-th optimiser step, set the offsets under which the memory spreads over all clusters.
+    """Recompute the offsets that balance the cluster sizes, every k optimiser steps.
 
-    Where large clusters grow (bright images, say, on a small data set), they get dearer. Labels are
-    not moved by this, only decided otherwise from then on.
+    Large clusters are penalised, which keeps them from growing further (for example, clusters of
+    bright images in a small data set). Existing labels do not change; the offsets apply to later
+    assignments.
     """
 
     def __init__(
@@ -24,16 +25,17 @@ class BalancedClusters(pl.Callback):
         iterations: int = 3,
         max_samples: int = 4096,
     ) -> None:
-        """Choose when and how exactly.
+        """Set how often and how precisely clusters are balanced.
 
         Args:
             every_n_steps: k, in optimiser steps.
             temperature: T, see `odc_lightning.clustering.balancing_offsets`.
-            iterations: of Sinkhorn and Knopp.
-            max_samples: how many samples of the memory to look at; others each time.
+            iterations: number of Sinkhorn-Knopp iterations.
+            max_samples: maximum number of samples from which offsets are estimated; a different
+                part of the memory each time.
 
         Raises:
-            ValueError: if one of them is too small.
+            ValueError: if an integer is less than 1, or the temperature is not positive.
         """
         for name, value in {
             "every_n_steps": every_n_steps,
@@ -52,21 +54,21 @@ class BalancedClusters(pl.Callback):
         self.max_samples = max_samples
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Balance the bootstrap's clusters, unless a run is continued."""
+        """Balance the clusters of the bootstrap, unless the run is resumed."""
         if trainer.global_step == 0:
             self._balance(SamplesMemory.of(trainer).memory, 0)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Balance if the step that has just ended is a k-th one."""
+        """Balance the clusters if the number of completed steps is a multiple of k."""
         owner = SamplesMemory.of(trainer)
         if owner.step_completed and trainer.global_step % self.every_n_steps == 0:
             self._balance(owner.memory, trainer.global_step)
 
     def _balance(self, memory: ClusterMemory, step: int) -> None:
-        # Evenly spaced samples, from another start each time; no random numbers.
+        # Evenly spaced samples, with another first sample each time: no random numbers are drawn.
         stride = -(-memory.num_samples // self.max_samples)
         device = memory.labels.device
         rows = torch.arange(step // self.every_n_steps % stride, memory.num_samples, stride)
         offsets = memory.balanced_offsets(self.temperature, self.iterations, rows.to(device))
-        # Sums of floats: rank 0's, so that replicas stay equal to the bit.
+        # Sums of floats differ between ranks by rounding; rank 0's keep replicas equal bit for bit.
         memory.offsets.copy_(broadcast(offsets))

@@ -1,4 +1,4 @@
-"""Targets from the step's own features: Eq. 2 and Eq. 3 before the loss instead of after it."""
+"""Targets from the current features: Eq. 2 and Eq. 3 before the loss instead of after it."""
 
 from functools import partial
 from typing import Any
@@ -11,21 +11,23 @@ from odc_lightning.module import ODCModule
 
 
 class CurrentTargets(pl.Callback):
-    """Targets of now, in place of the label that the memory had before the step.
+    """Replace the stored pseudo-labels by soft assignments of the current features.
 
-    The label of Eq. 1 is as old as the sample's last visit, an epoch; where epochs are few that is
-    another network's. Here the target of all views of an image is the soft assignment of its memory
-    feature as this very step will leave it: what it was, and what the views of now say together.
+    The pseudo-label in Eq. 1 dates from the sample's last visit, one epoch ago. In a run of few
+    epochs the network has changed much since then. Here all views of an image share one target: the
+    soft assignment of its memory feature after the update of this step (Eq. 2), which averages the
+    stored feature with the current views.
     """
 
     def __init__(self, temperature: float = 0.05) -> None:
-        """Choose how soft targets are.
+        """Set the temperature of the targets.
 
         Args:
-            temperature: T of ``softmax((scores + offsets) / T)``; should be less than the head's.
+            temperature: T of ``softmax((scores + offsets) / T)``; it should be lower than the
+                temperature of the head.
 
         Raises:
-            ValueError: if it is not more than 0.
+            ValueError: if the temperature is not positive.
         """
         if temperature <= 0:
             raise ValueError(
@@ -34,22 +36,22 @@ class CurrentTargets(pl.Callback):
         self.temperature = temperature
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse a head that takes labels only, before training starts.
+        """Check, before training starts, that the head accepts soft targets.
 
         Raises:
-            ValueError: if the head is no `PrototypeHead` with a single head.
+            ValueError: if the head is not a `PrototypeHead` with ``num_heads=1``.
         """
         head = ODCModule.of(pl_module).head
         if stage == "fit" and not (isinstance(head, PrototypeHead) and head.num_heads == 1):
             raise ValueError(
                 f"the head is a {type(head).__name__}, and CurrentTargets needs a PrototypeHead "
-                "with num_heads=1; set head@model.head=prototypes model.head.num_heads=1, or leave "
-                "it out (~algorithm.current_targets)"
+                "with num_heads=1; set head@model.head=prototypes model.head.num_heads=1, or "
+                "remove the callback (~algorithm.current_targets)"
             )
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Leave a function of the features in the batch, since there are none yet."""
+        """Set the target to a function of the features, which do not exist yet."""
         memory = SamplesMemory.of(trainer).memory
         batch["target"] = partial(memory.soft_targets, batch["index"], temperature=self.temperature)

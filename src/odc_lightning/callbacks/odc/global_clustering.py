@@ -1,4 +1,4 @@
-"""What clusterings of the whole data set share: how many samples, and K-Means with a bar."""
+"""Shared parts of clusterings of the whole data set: number of samples, K-Means with a bar."""
 
 import pytorch_lightning as pl
 from rich.progress import Progress
@@ -10,16 +10,16 @@ from odc_lightning.utils.distributed import from_rank_zero
 
 
 def num_samples_to_cluster(trainer: pl.Trainer, num_clusters: int) -> int:
-    """N, as the datamodule has it.
+    """Return the number of samples N of the datamodule.
 
     Raises:
-        ValueError: if the datamodule does not say, or C does not fit.
+        ValueError: if the datamodule has no ``num_samples``, or N is too small for C clusters.
     """
     num_samples = getattr(trainer.datamodule, "num_samples", None)  # type: ignore[attr-defined]
     if num_samples is None:
         raise ValueError(
-            "the number of samples is not known: pass Trainer.fit a datamodule that has "
-            "num_samples once it is set up, such as odc_lightning.data.ImageDataModule"
+            "the number of samples is unknown: pass Trainer.fit a datamodule that has num_samples "
+            "after its setup, such as odc_lightning.data.ImageDataModule"
         )
     check_num_clusters(num_samples, num_clusters, threshold=0)
     return num_samples
@@ -34,13 +34,16 @@ def cluster_globally(
     backend: Backend,
     description: str,
 ) -> Tensor:
-    """Labels (N,) on the CPU by `nonempty_kmeans` on rank 0, the same on every rank.
+    """Cluster all features with `nonempty_kmeans` on rank 0, and send the labels to all ranks.
 
     Args:
-        trainer: says whether to draw a bar, and where to compute.
-        features: (N, D), wherever they lie, equal on all ranks.
+        trainer: determines the device, and whether to draw a progress bar.
+        features: (N, D) on any device, equal on all ranks.
         num_clusters, iterations, seed, backend: see `nonempty_kmeans`.
-        description: of the bar.
+        description: text of the progress bar.
+
+    Returns:
+        Labels (N,) int64 on the CPU, the same on every rank.
     """
 
     def cluster() -> Tensor:

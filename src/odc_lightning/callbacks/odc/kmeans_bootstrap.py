@@ -15,10 +15,10 @@ from odc_lightning.utils.distributed import all_gather_batch, broadcast
 
 
 class KMeansBootstrap(pl.Callback):
-    """Fill the samples memory in ``on_train_start``, unless a checkpoint has filled it.
+    """Fill the samples memory before training, unless a checkpoint has filled it.
 
-    Features are extracted in eval mode without augmentation and L2-normalised, then clustered on
-    rank 0. Clusters that come out empty are repaired by splitting the largest.
+    Features are extracted in eval mode without augmentation, L2-normalised, and clustered on
+    rank 0. Empty clusters are repaired by splitting the largest ones.
     """
 
     def __init__(
@@ -28,13 +28,13 @@ class KMeansBootstrap(pl.Callback):
         seed: int = 0,
         training_views: bool = False,
     ) -> None:
-        """Keep the settings of `odc_lightning.clustering.kmeans`.
+        """Set the options of `odc_lightning.clustering.kmeans`, and the features to cluster.
 
         Args:
-            iterations, backend, seed: of K-Means.
-            training_views: cluster what training will see: features of augmented views by a network
-                in training mode. One in eval mode, whose normalisations have seen nothing yet,
-                gives features far from those, and the first clusters dissolve.
+            iterations, backend, seed: options of K-Means.
+            training_views: cluster features of augmented views, from the network in training mode,
+                as in the first epoch. In eval mode the batch norm of an untrained network has no
+                statistics yet; its features differ so much that the first clusters dissolve.
         """
         self.iterations = iterations
         self.backend = backend
@@ -42,7 +42,7 @@ class KMeansBootstrap(pl.Callback):
         self.training_views = training_views
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Extract, cluster, share."""
+        """Extract the features, cluster them on rank 0, and share the result."""
         owner = SamplesMemory.of(trainer)
         if owner.initialized:
             return
@@ -55,7 +55,7 @@ class KMeansBootstrap(pl.Callback):
             memory.features,
             "Bootstrap: features",
         )
-        if self.training_views:  # images that the first epoch leaves out keep theirs
+        if self.training_views:  # images that the first epoch omits keep their eval features
             self._replace_by_views(trainer, module, memory.features)
         labels = cluster_globally(
             trainer,
@@ -72,7 +72,7 @@ class KMeansBootstrap(pl.Callback):
 
     @staticmethod
     def _replace_by_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
-        """Put what training starts with into the rows (N, D) of the images of its first epoch."""
+        """Replace rows (N, D) by features of training views, for images of the first epoch."""
         for indices, features in training_batches(
             trainer, module, module.embed, "Bootstrap: views"
         ):

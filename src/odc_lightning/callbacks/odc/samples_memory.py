@@ -1,4 +1,4 @@
-"""The samples memory: labels go out when a batch starts, features come in when it ends."""
+"""The samples memory (Sec. 3.1): read at the start of a batch, updated at its end."""
 
 import logging
 import tempfile
@@ -26,20 +26,21 @@ log = logging.getLogger(__name__)
 
 
 class SamplesMemory(PseudoLabels):
-    """Owns the `ClusterMemory` of a run; other callbacks get it by `SamplesMemory.of`.
+    """Owner of the `ClusterMemory` of a run; other callbacks get it by `SamplesMemory.of`.
 
-    A training batch gets its pseudo-labels as ``batch["target"]``, a row a view; after the step its
-    features, the training forward's own and averaged over an image's views, update memory and
-    labels by Eq. 2 and Eq. 3. With several ranks each computes its own samples' new features and
-    labels, and all write the same global batch. The prototypes of a `PrototypeHead` are kept equal
-    to the centroids.
+    At the start of a batch its pseudo-labels become ``batch["target"]``, one entry per view. After
+    the step, the features of the same forward pass, averaged over the views of each image, update
+    the memory by Eq. 2 and Eq. 3. With several ranks, each rank computes the new features and
+    labels of its samples, and all ranks write the same global batch. The prototypes of a
+    `PrototypeHead` are kept equal to the centroids.
 
     Attributes:
-        memory: the clustering, allocated in ``setup``.
-        initialized: whether it holds a clustering yet (by K-Means or from a checkpoint).
-        switch_ratio: 0-dim fp32, share of the last global batch whose label changed (Fig. 5).
-        step_completed: whether the last batch ended an optimiser step. With gradient accumulation
-            every micro-batch is written at once, while refresh and small clusters count steps.
+        memory: the samples and centroids memories, allocated in ``setup``.
+        initialized: whether the memory holds a clustering, from K-Means or a checkpoint.
+        switch_ratio: 0-dim fp32, the share of the last global batch whose label changed (Fig. 5).
+        step_completed: whether the last batch completed an optimiser step. With gradient
+            accumulation every micro-batch is written at once, whereas `CentroidRefresh` and
+            `SmallClusters` count optimiser steps.
     """
 
     def __init__(
@@ -55,10 +56,10 @@ class SamplesMemory(PseudoLabels):
 
         Args:
             momentum, renormalize, assignment: see `ClusterMemory`.
-            place: where the features lie: ``"device"``, ``"ram"``, ``"disk"``, or ``"auto"``, the
-                first of these that has room. It makes no difference to what is computed.
-            precision: in which features are kept, between steps.
-            scratch_dir: folder of the file on disk; None is the system's for such files.
+            place: where the features are stored: ``"device"``, ``"ram"``, ``"disk"``, or
+                ``"auto"``, the first of these with enough room. Results do not depend on it.
+            precision: precision in which the features are stored.
+            scratch_dir: folder of the file on disk; None is the system's temporary folder.
         """
         self.settings: dict[str, Any] = {
             "momentum": momentum,
@@ -76,11 +77,15 @@ class SamplesMemory(PseudoLabels):
 
     @staticmethod
     def of(trainer: pl.Trainer) -> "SamplesMemory":
-        """The trainer's samples memory; a ValueError that names the config key if it has none."""
+        """Return the samples memory of a trainer.
+
+        Raises:
+            ValueError: if the trainer has none.
+        """
         owner = find(trainer, SamplesMemory)
         if owner is None:
             raise ValueError(
-                "no callback SamplesMemory in the trainer, which the other clustering callbacks "
+                "the trainer has no callback SamplesMemory, which the other clustering callbacks "
                 "need: add it (config key algorithm.samples_memory)"
             )
         return owner
@@ -92,22 +97,27 @@ class SamplesMemory(PseudoLabels):
 
     @property
     def counts(self) -> Tensor:
-        """Sizes (C,) int64 of the clusters."""
+        """Cluster sizes (C,) int64."""
         return self.memory.counts
 
     def distances(self) -> Tensor:
-        """L2 distance (N,) of each sample to the centroid of its cluster."""
+        """Compute the L2 distance (N,) from each sample to the centroid of its cluster."""
         return self.memory.distances()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Allocate the memory where the module will be, its features where there is room."""
+        """Allocate the memory on the module's device, and its features where there is room.
+
+        Raises:
+            ValueError: if the callbacks are in the wrong order, the number of samples is unknown or
+                too small, or there is no room for the features.
+        """
         if stage != "fit":
             return
         check_order(trainer.callbacks)  # type: ignore[attr-defined]
         module, device = ODCModule.of(pl_module), trainer.strategy.root_device
         num_samples = num_samples_to_cluster(trainer, module.num_clusters)
         free = budget(device, self.folder, trainer.num_devices)
-        trainer.strategy.barrier()  # all ranks have looked before any takes its part
+        trainer.strategy.barrier()  # every rank measures free memory before any rank allocates
         features, where = place_features(
             num_samples,
             module.dim,
@@ -130,13 +140,17 @@ class SamplesMemory(PseudoLabels):
         self.initialized = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start counting steps where a resumed run stands."""
+        """Start counting steps at ``trainer.global_step``, which is not 0 in a resumed run."""
         self._global_step = trainer.global_step
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Read the batch's labels, before anything of this step changes them."""
+        """Set the target of the batch to its pseudo-labels.
+
+        Raises:
+            ValueError: if the memory holds no clustering.
+        """
         if not self.initialized:
             raise ValueError(
                 "the samples memory is empty: add the callback KMeansBootstrap (config key "
@@ -156,18 +170,18 @@ class SamplesMemory(PseudoLabels):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Eq. 2 and Eq. 3 for the batch of all ranks."""
+        """Update the memory by Eq. 2 and Eq. 3, for the batch of all ranks."""
         features, labels = self.memory.propose(batch["index"], outputs["features"])
         self.switch_ratio = self.memory.write(*all_gather_batch(batch["index"], features, labels))
         self.step_completed = trainer.global_step > self._global_step
         self._global_step = trainer.global_step
 
     def state_dict(self) -> dict[str, Any]:
-        """The memory's tensors, equal on all ranks; nothing before the bootstrap."""
+        """Return the memory's tensors, equal on all ranks; empty before the bootstrap."""
         return self.memory.state_dict() if self.initialized else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue with a checkpoint's clustering; the bootstrap does nothing then."""
+        """Restore the clustering of a checkpoint; the bootstrap is then skipped."""
         if state_dict:
             self.memory.load_state_dict(state_dict)
             self.initialized = True

@@ -1,4 +1,4 @@
-"""Dealing with small clusters, after each iteration (Sec. 3.2)."""
+"""Handling of small clusters after each iteration (Sec. 3.2)."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ from odc_lightning.utils.distributed import broadcast, from_rank_zero
 
 
 class SmallClusters(pl.Callback):
-    """Empty the small clusters and give each a half of what is then the largest.
+    """Empty each small cluster, and refill it with one half of the largest cluster.
 
     Attributes:
-        num_splits: how many clusters were split at the last step.
+        num_splits: number of clusters that were split after the last step.
     """
 
     def __init__(
@@ -33,19 +33,22 @@ class SmallClusters(pl.Callback):
         """Keep the settings of `odc_lightning.clustering.plan_relabelling`.
 
         Args:
-            threshold: clusters of at most this size are small (the paper's 20). The authors' code
-                has "less than 20": 19 here.
-            repeat: until every cluster is normal (the paper), or one round (the authors' code).
+            threshold: clusters of at most this size are small (20 in the paper). The authors' code
+                compares with "less than 20", which is 19 here.
+            repeat: repeat until no cluster is small (the paper), or do one round (the authors'
+                code).
             moved_half: ``"random"`` (the paper) or ``"first"`` (the authors' code).
-            seed: with the number of the step, of everything drawn at random.
+            seed: seed of all random numbers, together with the number of the step.
 
         Raises:
-            ValueError: if the threshold is negative or ``moved_half`` is neither.
+            ValueError: if the threshold is negative, or ``moved_half`` is unknown.
         """
         if threshold < 0:
-            raise ValueError(f"the threshold of small clusters must be >= 0, got {threshold}")
+            raise ValueError(f"algorithm.small_clusters.threshold={threshold}; expected 0 or more")
         if moved_half not in ("random", "first"):
-            raise ValueError(f"moved_half must be 'random' or 'first', got {moved_half!r}")
+            raise ValueError(
+                f"algorithm.small_clusters.moved_half={moved_half}; expected random or first"
+            )
         self.threshold = threshold
         self.repeat = repeat
         self.moved_half = moved_half
@@ -53,19 +56,23 @@ class SmallClusters(pl.Callback):
         self.num_splits = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse what cannot succeed, before training starts."""
+        """Check the threshold before training starts.
+
+        Raises:
+            ValueError: if N is too small for C clusters above the threshold.
+        """
         if stage == "fit":
             memory = SamplesMemory.of(trainer).memory
             check_num_clusters(memory.num_samples, memory.num_clusters, self.threshold)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """After each optimiser step; nothing of size N is touched unless there is a small one."""
+        """Remove small clusters after each optimiser step; O(C) if none is small."""
         owner = SamplesMemory.of(trainer)
         if not owner.step_completed:
             return
         memory = owner.memory
         self.num_splits = 0
-        # Sizes are integers and equal on all ranks, so all take the same branch.
+        # Sizes are integers and equal on all ranks, so all ranks take the same branch.
         if not bool((memory.counts <= self.threshold).any()):
             return
         rng = np.random.default_rng([self.seed, trainer.global_step])
@@ -74,7 +81,7 @@ class SmallClusters(pl.Callback):
         memory.relabel(plan.indices.to(device), plan.labels.to(device))
         clusters = plan.clusters.to(device)
         memory.set_centroids(broadcast(memory.refreshed_centroids(clusters)))
-        memory.offsets[clusters] = 0  # what made them dear or cheap is gone
+        memory.offsets[clusters] = 0  # the offsets were computed for the previous members
         self.num_splits = plan.num_splits
 
     def _plan(self, memory: ClusterMemory, rng: np.random.Generator) -> Relabelling:

@@ -12,7 +12,8 @@ from typing import NoReturn
 import numpy as np
 
 from odc_lightning.data.images import image_extensions
-from odc_lightning.data.sources import FileSource, IntArray
+from odc_lightning.data.sources import FileSource
+from odc_lightning.utils.arrays import IntArray
 
 _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
 

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from odc_lightning.reporting.cluster_page.measures import FloatArray, Measures
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
-from odc_lightning.runs.clustered_images import Clustered, IntArray
+from odc_lightning.reporting.cluster_page.measures import Measures
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
+from odc_lightning.runs.clustered_images import ClusteredImages
+from odc_lightning.utils.arrays import FloatArray, IntArray
 
 PER_CHUNK = 5000
 
 
 @dataclass
-class Records:
+class ImageFacts:
     """The facts of N images, from which rows for the page are taken.
 
     Attributes:
@@ -23,9 +24,9 @@ class Records:
         classes: (N,) true classes, -1 where unknown; None if there are none.
     """
 
-    clustered: Clustered
+    clustered: ClusteredImages
     measures: Measures
-    arrangement: Arrangement
+    arrangement: PageOrder
     scores: FloatArray
     classes: IntArray | None
 

@@ -7,10 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from odc_lightning.clustering.blocks import BLOCK_ELEMENTS
-from odc_lightning.runs.clustered_images import Clustered, IntArray
-
-FloatArray = NDArray[np.float32]
+from odc_lightning.runs.clustered_images import ClusteredImages
+from odc_lightning.utils.arrays import FloatArray, IntArray
+from odc_lightning.utils.blocks import block_rows, blocks
 
 
 @dataclass
@@ -57,7 +56,7 @@ class ClusterFacts:
         return float(np.average(self.purity[known], weights=self.labelled[known]))
 
 
-def measure(clustered: Clustered) -> Measures:
+def measure(clustered: ClusteredImages) -> Measures:
     """Distances, second choices and margins, in blocks of images.
 
     Raises:
@@ -69,7 +68,7 @@ def measure(clustered: Clustered) -> Measures:
         raise ValueError("centroids of the run are no numbers; it went wrong in training")
     lone = int(filled.sum()) < 2
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    step = max(1, BLOCK_ELEMENTS // max(centroids.shape))
+    step = block_rows(max(centroids.shape))
     for features, own in zip(clustered.features.split(step), labels.split(step), strict=True):
         rows = features.float()
         if not bool(rows.isfinite().all()):
@@ -122,17 +121,16 @@ def nearest_clusters(
         return found, distances
     known = centroids[torch.from_numpy(filled)]
     squared_norms = known.square().sum(dim=1)
-    step = max(1, BLOCK_ELEMENTS // max(known.shape))
-    for start in range(0, len(centroids), step):
-        rows = centroids[start : start + step]
+    for block in blocks(len(centroids), max(known.shape)):
+        rows = centroids[block]
         squares = torch.addmm(squared_norms, rows, known.T, alpha=-2)
-        numbers = torch.arange(start, start + len(rows)).unsqueeze(1)
+        numbers = torch.arange(len(centroids))[block].unsqueeze(1)
         squares.masked_fill_(torch.from_numpy(filled) == numbers, float("inf"))
         columns = squares.topk(number, largest=False).indices
         exact = (known[columns] - rows.unsqueeze(1)).norm(dim=2)
         nearest, order = exact.sort(dim=1)
-        found[start : start + step] = filled[columns.gather(1, order).numpy()]
-        distances[start : start + step] = nearest.numpy()
+        found[block] = filled[columns.gather(1, order).numpy()]
+        distances[block] = nearest.numpy()
     return found, distances
 
 

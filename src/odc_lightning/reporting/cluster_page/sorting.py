@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.runs.clustered_images import IntArray, RunImages
+from odc_lightning.runs.images import RunImages
+from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.text import printable
 
 How = Literal["copy", "hardlink", "symlink"]
 _SHOWN = 8  # lines of a plan that are printed
@@ -47,11 +49,11 @@ class Sorting:
         ]
         step = max(1, len(self.entries) // _SHOWN)
         for original, target in self.entries[::step][:_SHOWN]:
-            lines.append(f"  {_printable(original)} -> {_printable(target)}")
+            lines.append(f"  {printable(original)} -> {printable(target)}")
         if self.missing:
             lines.append(
                 f"{len(self.missing):,} images are not there any more and are left out, for "
-                f"example {_printable(self.missing[0])}"
+                f"example {printable(self.missing[0])}"
             )
         return lines
 
@@ -174,9 +176,3 @@ def _refuse_inside(folder: Path, folders: set[Path]) -> None:
                 f"sort_into={folder} lies in {parent}, among the images themselves; expected a "
                 "folder outside"
             )
-
-
-def _printable(name: Path | str) -> str:
-    """As a terminal may show it, whatever somebody called a file."""
-    text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

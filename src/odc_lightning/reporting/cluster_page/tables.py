@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odc_lightning.reporting.cluster_page.measures import FloatArray, Measures
-from odc_lightning.runs.clustered_images import IntArray
+from odc_lightning.reporting.cluster_page.measures import Measures
+from odc_lightning.utils.arrays import FloatArray, IntArray
+from odc_lightning.utils.text import valid_utf8
 
 COLUMNS = ("path", "cluster", "distance", "margin", "outlier_score", "second_choice")
 _ROWS = 2**16  # written at once
@@ -52,14 +53,12 @@ def write_tables(
             rows = slice(start, start + _ROWS)
             own = [names[index] for index in range(*rows.indices(len(names)))]
             values = [column[rows] for column in columns]
-            parquet.write_table(pa.table([[_utf8(name) for name in own], *values], schema=schema))
+            parquet.write_table(
+                pa.table([[valid_utf8(name) for name in own], *values], schema=schema)
+            )
             writer.writerows(
                 (name, cluster, f"{distance:.6f}", f"{margin:.6f}", f"{score:.4f}", second)
                 for name, cluster, distance, margin, score, second in zip(
                     own, *(column.tolist() for column in values), strict=True
                 )
             )
-
-
-def _utf8(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

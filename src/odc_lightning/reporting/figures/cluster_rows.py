@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.floating]
+from odc_lightning.utils.arrays import IntArray
+
 Order = Literal["size", "tightness"]
 
 # From this share of one class on a cluster stands for a class that people have named.
@@ -53,7 +53,7 @@ class ClusterRow(NamedTuple):
 
 def choose_rows(
     labels: IntArray,
-    distances: FloatArray,
+    distances: NDArray[np.floating],
     order: Order,
     rows: int,
     columns: int,

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, StrMethodFormatter, SymmetricalLogLocator
 
-from odc_lightning.runs.chance import chance_name
-from odc_lightning.runs.read_metrics import Series, read_metrics
+from odc_lightning.runs.closing_lines import chance_name
+from odc_lightning.runs.metrics_csv import Series, read_metrics
 
 # Okabe and Ito's palette, which stays distinct under every colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6B6B6B"

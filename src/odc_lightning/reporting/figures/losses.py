@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from odc_lightning.reporting.figures.curves import BLUE, GREEN, GREY, ORANGE
-from odc_lightning.runs.read_metrics import read_metrics, steps_per_epoch
+from odc_lightning.runs.metrics_csv import read_metrics, steps_per_epoch
 
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
 METRIC = "train/loss"

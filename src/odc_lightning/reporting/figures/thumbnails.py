@@ -5,6 +5,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageOps
 
 from odc_lightning.data import ImageSource
+from odc_lightning.utils.text import first_line
 
 
 class Problem(NamedTuple):
@@ -33,8 +34,7 @@ def thumbnail(source: ImageSource, index: int, side: int) -> Thumbnail:
         image = source.load(index)
         return Thumbnail(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
     except Exception as error:  # decoders raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return Thumbnail(placeholder(side), Problem(index, reason))
+        return Thumbnail(placeholder(side), Problem(index, first_line(error)))
 
 
 def placeholder(side: int) -> Image.Image:

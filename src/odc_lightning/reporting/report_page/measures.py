@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from odc_lightning.metrics.scores import Evaluation
 from odc_lightning.reporting.report_page.find_runs import FoundRun
 from odc_lightning.reporting.tables.score_text import DECIMALS, METRICS
-from odc_lightning.runs.closing_lines import format_duration
+from odc_lightning.utils.timing import format_duration
 
 # What of a protocol is its one number: of these settings, where it has them.
 CHOSEN = ("", "k=20", "mean")

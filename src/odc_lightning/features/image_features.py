@@ -1,4 +1,4 @@
-"""Features of many images, read by several processes, batch by batch."""
+"""Features of some rows of a data set, batch by batch, without a Trainer."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,7 +10,7 @@ from odc_lightning.data import IndexedDataset
 from odc_lightning.data.dataset import Sample
 
 
-def feature_batches(
+def image_features(
     embed: Callable[[Tensor], Tensor],
     dataset: IndexedDataset,
     rows: Sequence[int],
@@ -19,15 +19,15 @@ def feature_batches(
     batch_size: int,
     num_workers: int,
 ) -> Iterator[Tensor]:
-    """Features (b, width) fp32 on the CPU, in the order of ``rows``.
+    """Yield features (b, width) fp32 on the CPU, in the order of ``rows``.
 
     Args:
-        embed: images (b, 3, H, W) on the device to features.
-        dataset: in its evaluation view.
-        rows: indices into it.
-        device: of ``embed``.
-        batch_size: b, but for the last batch.
-        num_workers: processes that read images.
+        embed: maps images (b, 3, H, W) on ``device`` to features (b, width).
+        dataset: images with their evaluation transform.
+        rows: indices of the images in ``dataset``.
+        device: device of ``embed``.
+        batch_size: b; the last batch may be smaller.
+        num_workers: number of processes that read images.
     """
     loader: DataLoader[Sample] = DataLoader(
         dataset,
@@ -35,7 +35,7 @@ def feature_batches(
         sampler=rows,
         num_workers=num_workers,
         pin_memory=device.type == "cuda",
-        generator=torch.Generator(),  # else it takes a number from the global one
+        generator=torch.Generator(),  # else the loader draws from the global one
     )
     for batch in loader:
         yield embed(batch["image"].to(device, non_blocking=True)).float().cpu()

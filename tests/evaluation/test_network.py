@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from odc_lightning.data import ArraySource, ImageDataModule, ImageSource
-from odc_lightning.evaluation import Subject
-from odc_lightning.evaluation.subject import hold_out
+from odc_lightning.evaluation import EvaluatedNetwork
+from odc_lightning.evaluation.network import hold_out
 from odc_lightning.models import ConvNet
 
 
@@ -18,18 +18,18 @@ def source(labels: list[int] | None, prefix: str = "x") -> ArraySource:
     return ArraySource(pixels, prefix, None if labels is None else np.array(labels))
 
 
-def subject(train: ImageSource, val: ImageSource | None, **options: Any) -> Subject:
+def network(train: ImageSource, val: ImageSource | None, **options: Any) -> EvaluatedNetwork:
     from torch import float32
     from torchvision.transforms import v2
 
     view = v2.Compose([v2.PILToTensor(), v2.ToDtype(float32, scale=True)])
     data = ImageDataModule(lambda: train, (lambda: val) if val else None, view, view, 8, 4)
     data.setup("predict")
-    return Subject(ConvNet(4), data, lambda **_: None, Path(), Path(), **options)  # type: ignore[arg-type]
+    return EvaluatedNetwork(ConvNet(4), data, lambda **_: None, Path(), Path(), **options)  # type: ignore[arg-type]
 
 
 def test_images_without_a_label_are_left_out_and_classes_have_no_gaps() -> None:
-    images = subject(source([7, -1, 3, 7, -1]), source([3, 5, 7, -1], "val")).images
+    images = network(source([7, -1, 3, 7, -1]), source([3, 5, 7, -1], "val")).images
     train, val = images["train"], images["val"]
     assert train.classes.tolist() == [1, 0, 1]
     assert [train.source.name(i) for i in range(3)] == ["x/0", "x/2", "x/3"]
@@ -41,7 +41,7 @@ def test_images_without_a_label_are_left_out_and_classes_have_no_gaps() -> None:
 
 @pytest.mark.parametrize("val", [None, source(None), source([-1] * 6)])
 def test_without_a_labelled_validation_split_a_share_is_held_out(val: ImageSource | None) -> None:
-    images = subject(source([0] * 10 + [1] * 20), val, holdout=0.2).images
+    images = network(source([0] * 10 + [1] * 20), val, holdout=0.2).images
     assert np.bincount(images["train"].classes).tolist() == [8, 16]
     assert np.bincount(images["val"].classes).tolist() == [2, 4]
     names = [part.source.name(i) for part in images.values() for i in range(len(part.source))]
@@ -61,9 +61,9 @@ def test_each_class_is_in_both_parts() -> None:
 
 
 def test_labels_that_cannot_be_divided() -> None:
-    with pytest.raises(ValueError, match="class 1 has one labelled image"):
+    with pytest.raises(ValueError, match="class 1 has only one labelled image"):
         hold_out(source([0, 0, 1]), 0.5, 0)
     with pytest.raises(ValueError, match="needs labels, and the training images have none"):
-        _ = subject(source(None), None).images
+        _ = network(source(None), None).images
     with pytest.raises(ValueError, match="needs labels, and the training images have none"):
-        _ = subject(source([-1, -1, -1]), None).images
+        _ = network(source([-1, -1, -1]), None).images

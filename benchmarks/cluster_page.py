@@ -1,4 +1,4 @@
-"""What the page of a large run costs: ``python -m benchmarks.gallery_page --images 100000``.
+"""What the page of a large run costs: ``python -m benchmarks.cluster_page --images 100000``.
 
 Makes small JPEG files, crops of scikit-learn's two photographs, with made-up features in as many
 groups as there are clusters; builds the page as `odc_lightning.clusters` does; opens it in
@@ -26,8 +26,8 @@ from torch.nn.functional import normalize
 from benchmarks.tables import Table
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import FileSource
-from odc_lightning.reporting.cluster_page import Settings, build_gallery
-from odc_lightning.runs.clustered_images import Clustered
+from odc_lightning.reporting.cluster_page import PageSettings, build_cluster_page
+from odc_lightning.runs.clustered_images import ClusteredImages
 
 SIDE = 128  # pixels of an image
 DIM = 128  # D
@@ -66,14 +66,14 @@ def write_images(folder: Path, number: int) -> list[str]:
     return names
 
 
-def made_up(root: Path, names: Sequence[str], num_clusters: int) -> Clustered:
+def made_up(root: Path, names: Sequence[str], num_clusters: int) -> ClusteredImages:
     """Features of unit length around as many directions as there are clusters."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(0, num_clusters, (len(names),), generator=generator)
     directions = normalize(torch.randn(num_clusters, DIM, generator=generator), dim=1)
     noise = torch.randn(len(names), DIM, generator=generator) / DIM**0.5
     features = normalize(directions[labels] + noise, dim=1)
-    return Clustered(
+    return ClusteredImages(
         FileSource(root, names),
         labels.numpy(),
         features,
@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         page = folder / "page"
-        built = build_gallery(clustered, page, Settings("benchmark"), timed)
+        built = build_cluster_page(clustered, page, PageSettings("benchmark"), timed)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         paint, cards = first_paint(page)
         title = f"The page of {given.images:,} images in {given.clusters:,} clusters"

@@ -1,0 +1,41 @@
+"""Which part of the package may import which; the rules are in `pyproject.toml`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+from helpers.paths import ROOT
+
+PACKAGE = ROOT / "src" / "odc_lightning"
+HEAVY = ("torch", "torchvision", "pytorch_lightning", "hydra", "omegaconf", "numpy", "PIL")
+
+
+def test_imports_follow_the_floors(capfd: pytest.CaptureFixture[str]) -> None:
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert status == 0, capfd.readouterr().out
+
+
+@pytest.mark.parametrize("module", ["cli.odc", "config", "cli", ""])
+def test_what_answers_at_once_imports_nothing_heavy(module: str) -> None:
+    name = ".".join(filter(None, ["odc_lightning", module]))
+    heavy = f"import sys, {name}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("room", ["clustering", "metrics", "models", "pretext", "memory.py"])
+def test_mathematics_knows_nothing_of_processes(room: str) -> None:
+    files = [PACKAGE / room] if room.endswith(".py") else sorted((PACKAGE / room).glob("*.py"))
+    assert files
+    assert [file.name for file in files if "torch.distributed" in file.read_text("utf-8")] == []
+
+
+def test_the_root_is_a_table_of_contents() -> None:
+    files = sorted(path.name for path in PACKAGE.glob("*.py"))
+    assert len(files) <= 14, files
+    commands = {"train", "evaluate", "clusters", "assign", "extract", "export", "report"}
+    commands |= {"search", "dashboard", "doctor"}
+    assert {Path(name).stem for name in files} == {"__init__", "module", "memory", *commands}
