@@ -127,8 +127,8 @@ def first_paint(folder: Path) -> tuple[float, float]:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--clusters", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=100_000, help="N; %(default)s")
+    parser.add_argument("--clusters", type=int, default=1000, help="C; %(default)s")
     parser.add_argument("--folder", type=Path, help="keep the images and the page in this folder")
     return parser.parse_args(argv)
 

@@ -223,11 +223,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("report", type=Path, nargs="?", help="a bench.json")
     parser.add_argument("--on", choices=("CPU", "GPU"), default="CPU", help="device of the terms")
-    parser.add_argument("--term", action="append", default=[], metavar="NAME=SECONDS")
+    parser.add_argument(
+        "--term",
+        action="append",
+        default=[],
+        metavar="NAME=SECONDS",
+        help="replaces a measured term",
+    )
     parser.add_argument("--clusters", type=int, default=10_000, help="C, in addition to N / 128")
     parser.add_argument("--dim", type=int, default=256, help="D")
     parser.add_argument("--batch", type=int, default=512, help="B, of all ranks together")
-    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 8, 64], help="numbers of ranks")
     parser.add_argument("--room", type=float, default=80, help="memory of each rank in GB")
     return parser.parse_args(argv)
 

@@ -195,7 +195,7 @@ class Obvious(Version):
         return self.centroids
 
     def deal_with_small(self) -> Tensor:
-        """Make a pass over all labels for every cluster that is emptied, searched, split or filled."""
+        """Pass over all labels for every cluster that is emptied, searched, split or filled."""
         rng = np.random.default_rng(SEED)  # used in the same order as in our version
         while self.any_small():
             is_small = self.sizes() <= THRESHOLD
