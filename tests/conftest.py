@@ -1,3 +1,5 @@
+import copy
+import functools
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -34,19 +36,27 @@ def compose_config(tmp_path: Path) -> Compose:
 @pytest.fixture
 def compose_evaluation(tmp_path: Path) -> Compose:
     """Compose evaluate.yaml with overrides; features go to ``tmp_path`` too."""
-    return composer(tmp_path, "evaluate", f"features_dir={tmp_path / 'features'}")
+    return composer(tmp_path, "evaluate", features_dir=str(tmp_path / "features"))
 
 
-def composer(tmp_path: Path, name: str, *always: str) -> Compose:
+def composer(tmp_path: Path, name: str, **always: str) -> Compose:
     def compose_with(*overrides: str, run: str = "run") -> DictConfig:
-        with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-            return compose(name, [f"run_dir={tmp_path / run}", *always, *overrides])
+        config = compose_command(name, *overrides)
+        # After the composition, which is then the same for several folders.
+        config.update({"run_dir": str(tmp_path / run), **always})
+        return config
 
     return compose_with
 
 
 def compose_command(name: str, *overrides: str) -> DictConfig:
     """Compose the config of a command that has no folder of Hydra's."""
+    return copy.deepcopy(_composed(name, overrides))
+
+
+@functools.cache
+def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
+    """Composed once for all tests: Hydra reads some thirty files for it."""
     with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         return compose(name, list(overrides))
 

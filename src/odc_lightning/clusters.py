@@ -15,7 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from odc_lightning.cli.command import run_command
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.resolve import resolve
-from odc_lightning.reporting.cluster_page import Settings, build_gallery, plan_sorting, sort_images
+from odc_lightning.reporting.cluster_page import (
+    PageSettings,
+    build_cluster_page,
+    plan_sorting,
+    sort_images,
+)
 from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
 from odc_lightning.runs.find import (
     find_run,
@@ -51,7 +56,7 @@ def clusters(config: DictConfig) -> None:
 def show(clustered: ClusteredImages, config: DictConfig) -> None:
     """Build the page, print a summary and the page's path."""
     folder = Path(config.run_dir)
-    settings = Settings(
+    settings = PageSettings(
         title=config.title,
         map_images=config.map_images,
         duplicate_threshold=config.duplicate_threshold,
@@ -59,7 +64,7 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
         seed=config.seed,
     )
     with counted(len(clustered.labels)) as progress:
-        built = build_gallery(clustered, folder, settings, timed, progress)
+        built = build_cluster_page(clustered, folder, settings, timed, progress)
     sizes = built.facts.sizes[built.facts.sizes > 0]
     lines = [
         f"{len(clustered.labels):,} images in {len(sizes):,} clusters of {sizes.min():,} to "

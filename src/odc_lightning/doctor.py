@@ -23,9 +23,9 @@ State = Literal["ok", "warning", "failure"]
 
 FAISS_BUILDS = ("faiss", "faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 MALICIOUS = {"pytorch-lightning": ("2.6.2", "2.6.3"), "lightning": ("2.6.2", "2.6.3")}
-LITTLE_DISK = 5e9  # bytes: some checkpoints with a memory of a million samples
-LITTLE_SHARED_MEMORY = 1e9  # bytes; Docker gives 64 MB
-FEW_FILES = 4096  # open at once: each worker shares a file for each batch
+MIN_DISK_BYTES = 5e9  # bytes: some checkpoints with a memory of a million samples
+MIN_SHARED_MEMORY_BYTES = 1e9  # bytes; Docker gives 64 MB
+MIN_OPEN_FILES = 4096  # open at once: each worker shares a file for each batch
 
 
 class Finding(NamedTuple):
@@ -187,7 +187,7 @@ def disk(folder: Path) -> Iterator[Finding]:
             subject, f"{there} cannot be written", "failure", "choose another with hydra.run.dir"
         )
         return
-    little = free < LITTLE_DISK
+    little = free < MIN_DISK_BYTES
     yield Finding(
         subject,
         f"{free / 1e9:.1f} GB free",
@@ -205,7 +205,7 @@ def shared_memory() -> Iterator[Finding]:
     if not place.is_dir():
         return
     size = shutil.disk_usage(place).total
-    little = size < LITTLE_SHARED_MEMORY
+    little = size < MIN_SHARED_MEMORY_BYTES
     yield Finding(
         "shared memory",
         f"{size / 1e9:.2f} GB",
@@ -224,7 +224,7 @@ def open_files() -> Iterator[Finding]:
     except ImportError:  # not on Windows
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    few = soft != resource.RLIM_INFINITY and soft < FEW_FILES
+    few = soft != resource.RLIM_INFINITY and soft < MIN_OPEN_FILES
     yield Finding(
         "open files",
         "no limit" if soft == resource.RLIM_INFINITY else f"{soft:,} at once",

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parts = [
         (len(found.runs), "run"),
         (len(found.evaluations), "evaluation"),
-        (len(found.galleries), "contact sheet"),
+        (len(found.cluster_pages), "contact sheet"),
     ]
     counts = ", ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in parts if n)
     print(f"{counts}; {output.stat().st_size / 1e6:.1f} MB")

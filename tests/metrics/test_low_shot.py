@@ -196,7 +196,7 @@ def test_fits_and_progress_are_counted(
 ) -> None:
     fit_svm, made = linear_svm.fit_svm, []
 
-    def fit_and_count(*arguments: Any) -> linear_svm.Fit:
+    def fit_and_count(*arguments: Any) -> linear_svm.FittedSVM:
         made.append(fit_svm(*arguments))
         return made[-1]
 

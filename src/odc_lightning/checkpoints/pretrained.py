@@ -17,7 +17,7 @@ from odc_lightning.models import Backbone, TimmBackbone
 from odc_lightning.models.timm_backbone import PREFIX
 
 # Names beyond these are counted, not listed.
-MOST_LISTED = 8
+MAX_LISTED = 8
 # How much red, green and blue count in a grey image.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -200,5 +200,5 @@ def _matches(patterns: Sequence[str], *names: str) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -12,7 +12,7 @@ from torch import nn
 import odc_lightning
 from odc_lightning.data import ImageSource, IndexedDataset
 from odc_lightning.models import Backbone
-from odc_lightning.models.pooling import LARGEST_WIDTH, POOLS
+from odc_lightning.models.pooling import MAX_WIDTH, POOLS
 
 # Number of transformed images in the digest, evenly spread over the data set. Any of them shows a
 # changed transform, or a library that decodes images differently.
@@ -55,7 +55,7 @@ def digest_computation(network: Backbone) -> str:
         code = "\n".join(inspect.getsource(kind) for kind in kinds)
     except OSError:  # the class is not defined in a file
         code = ""
-    text = f"{network!r}\n{code}\n{network.stages}\n{POOLS}\n{LARGEST_WIDTH}"
+    text = f"{network!r}\n{code}\n{network.stages}\n{POOLS}\n{MAX_WIDTH}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

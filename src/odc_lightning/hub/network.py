@@ -12,7 +12,7 @@ from odc_lightning.inference import RunClusters
 from odc_lightning.models import Backbone
 
 # The score of an empty cluster; others are between -1 and 1, or not far from it.
-NOBODY = -1e3
+EMPTY_CLUSTER_SCORE = -1e3
 
 
 class Outputs(NamedTuple):
@@ -45,9 +45,9 @@ class ClusterNetwork(nn.Module):
         self.neck = neck
         # The metrics are linear maps of the features: see `odc_lightning.clustering.scores`.
         num_clusters, width = clusters.centroids.shape
-        bias = clusters.scores(torch.zeros(1, width))[0].nan_to_num(neginf=NOBODY)
+        bias = clusters.scores(torch.zeros(1, width))[0].nan_to_num(neginf=EMPTY_CLUSTER_SCORE)
         self.head = nn.Linear(width, num_clusters)
-        weight = (clusters.scores(torch.eye(width)).nan_to_num(neginf=NOBODY) - bias).T
+        weight = (clusters.scores(torch.eye(width)).nan_to_num(neginf=EMPTY_CLUSTER_SCORE) - bias).T
         self.head.load_state_dict({"weight": weight, "bias": bias})
         self.eval().requires_grad_(False)
 

@@ -9,12 +9,12 @@ from odc_lightning.hub.compare import check_close
 from odc_lightning.utils.text import first_line
 
 # Images at once, at most.
-LARGEST_BATCH = 2**16
+MAX_BATCH = 2**16
 
 
 def batch_dim() -> dict[int, torch.export.Dim]:
     """That the batch may be of any size."""
-    return {0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)}
+    return {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
 
 
 def write_program(path: Path, network: nn.Module, images: Tensor, expected: Tensor) -> float:

@@ -83,7 +83,7 @@ def span_coordinates(features: NDArray[np.float64]) -> tuple[NDArray[np.float64]
     return coordinates, restore
 
 
-class Fit(NamedTuple):
+class FittedSVM(NamedTuple):
     """Weights (D,) and intercept of one SVM, and whether the solver converged."""
 
     weights: NDArray[np.float64]
@@ -96,7 +96,7 @@ def fit_svm(
     positive: NDArray[np.bool_],
     cost: float,
     used: NDArray[np.bool_] | None = None,
-) -> Fit:
+) -> FittedSVM:
     """Fit one SVM with the reference's solver; a positive counts as much as two negatives.
 
     Args:
@@ -120,7 +120,9 @@ def fit_svm(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # counted instead
         svm.fit(features, np.where(positive, 1, -1), None if used is None else used.astype(float))
-    return Fit(svm.coef_[0], float(svm.intercept_[0]), bool(np.max(svm.n_iter_) < _MAX_ITERATIONS))
+    return FittedSVM(
+        svm.coef_[0], float(svm.intercept_[0]), bool(np.max(svm.n_iter_) < _MAX_ITERATIONS)
+    )
 
 
 def cross_validate(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from odc_lightning.metrics.average_precision import average_precisions, checked_objects
 from odc_lightning.metrics.linear_svm import (
     COSTS,
-    Fit,
+    FittedSVM,
     check_splits,
     cross_validate,
     decision_values,
@@ -93,7 +93,7 @@ def train_svms(
 
         cross_validated = validated.reshape(num_classes, len(costs))
         chosen = np.asarray(costs, float)[cross_validated.argmax(axis=1)]
-        fits: list[Fit] = []
+        fits: list[FittedSVM] = []
         for fit in parallel(
             delayed(fit_svm)(samples, positives[:, column], cost)
             for column, cost in enumerate(chosen)

@@ -25,7 +25,7 @@ POOLS: dict[str, dict[str, tuple[int, tuple[int, int, int]]]] = {
     },
 }
 # The widest of these, and the bound for every other network.
-LARGEST_WIDTH = 9600
+MAX_WIDTH = 9600
 
 
 def pool_maps(maps: Tensor, backbone: str, stage: str) -> Tensor:
@@ -46,6 +46,6 @@ def pool_maps(maps: Tensor, backbone: str, stage: str) -> Tensor:
     if size == [side, side]:
         kernel, stride, padding = pool
         return F.avg_pool2d(maps, kernel, stride, padding).flatten(1)
-    largest = max(1, math.isqrt(LARGEST_WIDTH // channels))
+    largest = max(1, math.isqrt(MAX_WIDTH // channels))
     height, width = (min(length, largest) for length in size)
     return F.adaptive_avg_pool2d(maps, (height, width)).flatten(1)

@@ -11,7 +11,7 @@ import pytest
 from helpers.chromium import needs_chromium, opened
 from helpers.made_up_run import HOSTILE, centroids_of, groups, made_up, write_images
 from odc_lightning.data import FileSource
-from odc_lightning.reporting.cluster_page import Settings, build_gallery
+from odc_lightning.reporting.cluster_page import PageSettings, build_cluster_page
 from odc_lightning.reporting.cluster_page.measures import measure
 from odc_lightning.runs.clustered_images import ClusteredImages
 
@@ -84,7 +84,7 @@ def with_classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClusteredIma
     clustered = made_up(330, 70)
     clustered.source.class_names = ["boot", "bag", "coat"]
     folder = tmp_path_factory.mktemp("page")
-    build_gallery(clustered, folder, Settings("noise"))
+    build_cluster_page(clustered, folder, PageSettings("noise"))
     return clustered, folder
 
 
@@ -99,7 +99,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features, labels = groups(len(names), 3)
     source = FileSource(folder / "photos", names)
     clustered = ClusteredImages(source, labels, features, centroids_of(features, labels))
-    build_gallery(clustered, folder / "page", Settings("photos"))
+    build_cluster_page(clustered, folder / "page", PageSettings("photos"))
     return folder / "page"
 
 

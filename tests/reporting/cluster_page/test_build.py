@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.made_up_run import HOSTILE, centroids_of, groups, made_up, write_images
 from odc_lightning.data import FileSource
-from odc_lightning.reporting.cluster_page import Settings, build_gallery
+from odc_lightning.reporting.cluster_page import PageSettings, build_cluster_page
 from odc_lightning.reporting.cluster_page.measures import measure
 from odc_lightning.reporting.cluster_page.write_page import SCRIPTS
 from odc_lightning.runs.clustered_images import ClusteredImages
@@ -20,7 +20,7 @@ from odc_lightning.runs.clustered_images import ClusteredImages
 
 def read_data(page: Path, name: str) -> Any:
     text = (page / "page" / "data" / f"{name}.js").read_text("ascii")
-    found = re.fullmatch(r'gallery\.take\("([a-z0-9/]+)",(.*)\);\n', text)
+    found = re.fullmatch(r'page\.take\("([a-z0-9/]+)",(.*)\);\n', text)
     assert found is not None
     assert found[1] == name
     return json.loads(found[2])
@@ -41,7 +41,7 @@ def test_what_is_on_the_page_is_what_was_measured(
     for module in ("image_facts", "build"):
         monkeypatch.setattr(f"odc_lightning.reporting.cluster_page.{module}.PER_CHUNK", 25)
     clustered = made_up(120, 7)
-    built = build_gallery(clustered, tmp_path, Settings("noise", map_images=50))
+    built = build_cluster_page(clustered, tmp_path, PageSettings("noise", map_images=50))
     overview = read_data(tmp_path, "overview")
     assert overview["sizes"] == np.bincount(clustered.labels).tolist()
     assert overview["purity"] == pytest.approx(built.facts.overall_purity)
@@ -74,7 +74,7 @@ def test_what_is_on_the_page_is_what_was_measured(
 
 def test_the_tables_have_a_row_an_image(tmp_path: Path) -> None:
     clustered = hostile(tmp_path / "photos")
-    build_gallery(clustered, tmp_path / "out", Settings("x"))
+    build_cluster_page(clustered, tmp_path / "out", PageSettings("x"))
     measures = measure(clustered)
     with (tmp_path / "out" / "clusters.csv").open(
         newline="", encoding="utf-8", errors="surrogateescape"
@@ -107,7 +107,7 @@ def test_near_duplicates_and_what_cannot_be_shown(tmp_path: Path) -> None:
     features, labels = groups(12, 3)
     source = FileSource(tmp_path / "photos", names)
     clustered = ClusteredImages(source, labels, features, centroids_of(features, labels))
-    built = build_gallery(clustered, tmp_path / "out", Settings("x"))
+    built = build_cluster_page(clustered, tmp_path / "out", PageSettings("x"))
     assert [group.tolist() for group in built.duplicates] == [[2, 10, 11], [5, 9]]
     duplicates = read_data(tmp_path / "out", "duplicates")
     assert duplicates["groups"] == {"shown": [3, 2], "all": [3, 2]}
@@ -121,7 +121,7 @@ def test_near_duplicates_and_what_cannot_be_shown(tmp_path: Path) -> None:
 def test_no_name_is_ever_markup_or_ends_a_script(tmp_path: Path) -> None:
     clustered = hostile(tmp_path / "photos")
     title = "</title><script>alert(3)</script> \" ' \udcff"
-    build_gallery(clustered, tmp_path / "out", Settings(title))
+    build_cluster_page(clustered, tmp_path / "out", PageSettings(title))
     columns = read_data(tmp_path / "out", "members/0")  # and it is plain ASCII
     assert sorted(columns["name"]) == sorted((*HOSTILE, "plain.jpg"))
     assert read_data(tmp_path / "out", "overview")["title"] == title
@@ -147,7 +147,7 @@ def test_no_name_is_ever_markup_or_ends_a_script(tmp_path: Path) -> None:
 
 def test_nothing_of_the_page_is_on_the_network_and_links_can_be_left_out(tmp_path: Path) -> None:
     clustered = hostile(tmp_path / "photos with spaces")
-    build_gallery(clustered, tmp_path / "out", Settings("x", link_originals=False))
+    build_cluster_page(clustered, tmp_path / "out", PageSettings("x", link_originals=False))
     assert read_data(tmp_path / "out", "overview")["originals"] is None
     for path in (tmp_path / "out").rglob("*"):
         if path.suffix in (".js", ".css", ".html"):
@@ -155,14 +155,16 @@ def test_nothing_of_the_page_is_on_the_network_and_links_can_be_left_out(tmp_pat
             assert "http:" not in text
             assert "https:" not in text
             assert str(tmp_path) not in text
-    build_gallery(clustered, tmp_path / "linked", Settings("x"))
+    build_cluster_page(clustered, tmp_path / "linked", PageSettings("x"))
     originals = read_data(tmp_path / "linked", "overview")["originals"]
     assert originals == f"{(tmp_path / 'photos with spaces').as_uri()}/"
 
 
 @pytest.mark.parametrize(("num_samples", "num_clusters"), [(1, 1), (2, 2), (5, 1), (130, 130)])
 def test_sets_of_any_shape(tmp_path: Path, num_samples: int, num_clusters: int) -> None:
-    build_gallery(made_up(num_samples, num_clusters, classes=False), tmp_path, Settings("x"))
+    build_cluster_page(
+        made_up(num_samples, num_clusters, classes=False), tmp_path, PageSettings("x")
+    )
     overview = read_data(tmp_path, "overview")
     assert sum(overview["sizes"]) == num_samples
     assert overview["purity"] is None

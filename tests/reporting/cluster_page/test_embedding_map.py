@@ -4,12 +4,12 @@ from sklearn.neighbors import NearestNeighbors
 from helpers.made_up_run import made_up
 from odc_lightning.reporting.cluster_page.embedding_map import chosen_positions, layout
 from odc_lightning.reporting.cluster_page.measures import measure
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 
 
 def test_every_cluster_is_on_the_map_by_its_nearest_image() -> None:
     clustered = made_up(200, 20)
-    arrangement = Arrangement.of(clustered.labels, measure(clustered).distance, 20)
+    arrangement = PageOrder.of(clustered.labels, measure(clustered).distance, 20)
     assert chosen_positions(arrangement, 200, 0).tolist() == list(range(200))
     some = chosen_positions(arrangement, 50, 0)
     assert len(np.unique(some)) == 50

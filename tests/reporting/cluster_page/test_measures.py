@@ -4,7 +4,7 @@ import torch
 
 from helpers.made_up_run import made_up
 from odc_lightning.reporting.cluster_page.measures import cluster_facts, measure, nearest_clusters
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 
 
 def test_distance_second_choice_and_margin_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_nearest_clusters_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_arrangement_is_by_cluster_and_distance() -> None:
     labels = np.array([2, 0, 2, 0, 0])
     distance = np.array([0.3, 0.2, 0.1, 0.5, 0.1], dtype=np.float32)
-    arrangement = Arrangement.of(labels, distance, 3)
+    arrangement = PageOrder.of(labels, distance, 3)
     assert arrangement.order.tolist() == [4, 1, 3, 2, 0]
     assert arrangement.starts.tolist() == [0, 3, 3, 5]
     assert arrangement.members(2).tolist() == [2, 0]

@@ -5,12 +5,12 @@ from sklearn.neighbors import NearestNeighbors
 from helpers.made_up_run import made_up
 from odc_lightning.reporting.cluster_page.measures import measure, nearest_clusters
 from odc_lightning.reporting.cluster_page.neighbours import near_neighbours, outlier_scores
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 from odc_lightning.runs.clustered_images import ClusteredImages
 
 
-def arranged(clustered: ClusteredImages) -> Arrangement:
-    return Arrangement.of(clustered.labels, measure(clustered).distance, clustered.num_clusters)
+def arranged(clustered: ClusteredImages) -> PageOrder:
+    return PageOrder.of(clustered.labels, measure(clustered).distance, clustered.num_clusters)
 
 
 def near(clustered: ClusteredImages, number: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_where_there_are_fewer_neighbours_the_rest_is_missing() -> None:
 
 
 def test_large_clusters_are_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odc_lightning.reporting.cluster_page.neighbours.MOST_CANDIDATES", 50)
+    monkeypatch.setattr("odc_lightning.reporting.cluster_page.neighbours.MAX_CANDIDATES", 50)
     clustered = made_up(200, 2)
     found, indices = near_neighbours(
         clustered.features, arranged(clustered), near(clustered, 1), k=4

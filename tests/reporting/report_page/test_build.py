@@ -13,7 +13,7 @@ from PIL import Image
 from helpers.run_folders import HOSTILE, write_run
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.report import main
-from odc_lightning.reporting.report_page import Found, build_report, find_runs
+from odc_lightning.reporting.report_page import ReportInputs, build_report, find_runs
 from odc_lightning.reporting.report_page.measures import final_values, headlines
 from odc_lightning.runs.results import write_results
 
@@ -197,5 +197,5 @@ class TestCommand:
 
 def test_an_empty_report_of_evaluations_alone(tmp_path: Path) -> None:
     evaluation = Evaluation("odc", "x", "convnet", "digits", [Score("knn", "pooled", "top1", 0.5)])
-    build_report(Found(evaluations=[(tmp_path, evaluation)]), tmp_path / "r.html")
+    build_report(ReportInputs(evaluations=[(tmp_path, evaluation)]), tmp_path / "r.html")
     assert "Evaluation on digits, convnet" in (tmp_path / "r.html").read_text()

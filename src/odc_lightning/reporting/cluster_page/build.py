@@ -11,7 +11,7 @@ import numpy as np
 
 from odc_lightning.reporting.cluster_page.duplicates import near_duplicates
 from odc_lightning.reporting.cluster_page.embedding_map import chosen_positions, layout
-from odc_lightning.reporting.cluster_page.image_facts import PER_CHUNK, Records, rounded
+from odc_lightning.reporting.cluster_page.image_facts import PER_CHUNK, ImageFacts, rounded
 from odc_lightning.reporting.cluster_page.measures import (
     ClusterFacts,
     cluster_facts,
@@ -19,11 +19,11 @@ from odc_lightning.reporting.cluster_page.measures import (
     nearest_clusters,
 )
 from odc_lightning.reporting.cluster_page.neighbours import (
-    LOOKED_AT,
+    NEAR_CLUSTERS,
     near_neighbours,
     outlier_scores,
 )
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 from odc_lightning.reporting.cluster_page.tables import write_tables
 from odc_lightning.reporting.cluster_page.thumbnails import (
     COLUMNS,
@@ -41,16 +41,16 @@ from odc_lightning.utils.arrays import FloatArray, IntArray
 from odc_lightning.utils.text import valid_utf8
 
 SHEET_ROWS, SHEET_COLUMNS, SHEET_SIDE = 16, 12, 96
-MOST_OUTLIERS = 200
-MOST_GROUPS, MOST_OF_A_GROUP = 200, 12
-MOST_PROBLEMS = 1000
+MAX_OUTLIERS = 200
+MAX_GROUPS, MAX_GROUP_IMAGES = 200, 12
+MAX_PROBLEMS = 1000
 GRID = 65_535  # the map's places are whole numbers up to this
 
 Timed = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Settings:
+class PageSettings:
     """Of a page.
 
     Attributes:
@@ -69,7 +69,7 @@ class Settings:
 
 
 @dataclass
-class Built:
+class ClusterPage:
     """What came of it.
 
     Attributes:
@@ -87,13 +87,13 @@ class Built:
     side: int
 
 
-def build_gallery(
+def build_cluster_page(
     clustered: ClusteredImages,
     folder: Path,
-    settings: Settings,
+    settings: PageSettings,
     timed: Timed = lambda what: nullcontext(),
     progress: Callable[[int], None] = lambda done: None,
-) -> Built:
+) -> ClusterPage:
     """Write tables, page and contact sheet.
 
     Args:
@@ -111,15 +111,15 @@ def build_gallery(
     with timed("distances"):
         measures = measure(clustered)
         facts = cluster_facts(labels, measures.distance, clustered.num_clusters, classes)
-        arrangement = Arrangement.of(labels, measures.distance, clustered.num_clusters)
-        near, near_distances = nearest_clusters(clustered.centroids, facts.sizes, LOOKED_AT)
+        arrangement = PageOrder.of(labels, measures.distance, clustered.num_clusters)
+        near, near_distances = nearest_clusters(clustered.centroids, facts.sizes, NEAR_CLUSTERS)
     with timed("neighbours"):
         distances, _ = near_neighbours(clustered.features, arrangement, near)
         scores = outlier_scores(distances)
     names = [source.name(index) for index in range(len(source))]
     with timed("tables"):
         write_tables(folder, names, labels, measures, scores)
-    records = Records(clustered, measures, arrangement, scores, classes)
+    records = ImageFacts(clustered, measures, arrangement, scores, classes)
     with timed("map"):
         write_map(records, data, settings)
     with timed("thumbnails"):
@@ -128,11 +128,11 @@ def build_gallery(
     with timed("near-duplicates"):
         duplicates = find_duplicates(pictures, settings.duplicate_threshold)
     with timed("page"):
-        outliers = np.argsort(-scores, kind="stable")[:MOST_OUTLIERS]
+        outliers = np.argsort(-scores, kind="stable")[:MAX_OUTLIERS]
         write_list(records, outliers, "outliers", data, drawn, side)
-        shown = [group[:MOST_OF_A_GROUP] for group in duplicates[:MOST_GROUPS]]
+        shown = [group[:MAX_GROUP_IMAGES] for group in duplicates[:MAX_GROUPS]]
         lengths = {"shown": [len(group) for group in shown], "all": [len(g) for g in duplicates]}
-        lengths["all"] = lengths["all"][:MOST_GROUPS]
+        lengths["all"] = lengths["all"][:MAX_GROUPS]
         some = np.concatenate([np.zeros(0, dtype=np.int64), *shown])
         write_list(records, some, "duplicates", data, drawn, side, groups=lengths)
         write_problems(records, pictures, data)
@@ -168,7 +168,7 @@ def build_gallery(
                 "problems": len(pictures.problems),
             },
         )
-    return Built(facts, outliers, duplicates, pictures, side)
+    return ClusterPage(facts, outliers, duplicates, pictures, side)
 
 
 def find_duplicates(pictures: Pictures, threshold: float) -> list[IntArray]:
@@ -201,7 +201,7 @@ def class_numbers(classes: IntArray | None) -> list[str] | None:
     return [str(number) for number in range(int(classes.max()) + 1)]
 
 
-def write_chunks(records: Records, data: Path) -> None:
+def write_chunks(records: ImageFacts, data: Path) -> None:
     """Facts of all images in the order of the page, some thousands a file."""
     order = records.arrangement.order
     for number, start in enumerate(range(0, len(order), PER_CHUNK)):
@@ -209,7 +209,7 @@ def write_chunks(records: Records, data: Path) -> None:
 
 
 def write_list(
-    records: Records,
+    records: ImageFacts,
     indices: IntArray,
     name: str,
     data: Path,
@@ -223,15 +223,15 @@ def write_list(
     write_data(data, name, {**records.with_places(indices), **more})
 
 
-def write_problems(records: Records, pictures: Pictures, data: Path) -> None:
+def write_problems(records: ImageFacts, pictures: Pictures, data: Path) -> None:
     """What could not be shown, and why."""
-    some = pictures.problems[:MOST_PROBLEMS]
+    some = pictures.problems[:MAX_PROBLEMS]
     indices = np.array([problem.number for problem in some], dtype=np.int64)
     reasons = [valid_utf8(problem.reason) for problem in some]
     write_data(data, "problems", {**records.with_places(indices), "reason": reasons})
 
 
-def write_map(records: Records, data: Path, settings: Settings) -> None:
+def write_map(records: ImageFacts, data: Path, settings: PageSettings) -> None:
     """Places of images on the map."""
     positions = chosen_positions(records.arrangement, settings.map_images, settings.seed)
     indices = records.arrangement.order[positions]

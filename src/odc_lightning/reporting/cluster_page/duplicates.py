@@ -11,8 +11,8 @@ from scipy.sparse.csgraph import connected_components  # type: ignore[import-unt
 
 from odc_lightning.clustering import assign
 from odc_lightning.reporting.cluster_page.measures import nearest_clusters
-from odc_lightning.reporting.cluster_page.neighbours import LOOKED_AT, near_neighbours
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.neighbours import NEAR_CLUSTERS, near_neighbours
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.blocks import blocks
 
@@ -20,7 +20,7 @@ SIDE = 16  # pixels of a signature
 THRESHOLD = 3.0  # mean difference of two signatures, of 255
 _COMPARED = 5  # images that each one is compared with
 _PER_CELL = 500
-_MOST_LEADERS = 1000  # of a chain; what is left after them is in no group
+_MAX_LEADERS = 1000  # of a chain; what is left after them is in no group
 
 Signatures = NDArray[np.uint8]
 
@@ -72,7 +72,7 @@ def around_leaders(signatures: Signatures, chain: IntArray, threshold: float) ->
     Yields:
         The first image that is in no group yet with all those that are like it, if there are any.
     """
-    for _ in range(_MOST_LEADERS):
+    for _ in range(_MAX_LEADERS):
         if len(chain) < 2:
             return
         pairs = np.stack([np.full(len(chain), chain[0]), chain], axis=1)
@@ -91,8 +91,8 @@ def look_alikes(signatures: Signatures) -> IntArray:
     drawn = np.random.default_rng(0).choice(len(features), number, replace=False)
     centres = features[torch.from_numpy(drawn)]
     cells = assign(features, centres).numpy()
-    arrangement = Arrangement.of(cells, np.zeros(len(cells), dtype=np.float32), number)
-    near, _ = nearest_clusters(centres, np.diff(arrangement.starts), LOOKED_AT)
+    arrangement = PageOrder.of(cells, np.zeros(len(cells), dtype=np.float32), number)
+    near, _ = nearest_clusters(centres, np.diff(arrangement.starts), NEAR_CLUSTERS)
     _, neighbours = near_neighbours(features, arrangement, near, _COMPARED)
     one = np.repeat(np.arange(len(features)), _COMPARED)
     pairs = np.stack([one, neighbours.ravel()], axis=1)

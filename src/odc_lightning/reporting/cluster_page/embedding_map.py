@@ -6,14 +6,14 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 from odc_lightning.utils.arrays import IntArray
 
 DIRECTIONS = 50  # of the PCA ahead of t-SNE
-FEW = 5  # images of which t-SNE makes nothing
+MIN_TSNE_IMAGES = 6
 
 
-def chosen_positions(arrangement: Arrangement, limit: int, seed: int) -> IntArray:
+def chosen_positions(arrangement: PageOrder, limit: int, seed: int) -> IntArray:
     """Which images are on the map, if not all: each cluster's nearest, and others at random.
 
     Args:
@@ -51,14 +51,15 @@ def layout(features: Tensor, seed: int) -> NDArray[np.float64]:
         return np.zeros((len(rows), 2))
     components = min(DIRECTIONS, *rows.shape)
     reduced = PCA(components, random_state=seed).fit_transform(rows)
-    if len(rows) > FEW:
+    if len(rows) >= MIN_TSNE_IMAGES:
         perplexity = min(30.0, (len(rows) - 1) / 3)
         start = "pca" if components >= 2 else "random"
         reduced = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(reduced)
     places = np.zeros((len(rows), 2))
     places[:, : reduced.shape[1]] = reduced[:, :2]
     # Screens are wide, and the plane's directions mean nothing: the longest one lies flat.
-    places = PCA(2, random_state=seed).fit_transform(places) if len(rows) > FEW else places
+    if len(rows) >= MIN_TSNE_IMAGES:
+        places = PCA(2, random_state=seed).fit_transform(places)
     places -= places.min(axis=0)
     # One scale for both directions.
     return places / (places.max() or 1.0)

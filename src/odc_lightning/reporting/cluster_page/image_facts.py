@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odc_lightning.reporting.cluster_page.measures import Measures
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 from odc_lightning.runs.clustered_images import ClusteredImages
 from odc_lightning.utils.arrays import FloatArray, IntArray
 
@@ -15,7 +15,7 @@ PER_CHUNK = 5000
 
 
 @dataclass
-class Records:
+class ImageFacts:
     """The facts of N images, from which rows for the page are taken.
 
     Attributes:
@@ -26,7 +26,7 @@ class Records:
 
     clustered: ClusteredImages
     measures: Measures
-    arrangement: Arrangement
+    arrangement: PageOrder
     scores: FloatArray
     classes: IntArray | None
 

@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from odc_lightning.reporting.cluster_page.page_order import Arrangement
+from odc_lightning.reporting.cluster_page.page_order import PageOrder
 from odc_lightning.utils.arrays import FloatArray, IntArray
 from odc_lightning.utils.blocks import blocks
 
 NEIGHBOURS = 10  # k
-LOOKED_AT = 8  # clusters beside an image's own
+NEAR_CLUSTERS = 8  # clusters beside an image's own
 # Where a few clusters hold a large set, neighbours are sought among this many of their images.
-MOST_CANDIDATES = 50_000
+MAX_CANDIDATES = 50_000
 
 
 def near_neighbours(
-    features: Tensor, arrangement: Arrangement, near: IntArray, k: int = NEIGHBOURS
+    features: Tensor, arrangement: PageOrder, near: IntArray, k: int = NEIGHBOURS
 ) -> tuple[FloatArray, IntArray]:
     """The k nearest other images by L2 distance of their features.
 
@@ -44,8 +44,8 @@ def near_neighbours(
             continue
         looked_at = [members, *(arrangement.members(int(other)) for other in near[cluster])]
         candidates = np.concatenate(looked_at)
-        if len(candidates) > MOST_CANDIDATES:
-            candidates = rng.choice(candidates, MOST_CANDIDATES, replace=False)
+        if len(candidates) > MAX_CANDIDATES:
+            candidates = rng.choice(candidates, MAX_CANDIDATES, replace=False)
         bank = features[torch.from_numpy(candidates)].float()
         for block in blocks(len(members), max(len(candidates), k * bank.shape[1])):
             queries = members[block]

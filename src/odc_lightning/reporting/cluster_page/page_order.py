@@ -8,7 +8,7 @@ from odc_lightning.utils.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class Arrangement:
+class PageOrder:
     """Where each image stands.
 
     Attributes:
@@ -20,11 +20,11 @@ class Arrangement:
     starts: IntArray
 
     @staticmethod
-    def of(labels: IntArray, distance: FloatArray, num_clusters: int) -> "Arrangement":
+    def of(labels: IntArray, distance: FloatArray, num_clusters: int) -> "PageOrder":
         """By cluster, then by distance, then by index."""
         order = np.lexsort((distance, labels))
         sizes = np.bincount(labels, minlength=num_clusters)
-        return Arrangement(order, np.concatenate([[0], np.cumsum(sizes)]))
+        return PageOrder(order, np.concatenate([[0], np.cumsum(sizes)]))
 
     @property
     def num_clusters(self) -> int:

@@ -21,10 +21,10 @@ FACES = 4  # of a cluster, two by two
 # A side in pixels by the number of images, so that a folder of photographs has large ones and
 # ImageNet fits a disk. Multiples of 16, so that no block of a JPEG lies across two pictures.
 SIDES = ((10_000, 160), (100_000, 128), (500_000, 96))
-SMALLEST_SIDE = 64  # smaller images are enlarged
+MIN_SIDE = 64  # smaller images are enlarged
 QUALITY = 82
 BACKGROUND = (128, 128, 128)
-_LOOKED_AT = 50  # images that tell whether they are smaller than a thumbnail
+_MEASURED_IMAGES = 50  # images that tell whether they are smaller than a thumbnail
 
 
 @dataclass
@@ -43,15 +43,15 @@ class Pictures:
 def choose_side(source: ImageSource) -> int:
     """The side of a thumbnail in pixels, by the number of images and by how large they are."""
     num_images = len(source)
-    wanted = next((side for most, side in SIDES if num_images <= most), SMALLEST_SIDE)
+    wanted = next((side for most, side in SIDES if num_images <= most), MIN_SIDE)
     sides = []
-    for index in np.unique(np.linspace(0, num_images - 1, _LOOKED_AT).astype(int)):
+    for index in np.unique(np.linspace(0, num_images - 1, _MEASURED_IMAGES).astype(int)):
         try:
             sides.append(min(source.load(int(index)).size))
         except Exception:  # it will be told of when its turn comes
             continue
     own = int(np.median(sides)) if sides else wanted
-    return max(SMALLEST_SIDE, min(wanted, own // 16 * 16))
+    return max(MIN_SIDE, min(wanted, own // 16 * 16))
 
 
 def sheet_of(pictures: Sequence[Image.Image], columns: int) -> Image.Image:

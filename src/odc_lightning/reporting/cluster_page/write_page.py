@@ -40,7 +40,7 @@ def write_data(folder: Path, name: str, value: Any) -> None:
     path = folder / f"{name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    path.write_text(f"gallery.take({json.dumps(name)},{text});\n", encoding="ascii")
+    path.write_text(f"page.take({json.dumps(name)},{text});\n", encoding="ascii")
 
 
 def write_page(folder: Path, facts: dict[str, Any]) -> None:

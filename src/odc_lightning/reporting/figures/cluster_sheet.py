@@ -17,7 +17,7 @@ GAP, MARGIN, MARK = 6, 24, 5
 PAPER, INK, FAINT = "#ffffff", "#1d1c19", "#6b675f"
 LARGE, SMALL = 18, 13  # of text
 # Names of classes are broken at this width; after so many lines or characters they end.
-TEXT_WIDTH, NAME_LINES, LONGEST = 220, 3, 500
+TEXT_WIDTH, NAME_LINES, MAX_TEXT_LENGTH = 220, 3, 500
 
 
 class Line(NamedTuple):
@@ -122,7 +122,7 @@ def broken(text: str, size: int, width: int, most: int) -> list[str]:
         most: lines.
     """
     font = _font(size)
-    words = " ".join(text[:LONGEST].encode("utf-8", "replace").decode().split())
+    words = " ".join(text[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().split())
     lines: list[str] = []
     while words:
         end = len(words)

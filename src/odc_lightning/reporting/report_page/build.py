@@ -20,7 +20,7 @@ from odc_lightning.reporting.report_page.facts import (
     figures,
     run_table,
 )
-from odc_lightning.reporting.report_page.find_runs import SHEET, Found
+from odc_lightning.reporting.report_page.find_runs import SHEET, ReportInputs
 from odc_lightning.reporting.report_page.measures import final_values, measures_of
 from odc_lightning.reporting.report_page.panels import panels, set_apart
 from odc_lightning.reporting.report_page.parallel import axes
@@ -34,10 +34,10 @@ from odc_lightning.reporting.tables.table_layout import (
 
 # In the order in which they run.
 SCRIPTS = ("base.js", "chart.js", "curves.js", "parallel.js", "tables.js")
-MOST_SHEETS, SHEET_WIDTH = 4, 1400
+MAX_SHEETS, SHEET_WIDTH = 4, 1400
 
 
-def build_report(found: Found, output: Path, title: str | None = None) -> None:
+def build_report(found: ReportInputs, output: Path, title: str | None = None) -> None:
     """Write the report.
 
     Args:
@@ -51,7 +51,7 @@ def build_report(found: Found, output: Path, title: str | None = None) -> None:
     output.write_bytes(html.encode("utf-8", "replace"))
 
 
-def render(found: Found, folder: Path, title: str | None = None) -> str:
+def render(found: ReportInputs, folder: Path, title: str | None = None) -> str:
     """The page as text; links are relative to the folder."""
     runs = found.runs
     names = run_names([run.folder for run in runs])
@@ -100,7 +100,7 @@ def render(found: Found, folder: Path, title: str | None = None) -> str:
         evaluations=[
             _evaluation(group) for group in group_evaluations(e for _, e in found.evaluations)
         ],
-        sheets=[_sheet(place, folder) for place in found.galleries[:MOST_SHEETS]],
+        sheets=[_sheet(place, folder) for place in found.cluster_pages[:MAX_SHEETS]],
         problems=found.problems,
         constant=[(panel, value_text(value)) for panel, value in constant],
         has_axes=bool(data["axes"]),

@@ -15,7 +15,7 @@ from odc_lightning.reporting.report_page.settings import (
 )
 from odc_lightning.utils.timing import format_duration
 
-MOST_COLUMNS, MOST_VALUES = 5, 8
+MAX_COLUMNS, MAX_VALUES = 5, 8
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def run_table(
         if each.is_choice
         and not each.is_seed
         and tuple(value_text(each.values[g.runs[0]]) for g in groups) != labels
-    ][:MOST_COLUMNS]
+    ][:MAX_COLUMNS]
     several = any(len(group.runs) > 1 for group in groups)
     headers = [
         "run",
@@ -138,10 +138,10 @@ def difference_table(found: Sequence[Difference]) -> list[tuple[str, str, list[t
     for each in found:
         texts = [value_text(value) for value in each.values]
         counts = [(text, texts.count(text)) for text in dict.fromkeys(texts)]
-        more = len(counts) - MOST_VALUES
+        more = len(counts) - MAX_VALUES
         if more > 0:
-            left = sum(count for _, count in counts[MOST_VALUES:])
-            counts = [*counts[:MOST_VALUES], (f"{more} more", left)]
+            left = sum(count for _, count in counts[MAX_VALUES:])
+            counts = [*counts[:MAX_VALUES], (f"{more} more", left)]
         table.append((each.key, ", ".join(each.keys[1:]), counts))
     return table
 

@@ -19,7 +19,7 @@ from odc_lightning.runs.summary import Summary, read_summary
 # Folders within those of runs, where no other run is.
 NO_RUNS = {".hydra", "checkpoints", "reference", "wandb", "tensorboard"}
 SHEET = "contact_sheet.png"
-MOST_WARNINGS = 20
+MAX_WARNINGS = 20
 # As Hydra's job_logging writes it.
 WARNING = re.compile(r"\[[^\]]*\]\[[^\]]*\]\[WARNING\] - (.+)")
 
@@ -55,29 +55,29 @@ class FoundRun:
 
 
 @dataclass
-class Found:
+class ReportInputs:
     """All that was found, in the order of the folders.
 
     Attributes:
         runs: training runs.
         evaluations: folder and scores.
-        galleries: folders with a contact sheet.
+        cluster_pages: folders with a contact sheet.
         problems: a line about each thing that could not be read.
     """
 
     runs: list[FoundRun] = field(default_factory=list)
     evaluations: list[tuple[Path, Evaluation]] = field(default_factory=list)
-    galleries: list[Path] = field(default_factory=list)
+    cluster_pages: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def find_runs(folders: Sequence[Path]) -> Found:
+def find_runs(folders: Sequence[Path]) -> ReportInputs:
     """Look through folders: each one a run, an evaluation, a page of clusters, or above such.
 
     Raises:
         ValueError: one of them is no folder, or there is nothing in all of them.
     """
-    found = Found()
+    found = ReportInputs()
     seen: set[Path] = set()
     for given in folders:
         if not given.is_dir():
@@ -88,7 +88,7 @@ def find_runs(folders: Sequence[Path]) -> Found:
             if folder.resolve() not in seen:
                 seen.add(folder.resolve())
                 _look(folder, found)
-    if not (found.runs or found.evaluations or found.galleries):
+    if not (found.runs or found.evaluations or found.cluster_pages):
         raise ValueError(
             f"found no run in {', '.join(map(str, folders))}: no folder there has a config.yaml "
             "beside a metrics.csv or summary.json, nor a results.json. Give the folder of a run, "
@@ -110,7 +110,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
 
-def _look(folder: Path, found: Found) -> None:
+def _look(folder: Path, found: ReportInputs) -> None:
     is_run = (folder / "config.yaml").is_file() and any(
         (folder / name).is_file() for name in ("metrics.csv", "summary.json")
     )
@@ -122,7 +122,7 @@ def _look(folder: Path, found: Found) -> None:
     except (ValueError, OSError, OmegaConfBaseException, YAMLError) as error:
         found.problems.append(f"{folder}: {error}")
     if (folder / SHEET).is_file():
-        found.galleries.append(folder)
+        found.cluster_pages.append(folder)
 
 
 def read_run(folder: Path) -> FoundRun:
@@ -148,4 +148,4 @@ def _warnings(folder: Path) -> list[str]:
     text = "\n".join(
         file.read_text(encoding="utf-8", errors="replace") for file in sorted(folder.glob("*.log"))
     )
-    return list(dict.fromkeys(WARNING.findall(text)))[:MOST_WARNINGS]
+    return list(dict.fromkeys(WARNING.findall(text)))[:MAX_WARNINGS]

@@ -14,7 +14,7 @@ from odc_lightning.runs.closing_lines import chance_name
 from odc_lightning.runs.metrics_csv import Series, steps_per_epoch
 
 # Of all lines together, and of one of them.
-MOST_POINTS, MOST_OF_A_LINE, LEAST_OF_A_LINE = 100_000, 1_000, 60
+MAX_POINTS, MAX_LINE_POINTS, MIN_LINE_POINTS = 100_000, 1_000, 60
 
 
 class Panel(NamedTuple):
@@ -53,7 +53,7 @@ def panels(runs: Sequence[FoundRun], groups: Sequence[Group]) -> list[dict[str, 
     logged = dict.fromkeys(key for run in runs for key in run.metrics)
     keys = [key for key in PANELS if key in logged] + [key for key in logged if key not in PANELS]
     number = sum(key in run.metrics for key in keys for run in runs)
-    most = min(MOST_OF_A_LINE, max(LEAST_OF_A_LINE, MOST_POINTS // max(1, number)))
+    most = min(MAX_LINE_POINTS, max(MIN_LINE_POINTS, MAX_POINTS // max(1, number)))
     return [_panel(key, runs, groups, most) for key in keys]
 
 

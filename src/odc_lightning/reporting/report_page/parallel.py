@@ -6,8 +6,8 @@ from typing import Any
 from odc_lightning.reporting.report_page.measures import Measure, Values
 from odc_lightning.reporting.report_page.settings import Difference, short_keys, value_text
 
-MOST_SETTINGS, MOST_SCORES = 7, 5
-MOST_CATEGORIES = 12
+MAX_SETTINGS, MAX_SCORES = 7, 5
+MAX_CATEGORIES = 12
 # What depends on the machine more than on the settings.
 NO_SCORES = ("images_per_second", "wall_seconds")
 
@@ -23,9 +23,9 @@ def axes(
         values: of R runs.
     """
     settings = [each for each in found if each.is_choice and not each.is_seed and _fits(each)]
-    settings = sorted(settings, key=_rank)[:MOST_SETTINGS]
+    settings = sorted(settings, key=_rank)[:MAX_SETTINGS]
     names = short_keys([each.key for each in settings])
-    scores = [each for each in measures if each.key not in NO_SCORES][:MOST_SCORES]
+    scores = [each for each in measures if each.key not in NO_SCORES][:MAX_SCORES]
     if not settings or not scores or len(values) < 2:
         return []
     return [_setting(name, each) for name, each in zip(names, settings, strict=True)] + [
@@ -49,7 +49,7 @@ def _rank(difference: Difference) -> int:
 def _fits(difference: Difference) -> bool:
     return (
         _are_numbers(difference.values)
-        or len({repr(value) for value in difference.values}) <= MOST_CATEGORIES
+        or len({repr(value) for value in difference.values}) <= MAX_CATEGORIES
     )
 
 

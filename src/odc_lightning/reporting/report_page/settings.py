@@ -9,7 +9,7 @@ from typing import Any
 ABSENT = "–"
 # Where a run lies says nothing about what it is.
 PLACES = ("run_dir",)
-MOST_IN_A_LABEL = 3
+MAX_LABEL_SETTINGS = 3
 # Many keys that change together with one choice.
 INNER = ("_transform.", "_target_", "_partial_", "data.train.", "data.val")
 CHOSEN_FIRST = ("name", "seed", "algorithm", "optimizer", "trainer", "data", "model")
@@ -156,7 +156,7 @@ def _labels(
             return labels
     short = short_keys([each.key for each in others])
     pairs = list(zip(short, others, strict=True))
-    if 0 < len(pairs) <= MOST_IN_A_LABEL:
+    if 0 < len(pairs) <= MAX_LABEL_SETTINGS:
         return [", ".join(f"{k}={value_text(d.values[run])}" for k, d in pairs) for run in firsts]
     shared = [_shared_folder([names[run] for run in members]) for members in groups]
     return shared if len(set(shared)) == len(shared) else [names[run] for run in firsts]

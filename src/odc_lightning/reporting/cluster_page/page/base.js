@@ -1,6 +1,6 @@
 "use strict";
 // Data that comes as scripts, numbers, lists: what all views need.
-window.gallery = (() => {
+window.page = (() => {
   const { el } = common;
   const KEPT = 40; // pieces of data
   const waiting = new Map();
@@ -18,7 +18,7 @@ window.gallery = (() => {
         }
       }
     }
-    if (name === "overview") gallery.start(value);
+    if (name === "overview") page.start(value);
     const asked = waiting.get(name);
     if (asked) {
       waiting.delete(name);
@@ -56,9 +56,9 @@ window.gallery = (() => {
 
   // Facts of the image at a position of the page.
   async function record(position) {
-    const { perChunk } = gallery.facts;
+    const { perChunk } = page.facts;
     const chunk = await load(`members/${Math.floor(position / perChunk)}`);
-    return row(chunk, position % perChunk, position, gallery.clusterAt(position));
+    return row(chunk, position % perChunk, position, page.clusterAt(position));
   }
 
   function row(columns, index, position, cluster) {
@@ -75,7 +75,7 @@ window.gallery = (() => {
   }
 
   function clusterAt(position) {
-    const { starts } = gallery;
+    const { starts } = page;
     let low = 0;
     let high = starts.length - 1;
     while (high - low > 1) {

@@ -1,12 +1,12 @@
 "use strict";
 // One cluster: its images by distance, and its nearest clusters.
 (() => {
-  const { el, count, number, percent } = gallery;
+  const { el, count, number, percent } = page;
   const BATCH = 100;
   let turned = false;
 
   function facts(cluster) {
-    const { sizes, tightness, nearDistances, purities, majorities } = gallery.facts;
+    const { sizes, tightness, nearDistances, purities, majorities } = page.facts;
     const shown = [
       [count(sizes[cluster]), sizes[cluster] === 1 ? "image" : "images"],
       [number(tightness[cluster]), "mean distance"],
@@ -14,7 +14,7 @@
     if (nearDistances[cluster].length > 0) {
       shown.push([number(nearDistances[cluster][0]), "to the nearest cluster"]);
     }
-    const name = majorities ? gallery.className(majorities[cluster]) : null;
+    const name = majorities ? page.className(majorities[cluster]) : null;
     if (name !== null) shown.push([percent(purities[cluster]), name]);
     return el(
       "ul",
@@ -26,29 +26,29 @@
   }
 
   function neighbour(cluster, by, key, word) {
-    const order = gallery.order();
+    const order = page.order();
     const next = order[order.indexOf(cluster) + by];
     const props = { class: "step icon", id: key, "aria-label": word, text: by < 0 ? "‹" : "›" };
     if (next === undefined) return el("a", { ...props, "aria-disabled": true });
     return el("a", { ...props, href: `#/cluster/${next}` });
   }
 
-  gallery.views.cluster = async (main, argument) => {
+  page.views.cluster = async (main, argument) => {
     const cluster = Number(argument);
-    const { sizes, near, nearDistances } = gallery.facts;
+    const { sizes, near, nearDistances } = page.facts;
     if (!(sizes[cluster] > 0)) {
       main.replaceChildren(
         el("p", { class: "empty", text: `There is no image in a cluster ${argument}.` }),
       );
       return;
     }
-    const start = gallery.starts[cluster];
+    const start = page.starts[cluster];
     const size = sizes[cluster];
-    const total = gallery.starts.at(-1);
+    const total = page.starts.at(-1);
     const position = (index) => start + (turned ? size - 1 - index : index);
     const list = {
       length: size,
-      get: (index) => gallery.record(position(index)),
+      get: (index) => page.record(position(index)),
       place: (index) => ["sheets", position(index), total],
     };
     const grid = el("div", { class: "grid small", role: "group", "aria-label": "Images" });
@@ -60,10 +60,10 @@
     );
     choice.addEventListener("change", () => {
       turned = choice.value === "far";
-      gallery.views.cluster(main, argument).then(() => document.getElementById("sort").focus());
+      page.views.cluster(main, argument).then(() => document.getElementById("sort").focus());
     });
     const close = near[cluster].map((other, index) =>
-      gallery.card(other, `at ${number(nearDistances[cluster][index])}`),
+      page.card(other, `at ${number(nearDistances[cluster][index])}`),
     );
     main.replaceChildren(
       el(
@@ -92,12 +92,12 @@
       grid,
     );
     scrollTo(0, 0);
-    await gallery.inParts(grid, size, BATCH, async (from, to) => {
+    await page.inParts(grid, size, BATCH, async (from, to) => {
       const tiles = [];
       for (let index = from; index < to; index += 1) {
         const record = await list.get(index);
         const place = list.place(index);
-        tiles.push(gallery.tile(record, ...place, list, index, number(record.distance)));
+        tiles.push(page.tile(record, ...place, list, index, number(record.distance)));
       }
       return tiles;
     });

@@ -1,12 +1,12 @@
 "use strict";
 // Lists of images from all over the set: outliers, near-duplicates, what cannot be shown.
 (() => {
-  const { el, count, number } = gallery;
+  const { el, count, number } = page;
 
   async function columns(name) {
-    const data = await gallery.load(name);
+    const data = await page.load(name);
     const records = data.position.map((position, index) =>
-      gallery.row(data, index, position, data.cluster[index]),
+      page.row(data, index, position, data.cluster[index]),
     );
     return { data, records };
   }
@@ -26,11 +26,11 @@
     );
   }
 
-  gallery.views.outliers = async (main) => {
+  page.views.outliers = async (main) => {
     const { records } = await columns("outliers");
     const list = listOf("outliers", records);
     const tiles = records.map((record, index) =>
-      gallery.tile(record, ...list.place(index), list, index, `${number(record.score)}×`),
+      page.tile(record, ...list.place(index), list, index, `${number(record.score)}×`),
     );
     main.replaceChildren(
       heading(
@@ -43,16 +43,16 @@
     scrollTo(0, 0);
   };
 
-  gallery.views.duplicates = async (main) => {
+  page.views.duplicates = async (main) => {
     const { data, records } = await columns("duplicates");
     const list = listOf("duplicates", records);
-    const { groups, images } = gallery.facts.duplicates;
+    const { groups, images } = page.facts.duplicates;
     let from = 0;
     const rows = data.groups.shown.map((length, group) => {
       const tiles = records
         .slice(from, from + length)
         .map((record, index) =>
-          gallery.tile(
+          page.tile(
             record,
             ...list.place(from + index),
             list,
@@ -73,7 +73,7 @@
     const text =
       groups === 0
         ? "No two images are nearly the same picture."
-        : `${gallery.plural(images, "image")} in ${gallery.plural(groups, "group")} of pictures ` +
+        : `${page.plural(images, "image")} in ${page.plural(groups, "group")} of pictures ` +
           `that are nearly the same${groups > rows.length ? `; the ${count(rows.length)} largest groups are here` : ""}.`;
     main.replaceChildren(
       heading("Near-duplicates", text),
@@ -82,7 +82,7 @@
     scrollTo(0, 0);
   };
 
-  gallery.views.problems = async (main) => {
+  page.views.problems = async (main) => {
     const { data, records } = await columns("problems");
     const rows = records.map((record, index) =>
       el(
@@ -96,7 +96,7 @@
     main.replaceChildren(
       heading(
         "Images that cannot be shown",
-        `${gallery.plural(gallery.facts.problems, "image")} could not be loaded when this page ` +
+        `${page.plural(page.facts.problems, "image")} could not be loaded when this page ` +
           "was made. They keep their clusters, and a crossed square stands for them.",
       ),
       el(
@@ -113,9 +113,9 @@
     scrollTo(0, 0);
   };
 
-  gallery.views.about = (main) => {
+  page.views.about = (main) => {
     main.replaceChildren(document.getElementById("about").content.cloneNode(true));
-    main.querySelector("#threshold").textContent = gallery.facts.duplicates.threshold;
+    main.querySelector("#threshold").textContent = page.facts.duplicates.threshold;
     scrollTo(0, 0);
   };
 })();

@@ -7,26 +7,26 @@
   let view = null;
   let before = "#/";
 
-  gallery.start = (facts) => {
-    gallery.facts = facts;
-    gallery.starts = [0];
-    for (const size of facts.sizes) gallery.starts.push(gallery.starts.at(-1) + size);
-    gallery.filled = facts.sizes.flatMap((size, cluster) => (size > 0 ? [cluster] : []));
-    const known = gallery.filled.map((cluster) => facts.tightness[cluster]);
+  page.start = (facts) => {
+    page.facts = facts;
+    page.starts = [0];
+    for (const size of facts.sizes) page.starts.push(page.starts.at(-1) + size);
+    page.filled = facts.sizes.flatMap((size, cluster) => (size > 0 ? [cluster] : []));
+    const known = page.filled.map((cluster) => facts.tightness[cluster]);
     const largest = known.reduce((most, value) => Math.max(most, value), 0);
-    gallery.looseness = (cluster) => (largest > 0 ? facts.tightness[cluster] / largest : 0);
+    page.looseness = (cluster) => (largest > 0 ? facts.tightness[cluster] / largest : 0);
     show();
   };
 
   async function show() {
     const [, name = "", argument = ""] = location.hash.match(/^#\/([a-z]*)\/?(.*)$/) ?? [];
-    const wanted = gallery.views[name] ? name : "overview";
+    const wanted = page.views[name] ? name : "overview";
     if (view === "overview" && wanted !== "overview") {
-      gallery.views.overview.leave(wanted === "cluster" ? Number(argument) : null);
+      page.views.overview.leave(wanted === "cluster" ? Number(argument) : null);
     }
     if (view !== null && wanted !== "search") field.value = "";
     if (wanted === "search" && document.activeElement !== field) {
-      field.value = gallery.decoded(argument);
+      field.value = page.decoded(argument);
     }
     if (wanted !== "search" && wanted !== "cluster") before = location.hash || "#/";
     view = wanted;
@@ -37,14 +37,14 @@
       else link.removeAttribute("aria-current");
     }
     try {
-      await gallery.views[wanted](main, argument);
+      await page.views[wanted](main, argument);
     } catch (error) {
       main.replaceChildren(
-        gallery.el("p", { class: "empty", text: `${error.message}: is the whole folder here?` }),
+        page.el("p", { class: "empty", text: `${error.message}: is the whole folder here?` }),
       );
     }
     const heading = main.querySelector("h1");
-    document.title = `${heading ? heading.textContent : "Clusters"} · ${gallery.facts.title}`;
+    document.title = `${heading ? heading.textContent : "Clusters"} · ${page.facts.title}`;
     main.dataset.ready = location.hash;
     performance.mark(`view ${wanted}`);
   }
@@ -77,11 +77,11 @@
   const KEPT = "odc-theme";
   try {
     const kept = localStorage.getItem(KEPT);
-    if (kept) gallery.chooseTheme(kept);
+    if (kept) page.chooseTheme(kept);
   } catch {
     // as above
   }
-  const redraw = () => gallery.redrawMap && gallery.redrawMap();
+  const redraw = () => page.redrawMap && page.redrawMap();
   document.addEventListener("theme", () => {
     redraw();
     try {
@@ -118,9 +118,9 @@
       event.preventDefault();
       field.focus();
       field.select();
-    } else if (event.key === "t") gallery.changeTheme();
+    } else if (event.key === "t") page.changeTheme();
     else if (event.key.startsWith("Arrow")) {
-      const moved = gallery.moveInGrid(event);
+      const moved = page.moveInGrid(event);
       if (!moved && document.activeElement === document.body) {
         if (view === "cluster" && event.key === "ArrowLeft") step("previous");
         else if (view === "cluster" && event.key === "ArrowRight") step("next");

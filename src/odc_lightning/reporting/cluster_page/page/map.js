@@ -1,14 +1,14 @@
 "use strict";
 // The embedding as points; a picture of the point under the pointer.
 (() => {
-  const { el, number } = gallery;
+  const { el, number } = page;
   const NEAR = 12; // pixels
 
-  gallery.views.map = async (main) => {
-    const data = await gallery.load("map");
-    const { classes, perSheet } = gallery.facts;
-    const total = gallery.starts.at(-1);
-    const clusters = data.position.map((position) => gallery.clusterAt(position));
+  page.views.map = async (main) => {
+    const data = await page.load("map");
+    const { classes, perSheet } = page.facts;
+    const total = page.starts.at(-1);
+    const clusters = data.position.map((position) => page.clusterAt(position));
     const canvas = el("canvas", {
       tabindex: 0,
       role: "application",
@@ -27,8 +27,8 @@
     );
     const some =
       data.position.length < total
-        ? `${gallery.count(data.position.length)} of ${gallery.count(total)} images`
-        : gallery.plural(total, "image");
+        ? `${page.count(data.position.length)} of ${page.count(total)} images`
+        : page.plural(total, "image");
     main.replaceChildren(
       el(
         "div",
@@ -78,7 +78,7 @@
       const context = canvas.getContext("2d");
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, width, height);
-      const dark = gallery.isDark();
+      const dark = page.isDark();
       const many = data.position.length;
       const radius = Math.max(1.3, Math.min(4, 260 / Math.sqrt(many))) * Math.sqrt(view.scale);
       context.globalAlpha = 0.78;
@@ -126,11 +126,11 @@
         shown.hidden = true;
         return;
       }
-      const record = await gallery.record(data.position[index]);
+      const record = await page.record(data.position[index]);
       if (index !== current) return;
-      const name = gallery.className(record.label);
+      const name = page.className(record.label);
       shown.replaceChildren(
-        gallery.picture("sheets", record.position, total, gallery.describe(record)),
+        page.picture("sheets", record.position, total, page.describe(record)),
         el("b", { text: `Cluster ${record.cluster}` }),
         el("span", { text: name ?? `distance ${number(record.distance)}` }),
         el("span", { class: "soft name", text: record.name }),
@@ -208,7 +208,7 @@
       redraw();
     });
     new ResizeObserver(redraw).observe(canvas);
-    gallery.redrawMap = redraw;
+    page.redrawMap = redraw;
     draw();
   };
 })();

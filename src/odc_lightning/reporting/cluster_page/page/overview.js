@@ -1,30 +1,30 @@
 "use strict";
 // All clusters.
 (() => {
-  const { el, count, number, percent } = gallery;
+  const { el, count, number, percent } = page;
   const BATCH = 60;
   const SORTS = {
-    size: ["Size", -1, (cluster) => gallery.facts.sizes[cluster]],
-    tightness: ["Tightness", 1, (cluster) => gallery.facts.tightness[cluster]],
-    apart: ["Distance to nearest", -1, (c) => gallery.facts.nearDistances[c][0] ?? 0],
-    purity: ["Purity", -1, (cluster) => gallery.facts.purities[cluster] ?? -1],
-    class: ["Class", 1, (cluster) => gallery.facts.majorities[cluster]],
+    size: ["Size", -1, (cluster) => page.facts.sizes[cluster]],
+    tightness: ["Tightness", 1, (cluster) => page.facts.tightness[cluster]],
+    apart: ["Distance to nearest", -1, (c) => page.facts.nearDistances[c][0] ?? 0],
+    purity: ["Purity", -1, (cluster) => page.facts.purities[cluster] ?? -1],
+    class: ["Class", 1, (cluster) => page.facts.majorities[cluster]],
     number: ["Number", 1, (cluster) => cluster],
   };
   const state = { sort: "size", turned: false, shown: BATCH, scroll: 0, last: null };
 
   // The clusters in the chosen order; the arrows of a cluster's page follow it too.
-  gallery.order = () => {
+  page.order = () => {
     const [, sign, key] = SORTS[state.sort];
     const direction = state.turned ? -sign : sign;
-    return gallery.filled
+    return page.filled
       .slice()
       .sort((one, other) => direction * (key(one) - key(other)) || one - other);
   };
 
   function figures() {
-    const { purity, sizes, tightness } = gallery.facts;
-    const filled = gallery.filled;
+    const { purity, sizes, tightness } = page.facts;
+    const filled = page.filled;
     const sorted = filled.map((cluster) => sizes[cluster]).sort((one, other) => one - other);
     const all = sorted.reduce((sum, size) => sum + size, 0);
     const mean = filled.reduce((sum, c) => sum + tightness[c] * sizes[c], 0) / all;
@@ -44,9 +44,9 @@
     );
   }
 
-  gallery.views.overview = async (main) => {
+  page.views.overview = async (main) => {
     const offered = Object.entries(SORTS).filter(
-      ([key]) => gallery.facts.purities || !["purity", "class"].includes(key),
+      ([key]) => page.facts.purities || !["purity", "class"].includes(key),
     );
     const choice = el(
       "select",
@@ -61,7 +61,7 @@
     const grid = el("div", { class: "grid", role: "group", "aria-label": "Clusters" });
     const redraw = () => {
       Object.assign(state, { shown: BATCH, scroll: 0, last: null });
-      gallery.views.overview(main).then(() => document.getElementById("sort").focus());
+      page.views.overview(main).then(() => document.getElementById("sort").focus());
     };
     choice.addEventListener("change", () => {
       Object.assign(state, { sort: choice.value, turned: false });
@@ -75,18 +75,18 @@
       el(
         "div",
         { class: "head" },
-        el("h1", { text: gallery.facts.title }),
+        el("h1", { text: page.facts.title }),
         figures(),
         el("div", { class: "tools" }, el("label", { for: "sort", text: "Sort by" }), choice, turn),
       ),
       grid,
     );
-    const order = gallery.order();
-    await gallery.inParts(
+    const order = page.order();
+    await page.inParts(
       grid,
       order.length,
       BATCH,
-      (from, to) => order.slice(from, to).map((cluster) => gallery.card(cluster)),
+      (from, to) => order.slice(from, to).map((cluster) => page.card(cluster)),
       state.shown,
     );
     scrollTo(0, state.scroll);
@@ -94,7 +94,7 @@
     if (last) last.focus({ preventScroll: true });
   };
 
-  gallery.views.overview.leave = (cluster) => {
+  page.views.overview.leave = (cluster) => {
     const grid = document.querySelector("main > .grid");
     if (grid) state.shown = Number(grid.dataset.shown);
     Object.assign(state, { scroll: scrollY, last: cluster });

@@ -1,7 +1,7 @@
 "use strict";
 // Thumbnails: a hundred on a sheet, of which an element shows one.
 (() => {
-  const { el, number, percent } = gallery;
+  const { el, number, percent } = page;
 
   // A sheet is asked for when its picture comes into sight.
   const seen = new IntersectionObserver(
@@ -17,7 +17,7 @@
 
   // `folder` is sheets, outliers or duplicates; `place` the number in it, of `total`.
   function picture(folder, place, total, label) {
-    const { perSheet, columns } = gallery.facts;
+    const { perSheet, columns } = page.facts;
     const sheet = Math.floor(place / perSheet);
     const cell = place % perSheet;
     const rows = Math.ceil(Math.min(perSheet, total - sheet * perSheet) / columns);
@@ -35,7 +35,7 @@
     `image ${record.name}, cluster ${record.cluster}, distance ${number(record.distance)}`;
 
   function className(label) {
-    const { classes } = gallery.facts;
+    const { classes } = page.facts;
     if (label < 0 || !classes) return null;
     // A number alone could be that of a cluster.
     return /^\d+$/.test(classes[label]) ? `class ${classes[label]}` : classes[label];
@@ -49,17 +49,17 @@
       picture(folder, place, total, describe(record)),
       el("span", { class: "caption", "aria-hidden": true, text: caption }),
     );
-    const { majorities } = gallery.facts;
+    const { majorities } = page.facts;
     if (majorities && record.label >= 0 && record.label !== majorities[record.cluster]) {
       button.classList.add("other");
     }
-    button.addEventListener("click", () => gallery.view(list, at, button));
+    button.addEventListener("click", () => page.view(list, at, button));
     return button;
   }
 
   // A cluster as a card with its four faces.
   function card(cluster, detail) {
-    const { sizes, tightness, purities, majorities, side } = gallery.facts;
+    const { sizes, tightness, purities, majorities, side } = page.facts;
     const size = sizes[cluster];
     const image = el("img", {
       src: `page/pictures/faces/${cluster}.jpg`,
@@ -70,7 +70,7 @@
       height: 2 * side,
     });
     const name = majorities ? className(majorities[cluster]) : null;
-    const facts = [gallery.plural(size, "image"), `tightness ${number(tightness[cluster])}`];
+    const facts = [page.plural(size, "image"), `tightness ${number(tightness[cluster])}`];
     if (name !== null) facts.push(`${percent(purities[cluster])} ${name}`);
     const link = el(
       "a",
@@ -85,11 +85,11 @@
         "span",
         { class: "line" },
         el("b", { text: cluster }),
-        el("span", { class: "soft", text: detail ?? gallery.plural(size, "image") }),
+        el("span", { class: "soft", text: detail ?? page.plural(size, "image") }),
       ),
     );
     const bar = el("span", { class: "bar", "aria-hidden": true, title: "tightness" }, el("i"));
-    bar.firstChild.style.width = `${100 * gallery.looseness(cluster)}%`;
+    bar.firstChild.style.width = `${100 * page.looseness(cluster)}%`;
     const low = el(
       "span",
       { class: "line low" },
@@ -112,5 +112,5 @@
     return link;
   }
 
-  Object.assign(gallery, { picture, tile, card, describe, className });
+  Object.assign(page, { picture, tile, card, describe, className });
 })();

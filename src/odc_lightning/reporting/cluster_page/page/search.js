@@ -1,23 +1,23 @@
 "use strict";
 // Clusters by number or class at once; images by name, piece of data after piece.
 (() => {
-  const { el, number } = gallery;
-  const MOST = 120;
-  const MOST_CLUSTERS = 24;
+  const { el, number } = page;
+  const MAX_IMAGES = 120;
+  const MAX_CLUSTERS = 24;
   let latest = 0;
 
   function clustersOf(text) {
-    const { majorities } = gallery.facts;
-    return gallery.order().filter((cluster) => {
+    const { majorities } = page.facts;
+    return page.order().filter((cluster) => {
       if (String(cluster) === text) return true;
-      const name = majorities ? gallery.className(majorities[cluster]) : null;
+      const name = majorities ? page.className(majorities[cluster]) : null;
       return name !== null && name.toLowerCase().includes(text);
     });
   }
 
-  gallery.views.search = async (main, argument) => {
+  page.views.search = async (main, argument) => {
     const mine = (latest += 1);
-    const asked = gallery.decoded(argument);
+    const asked = page.decoded(argument);
     const text = asked.trim().toLowerCase();
     const clusters = clustersOf(text).sort(
       (one, other) => (String(other) === text) - (String(one) === text),
@@ -30,19 +30,19 @@
       ...(clusters.length === 0
         ? []
         : [
-            el("h2", { text: gallery.plural(clusters.length, "cluster"), class: "part" }),
+            el("h2", { text: page.plural(clusters.length, "cluster"), class: "part" }),
             el(
               "div",
               { class: "grid" },
-              ...clusters.slice(0, MOST_CLUSTERS).map((cluster) => gallery.card(cluster)),
+              ...clusters.slice(0, MAX_CLUSTERS).map((cluster) => page.card(cluster)),
             ),
           ]),
       images,
       grid,
     );
     scrollTo(0, 0);
-    const total = gallery.starts.at(-1);
-    const { perChunk } = gallery.facts;
+    const total = page.starts.at(-1);
+    const { perChunk } = page.facts;
     const found = [];
     const list = {
       get length() {
@@ -52,26 +52,26 @@
       place: (index) => ["sheets", found[index].position, total],
     };
     const chunks = Math.ceil(total / perChunk);
-    for (let chunk = 0; chunk < chunks && found.length < MOST; chunk += 1) {
-      const columns = await gallery.load(`members/${chunk}`);
+    for (let chunk = 0; chunk < chunks && found.length < MAX_IMAGES; chunk += 1) {
+      const columns = await page.load(`members/${chunk}`);
       if (mine !== latest || !grid.isConnected) return;
       columns.name.forEach((name, index) => {
-        if (found.length >= MOST || !name.toLowerCase().includes(text)) return;
+        if (found.length >= MAX_IMAGES || !name.toLowerCase().includes(text)) return;
         const position = chunk * perChunk + index;
-        const record = gallery.row(columns, index, position, gallery.clusterAt(position));
+        const record = page.row(columns, index, position, page.clusterAt(position));
         found.push(record);
         const at = found.length - 1;
         const place = list.place(at);
-        grid.append(gallery.tile(record, ...place, list, at, `cluster ${record.cluster}`));
+        grid.append(page.tile(record, ...place, list, at, `cluster ${record.cluster}`));
       });
       state.textContent = `Searched ${Math.round((100 * (chunk + 1)) / chunks)} % of the names …`;
     }
-    const more = found.length >= MOST ? `The first ${MOST} images` : gallery.plural(found.length, "image");
+    const more = found.length >= MAX_IMAGES ? `The first ${MAX_IMAGES} images` : page.plural(found.length, "image");
     images.textContent = more;
     state.textContent =
       found.length + clusters.length === 0
         ? "No cluster has this number or class, and no image this in its name."
         : "Clusters by number or class, images by name.";
-    gallery.say(`${gallery.plural(clusters.length, "cluster")}, ${more.toLowerCase()}`);
+    page.say(`${page.plural(clusters.length, "cluster")}, ${more.toLowerCase()}`);
   };
 })();

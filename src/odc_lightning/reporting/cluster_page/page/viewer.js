@@ -1,7 +1,7 @@
 "use strict";
 // One image, large, with its facts.
 (() => {
-  const { el, number } = gallery;
+  const { el, number } = page;
   const ENLARGED = 460; // pixels of the longer side of a small image
   const dialog = document.getElementById("viewer");
   const whole = dialog.querySelector(".whole");
@@ -10,7 +10,7 @@
   let opener = null;
 
   // A list has `length`, `get(i)` that promises a record, and `place(i)`: [folder, place, total].
-  gallery.view = (images, index, button) => {
+  page.view = (images, index, button) => {
     list = images;
     opener = button;
     if (!dialog.open) dialog.showModal();
@@ -22,12 +22,12 @@
     at = index;
     const record = await list.get(index);
     if (index !== at) return;
-    const small = gallery.picture(...list.place(index), gallery.describe(record));
+    const small = page.picture(...list.place(index), page.describe(record));
     whole.replaceChildren(small);
     const address = fileOf(record.name);
     if (address !== null) {
       const image = new Image();
-      image.alt = gallery.describe(record);
+      image.alt = page.describe(record);
       image.onload = () => {
         if (index !== at || !dialog.open) return;
         const side = Math.max(image.naturalWidth, image.naturalHeight);
@@ -45,8 +45,8 @@
       facts.push(["Second choice", clusterLink(record.second)], ["Margin", number(record.margin)]);
     }
     facts.push(["Outlier score", number(record.score)]);
-    const name = gallery.className(record.label);
-    if (name !== null) facts.push(["Class", gallery.facts.classes[record.label]]);
+    const name = page.className(record.label);
+    if (name !== null) facts.push(["Class", page.facts.classes[record.label]]);
     dialog.querySelector("dl").replaceChildren(
       ...facts.flatMap(([key, value]) => [el("dt", { text: key }), el("dd", {}, value)]),
     );
@@ -55,7 +55,7 @@
         ? []
         : [el("a", { href: address, target: "_blank", rel: "noreferrer", text: "Open the file" })]),
     );
-    dialog.setAttribute("aria-label", gallery.describe(record));
+    dialog.setAttribute("aria-label", page.describe(record));
     document.getElementById("before").disabled = index === 0;
     document.getElementById("after").disabled = index === list.length - 1;
   }
@@ -68,7 +68,7 @@
 
   // Names that are not UTF-8 have each such byte as a lone surrogate.
   function fileOf(name) {
-    const { originals } = gallery.facts;
+    const { originals } = page.facts;
     if (originals === null) return null;
     const parts = [];
     for (const each of name) {

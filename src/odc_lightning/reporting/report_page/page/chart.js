@@ -4,7 +4,7 @@ report.chart = (panel, state, changed) => {
   const { el, svg, look, text, ticks, bent, bentTicks, data } = report;
   const HEIGHT = 200;
   const PAD = { top: 10, right: 12, bottom: 26, left: 54 };
-  const MOST_READ = 8;
+  const MAX_READ = 8;
   const place = el("div", { class: "plot" });
   const box = el("figure", { class: "panel" },
     el("figcaption", {}, el("b", { text: panel.title }), panel.remark && el("span", { class: "soft", text: ` ${panel.remark}` })),
@@ -149,11 +149,11 @@ report.chart = (panel, state, changed) => {
     read.sort((one, other) => other.y - one.y);
     tip.replaceChildren(
       el("span", { class: "soft", text: `${state.over} ${text(at)}` }),
-      ...read.slice(0, MOST_READ).map((each) => el("span", { class: "read" },
+      ...read.slice(0, MAX_READ).map((each) => el("span", { class: "read" },
         el("i", { class: look(each.line.group).class }),
         drawn.lines.length > 1 && el("span", { text: label(each.line) }),
         el("b", { text: text(each.y) + (each.spread ? ` ± ${text(each.spread)}` : "") }))),
-      read.length > MOST_READ && el("span", { class: "soft", text: `and ${read.length - MOST_READ} more` }) || "");
+      read.length > MAX_READ && el("span", { class: "soft", text: `and ${read.length - MAX_READ} more` }) || "");
     const left = x > width / 2;
     tip.style.left = left ? "" : `${x + 12}px`;
     tip.style.right = left ? `${width - x + 12}px` : "";

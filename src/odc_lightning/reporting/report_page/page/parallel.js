@@ -6,7 +6,7 @@
   if (!holder) return;
   const HEIGHT = 380;
   const PAD = { top: 66, right: 70, bottom: 22, left: 70 };
-  const LEAST = 118; // between two axes
+  const MIN_AXIS_GAP = 118; // between two axes
   // Cividis, which reads the same under every colour blindness; its ends as far as they show.
   const LIGHT = ["#00306f", "#3c4d6e", "#666970", "#8e8978", "#b9a96b", "#c9a227"];
   const DARK = ["#5b7fd1", "#7d8ca8", "#a09f98", "#c0b27d", "#e2c84f", "#fde737"];
@@ -57,7 +57,7 @@
 
   function draw() {
     const room = holder.parentElement.clientWidth;
-    const width = Math.max(room, PAD.left + PAD.right + LEAST * (data.axes.length - 1));
+    const width = Math.max(room, PAD.left + PAD.right + MIN_AXIS_GAP * (data.axes.length - 1));
     const gap = (width - PAD.left - PAD.right) / Math.max(1, data.axes.length - 1);
     const scales = data.axes.map(scaleOf);
     const axis = data.axes[Number(choice.value)];

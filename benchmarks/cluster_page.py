@@ -1,4 +1,4 @@
-"""Cost of the cluster page of a large run: ``python -m benchmarks.gallery_page --images 100000``.
+"""Cost of the cluster page of a large run: ``python -m benchmarks.cluster_page --images 100000``.
 
 Makes small JPEG files, crops of scikit-learn's two photographs, and random features in as many
 groups as there are clusters. Builds the page as `odc_lightning.clusters` does, and opens it in
@@ -26,7 +26,7 @@ from torch.nn.functional import normalize
 from benchmarks.tables import Table
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import FileSource
-from odc_lightning.reporting.cluster_page import Settings, build_gallery
+from odc_lightning.reporting.cluster_page import PageSettings, build_cluster_page
 from odc_lightning.runs.clustered_images import ClusteredImages
 
 SIDE = 128  # pixels of an image
@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         page = folder / "page"
-        built = build_gallery(clustered, page, Settings("benchmark"), timed)
+        built = build_cluster_page(clustered, page, PageSettings("benchmark"), timed)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         paint, cards = first_paint(page)
         title = f"The page of {given.images:,} images in {given.clusters:,} clusters"
