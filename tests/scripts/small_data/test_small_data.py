@@ -105,9 +105,9 @@ def test_the_study_changes_one_thing(compose_config: Compose, study: str, change
     changed = compose_config(f"experiment=small_{method}", f"+{study}={change}", OWN)
     assert changed.name == change
     one, other = leaves(plain), leaves(changed)
-    different = {
-        ".".join(path) for path in {*one, *other} if one.get(path) != other.get(path)
-    } - {"name"}
+    different = {".".join(path) for path in {*one, *other} if one.get(path) != other.get(path)} - {
+        "name"
+    }
     assert bool(different) == (change != unchanged), different
 
 
