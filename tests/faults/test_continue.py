@@ -360,7 +360,7 @@ def test_other_images_are_refused_and_nothing_is_lost(
     train(compose_config(*settings, "trainer.max_epochs=1"))
     run = tmp_path / "run"
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match=r"300 there, 299 here.*image 299 is not there"):
+    with pytest.raises(ValueError, match=r"300 there, 299 here.*image 299 is missing"):
         train(compose_config(*settings, "data.subset={num_images: 299}", "train.resume=auto"))
 
     def reordered(split: str) -> ImageSource:
