@@ -84,7 +84,7 @@ def test_a_folder_of_photographs(tmp_path: Path) -> None:
         (("experiment=odc_digits", "algorithm.num_clusters=1000"), "Try algorithm.num_clusters="),
         (
             ("experiment=odc_digits", "algorithm.small_clusters.threshold=-1"),
-            "must be >= 0, got -1",
+            "threshold=-1; expected 0 or more",
         ),
     ],
 )
