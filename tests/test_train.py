@@ -21,6 +21,10 @@ from odc_lightning.data import ImageSource, digits
 from odc_lightning.train import train
 
 SHORT = ("experiment=odc_digits", "trainer.max_epochs=2")
+FEW = (
+    *(*SHORT, "data.subset={num_images: 400}", "algorithm.num_clusters=20", "data.batch_size=32"),
+    *("algorithm.small_clusters.threshold=5", "model.backbone.width=8"),
+)
 METRICS = {
     "train/loss",
     "train/feature_rank",
@@ -106,7 +110,7 @@ def test_the_run_folder(
 def test_labels_are_never_trained_on(
     compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(compose_config(*SHORT, run="true"))
+    train(compose_config(*FEW, run="true"))
 
     def poisoned(split: Literal["train", "val"]) -> ImageSource:
         source = digits(split)
@@ -114,15 +118,15 @@ def test_labels_are_never_trained_on(
         return source
 
     monkeypatch.setattr("odc_lightning.data.digits", poisoned)
-    summary: Any = train(compose_config(*SHORT, run="poisoned"))
+    summary: Any = train(compose_config(*FEW, run="poisoned"))
     assert summary["knn_top1"] < 0.3  # the scores saw the noise
     assert_same_training(tmp_path / "true", tmp_path / "poisoned")
 
 
 def test_looking_on_changes_nothing(compose_config: Compose, tmp_path: Path) -> None:
     watched = ("callbacks=[online_probe,cluster_media]", "callbacks.cluster_media.every_n_epochs=1")
-    train(compose_config(*SHORT, *watched, run="watched"))
-    none = compose_config(*SHORT, "callbacks=none", run="alone")
+    train(compose_config(*FEW, *watched, run="watched"))
+    none = compose_config(*FEW, "callbacks=none", run="alone")
     OmegaConf.update(
         none,
         "callbacks.checkpoint",
@@ -142,8 +146,8 @@ def test_the_same_seed_trains_the_same_with_any_number_of_workers(
     compose_config: Compose, tmp_path: Path
 ) -> None:
     for workers in (0, 2):
-        train(compose_config(*SHORT, f"data.num_workers={workers}", run=str(workers)))
-    train(compose_config(*SHORT, "seed=1", run="other"))
+        train(compose_config(*FEW, f"data.num_workers={workers}", run=str(workers)))
+    train(compose_config(*FEW, "seed=1", run="other"))
     assert_same_training(tmp_path / "0", tmp_path / "2")
     with pytest.raises(AssertionError):
         assert_same_training(tmp_path / "0", tmp_path / "other")
@@ -151,13 +155,13 @@ def test_the_same_seed_trains_the_same_with_any_number_of_workers(
 
 def test_a_run_that_diverges_stops(compose_config: Compose, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the loss is (nan|inf) at step \d+ of epoch 0"):
-        train(compose_config(*SHORT, "optimizer.lr=1e6", "trainer.max_epochs=1"))
+        train(compose_config(*FEW, "optimizer.lr=1e6", "trainer.max_epochs=1"))
     assert len(list((tmp_path / "run" / "not_finite").iterdir())) == 1
 
 
 def test_epochs_that_are_shorter_than_the_logging_interval(compose_config: Compose) -> None:
-    exact: Any = train(compose_config(*SHORT, run="each"))
-    rare: Any = train(compose_config(*SHORT, "trainer.log_every_n_steps=15", run="rare"))
+    exact: Any = train(compose_config(*FEW, run="each"))
+    rare: Any = train(compose_config(*FEW, "trainer.log_every_n_steps=15", run="rare"))
     for name in ("train_loss", "label_switch_ratio_first", "label_switch_ratio_last"):
         assert rare[name] == exact[name]
 
@@ -183,12 +187,12 @@ def test_several_ranks_in_a_multirun_are_refused(monkeypatch: pytest.MonkeyPatch
     ["trainer.limit_train_batches=3", "trainer.accumulate_grad_batches=2", "data.drop_last=false"],
 )
 def test_other_ways_to_walk_through_the_data(compose_config: Compose, setting: str) -> None:
-    summary: Any = train(compose_config(*SHORT, setting))
+    summary: Any = train(compose_config(*FEW, setting))
     assert summary["train_loss"] is not None
 
 
 def test_without_small_clusters_and_reweighting(compose_config: Compose) -> None:
-    config = compose_config(*SHORT, "~algorithm.small_clusters", "~algorithm.loss_reweighting")
+    config = compose_config(*FEW, "~algorithm.small_clusters", "~algorithm.loss_reweighting")
     assert train(config) is not None
 
 

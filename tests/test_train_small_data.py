@@ -9,7 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from conftest import Compose
+from conftest import Compose, composer
 from odc_lightning.callbacks import SamplesMemory
 from odc_lightning.train import train
 from test_train import assert_same_training, checkpoint
@@ -26,11 +26,11 @@ def test_what_is_not_given_is_chosen_and_said(
     compose_config: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "odc_lightning.callbacks.lifecycle.run_report")
-    summary: Any = train(compose_config(*SMALL, "trainer.max_epochs=10", "optimizer.lr=0.05"))
+    summary: Any = train(compose_config(*SMALL, "trainer.max_epochs=5", "optimizer.lr=0.05"))
     written = OmegaConf.load(tmp_path / "run" / "config.yaml")
     clusters, batch = written.algorithm.num_clusters, written.data.batch_size
     assert summary["num_clusters"] == clusters
-    assert (written.trainer.max_epochs, written.optimizer.lr) == (10, 0.05)
+    assert (written.trainer.max_epochs, written.optimizer.lr) == (5, 0.05)
     said = [record.getMessage() for record in caplog.records]
     assert [line.partition(" ")[0] for line in said if "for 400 images" in line] == [
         f"algorithm.num_clusters={clusters}",
@@ -49,19 +49,29 @@ def test_a_folder_that_is_not_named_is_asked_for(compose_config: Compose) -> Non
         train(compose_config("experiment=odc_small", "data=image_folder"))
 
 
+THREE_EPOCHS = (*SMALL, "data.batch_size=32", "scheduler.T_max=3", "trainer.max_epochs=3")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was never stopped."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(composer(folder, "train")(*THREE_EPOCHS))
+    return folder / "run"
+
+
 @pytest.mark.parametrize("every", ["epoch", "step"])
 def test_a_continued_run_is_the_uninterrupted_run(
-    compose_config: Compose, tmp_path: Path, every: str
+    compose_config: Compose, tmp_path: Path, whole: Path, every: str
 ) -> None:
     # An epoch has 12 steps: the 18th is in the middle of the second.
     in_the_middle = ["+callbacks.checkpoint.every_n_train_steps=18"] if every == "step" else []
-    options = (*SMALL, "data.batch_size=32", "scheduler.T_max=3", *in_the_middle)
-    train(compose_config(*options, "trainer.max_epochs=3", run="whole"))
+    options = (*THREE_EPOCHS, *in_the_middle)
     train(compose_config(*options, "trainer.max_epochs=2", run="part"))
     last = tmp_path / "part" / "checkpoints" / "last.ckpt"
     assert checkpoint(tmp_path / "part")["global_step"] == (18 if in_the_middle else 24)
-    train(compose_config(*options, "trainer.max_epochs=3", f"ckpt_path={last}", run="rest"))
-    assert_same_training(tmp_path / "whole", tmp_path / "rest")
+    train(compose_config(*options, f"ckpt_path={last}", run="rest"))
+    assert_same_training(whole, tmp_path / "rest")
 
 
 @pytest.mark.ddp

@@ -94,8 +94,9 @@ def test_it_beats_chance_on_digits(
             "experiment=jigsaw_fashion_mnist",
             *DIGITS,
             "algorithm.num_clusters=24",
-            "trainer.max_epochs=5",
-            "model.backbone.width=16",
+            "trainer.max_epochs=3",
+            "data.batch_size=32",
+            "model.backbone.width=12",
             "callbacks.label_scores.knn=false",
         )
     )

@@ -59,7 +59,10 @@ def test_it_beats_chance_on_digits(
 ) -> None:
     """A validation digit is turned rightly three times as often as by guessing."""
     summary: Any = train(
-        compose_config("experiment=rotation_fashion_mnist", *DIGITS, "trainer.max_epochs=4")
+        compose_config(
+            *("experiment=rotation_fashion_mnist", *DIGITS, "trainer.max_epochs=3"),
+            *("data.batch_size=32", "model.backbone.width=12"),
+        )
     )
     metrics = last_metrics(tmp_path / "run")
     assert metrics["eval/pretext_accuracy"] > 0.75
