@@ -1,3 +1,5 @@
+import copy
+import functools
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 import rich
 from hydra import compose, initialize_config_dir
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
@@ -16,6 +19,7 @@ from odc_lightning.cli.command import ignore_warnings
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.data import digits
 from odc_lightning.data.datasets.builtin import Split
+from odc_lightning.reporting.figures import curves
 
 Compose = Callable[..., DictConfig]
 
@@ -23,6 +27,28 @@ Compose = Callable[..., DictConfig]
 @pytest.fixture(autouse=True)
 def _without_irrelevant_warnings() -> None:
     ignore_warnings((*train.IRRELEVANT_WARNINGS, *evaluate.IRRELEVANT_WARNINGS))
+
+
+class NotRendered:
+    """A canvas that leaves an empty file."""
+
+    def __init__(self, figure: Figure) -> None:
+        assert figure.axes
+
+    def print_png(self, path: Path) -> None:
+        path.touch()
+
+
+@pytest.fixture(autouse=True)
+def _curves_are_not_rendered(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of the time of a short run is the rendering of ``curves.png``.
+
+    The figure is built in every run. Tests that are marked ``renders`` render it too.
+    """
+    if request.node.get_closest_marker("renders") is None:
+        monkeypatch.setattr(curves, "FigureCanvasAgg", NotRendered)
 
 
 @pytest.fixture
@@ -34,19 +60,27 @@ def compose_config(tmp_path: Path) -> Compose:
 @pytest.fixture
 def compose_evaluation(tmp_path: Path) -> Compose:
     """Compose evaluate.yaml with overrides; features go to ``tmp_path`` too."""
-    return composer(tmp_path, "evaluate", f"features_dir={tmp_path / 'features'}")
+    return composer(tmp_path, "evaluate", features_dir=str(tmp_path / "features"))
 
 
-def composer(tmp_path: Path, name: str, *always: str) -> Compose:
+def composer(tmp_path: Path, name: str, **always: str) -> Compose:
     def compose_with(*overrides: str, run: str = "run") -> DictConfig:
-        with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-            return compose(name, [f"run_dir={tmp_path / run}", *always, *overrides])
+        config = compose_command(name, *overrides)
+        # After the composition, which is then the same for several folders.
+        config.update({"run_dir": str(tmp_path / run), **always})
+        return config
 
     return compose_with
 
 
 def compose_command(name: str, *overrides: str) -> DictConfig:
     """Compose the config of a command that has no folder of Hydra's."""
+    return copy.deepcopy(_composed(name, overrides))
+
+
+@functools.cache
+def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
+    """Composed once for all tests: Hydra reads some thirty files for it."""
     with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         return compose(name, list(overrides))
 

@@ -57,7 +57,7 @@ def test_the_table(
     assert assign(config) == folder
     other = tmp_path / "other"
     write_photos(other, "val", 3)
-    with pytest.raises(ValueError, match="other images and rows; choose"):
+    with pytest.raises(ValueError, match="differs in images and rows; choose"):
         assign(compose_command("assign", *overrides, f"root='{other}'", f"out='{folder}'"))
 
 
@@ -99,7 +99,7 @@ def test_killed_it_goes_on(
     config = compose_command("assign", *words[3:], f"out='{out}'")
     with caplog.at_level("INFO"):
         assert assign(config) == out
-    assert f"going on after {4 * len(kept):,} of 400 images" in caplog.text
+    assert f"resuming after {4 * len(kept):,} of 400 images" in caplog.text
     assert not (out / "unfinished").exists()
     config.out = str(tmp_path / "whole")
     resumed, whole = (

@@ -128,7 +128,7 @@ def test_a_run_that_would_run_other_code_is_refused(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "no value yet for run: add run=..."),
+        ([], "no value for run; add run=..."),
         (["run=/no/such/run"], "run=/no/such/run does not exist"),
     ],
 )

@@ -272,14 +272,20 @@ def test_folders_without_a_validation_split_are_divided(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "no value yet for checkpoint"),
-        (["checkpoint=untrained"], "no model yet"),
-        (["checkpoint=untrained", "model=convnet"], "no data yet"),
+        ([], "no value for checkpoint"),
+        (["checkpoint=untrained"], "no model is given"),
+        (["checkpoint=untrained", "model=convnet"], "no data is given"),
         (["checkpoint=/nowhere.ckpt"], "does not exist"),
-        ([*UNTRAINED, "protocol=svm"], "no protocol applies to the data: svm: it is for images"),
+        (
+            [*UNTRAINED, "protocol=svm"],
+            "no protocol applies to the data: svm: it is for multi-label images",
+        ),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.k=[0]"], r"protocol.knn.k=\[0\]"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.temperature=0"], "temperature=0"),
-        ([*UNTRAINED, "protocol=[]"], "applies to the data: none is chosen, add protocol=NAME"),
+        (
+            [*UNTRAINED, "protocol=[]"],
+            "no protocol applies to the data: none is chosen, add protocol=NAME",
+        ),
         ([*UNTRAINED, "protocol.low_shot.choose_cost=tset"], "choose_cost='tset'; expected one of"),
         ([*UNTRAINED, "protocol.semi_supervised.shares=[2,3]"], r"shares=\[2, 3\]; expected"),
         (
@@ -293,7 +299,7 @@ def test_folders_without_a_validation_split_are_divided(
         ),
         (
             [*UNTRAINED, "protocol=low_shot", "protocol.low_shot.shots=[500]"],
-            "it draws up to 500 images of a class, and for one class there are enough for 139",
+            "it draws up to 500 images per class, but one class has enough for 139 only",
         ),
     ],
 )
@@ -321,6 +327,7 @@ def test_settings_of_the_run_can_be_changed(compose_evaluation: Compose, run: Pa
     assert evaluation.name == "mine"
 
 
+@pytest.mark.renders
 def test_a_supervised_network_is_the_upper_bound(
     compose_config: Compose, compose_evaluation: Compose, capsys: pytest.CaptureFixture[str]
 ) -> None:

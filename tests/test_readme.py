@@ -19,6 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from packaging.requirements import Requirement
 
 import odc_lightning
 from benchmarks import cluster_page
@@ -267,8 +268,7 @@ def check_command(words: list[str]) -> None:
             assert targets
             assert set(targets) <= make_targets()
         case ["pip", "install", *what]:
-            for requirement in what:
-                assert requirement == "." or requirement in installable(), requirement
+            assert all(is_installable(requirement) for requirement in what)
         case ["python", path, *_] if path.endswith(".py"):
             assert (ROOT / path).is_file(), path
         case ["python", "-m", "odc_lightning.doctor", *_]:
@@ -356,15 +356,14 @@ def packages_in(requirements: str) -> set[str]:
     return {match[0] for line in lines if (match := re.match(r"[\w-]+", line.strip()))}
 
 
-def installable() -> set[str]:
-    """``.[extra]`` and ``odc-lightning[extra]``, of one extra or of several."""
-    extras = list(setup_cfg()["options.extras_require"])
-    chosen = [
-        ",".join(some)
-        for number in range(1, len(extras) + 1)
-        for some in itertools.permutations(extras, number)
-    ]
-    return {f"{project}[{some}]" for project in (".", "odc-lightning") for some in chosen}
+def is_installable(argument: str) -> bool:
+    """Whether it is ``.``, ``.[extra]`` or ``odc-lightning[extra]``, of one extra or of several."""
+    if argument == ".":
+        return True
+    requirement = Requirement(re.sub(r"^\.\[", "odc-lightning[", argument))
+    known = requirement.extras <= set(setup_cfg()["options.extras_require"])
+    plain = not (requirement.specifier or requirement.url or requirement.marker)
+    return requirement.name == "odc-lightning" and bool(requirement.extras) and known and plain
 
 
 def developer_tools() -> set[str]:
@@ -470,14 +469,19 @@ def test_a_wrong_name_is_found() -> None:
 def test_config_keys_that_are_named_exist(
     compose_config: Compose, compose_evaluation: Compose
 ) -> None:
-    configs = [*every_config(compose_config), compose_evaluation("data=digits", "model=convnet")]
-    unknown = [
-        (name, span)
+    defaults = [compose_config(), compose_evaluation("data=digits", "model=convnet")]
+    named = {
+        key: name
         for name in PAGES
         for span in code_spans(page(name))
-        if (key := config_key(span)) and not any(has_key(config, key) for config in configs)
-    ]
-    assert not unknown
+        if (key := config_key(span)) is not None
+    }
+    assert not {
+        key: name
+        for key, name in named.items()
+        if not any(has_key(config, key) for config in defaults)
+        and not any(has_key(compose_config(option), key) for option in options_for(key))
+    }
 
 
 def config_key(span: str) -> str | None:
@@ -496,15 +500,16 @@ def has_key(config: DictConfig, key: str) -> bool:
     return True
 
 
-def every_config(compose: Compose) -> list[DictConfig]:
-    """One config for every option of the groups that have options of different keys."""
-    options = [
-        f"{group}={path.stem}"
+def options_for(key: str) -> list[str]:
+    """Every option of the groups that have options of different keys; the likely ones first."""
+    files = [
+        path
         for group in ("data", "model", "algorithm", "scheduler", "logger")
         for path in sorted(Path(CONFIG_DIR, group).glob("*.yaml"))
         if path.stem != "base"
     ]
-    return [compose(option) for option in options]
+    files.sort(key=lambda path: key.rpartition(".")[2] not in path.read_text(encoding="utf-8"))
+    return [f"{path.parent.name}={path.stem}" for path in files]
 
 
 def test_a_wrong_key_is_found(compose_config: Compose) -> None:

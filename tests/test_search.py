@@ -51,7 +51,7 @@ def last_of(folder: Path, metric: str) -> float:
         ("n_trials=0", "n_trials=0; expected an integer, 1 or more"),
         ("direction=up", "direction=up; expected maximize or minimize"),
         ("space={}", "space={}; expected for each key"),
-        ("space={no.such: {low: 1, high: 2}}", "no training can be made.*no.such"),
+        ("space={no.such: {low: 1, high: 2}}", "do not make a valid training.*no.such"),
         ("space={optimizer.lr: {low: -1, high: 2}}", "optimizer.lr=-1; expected a number"),
         ('overrides=["data=imagenet"]', "no value for data.root"),
     ],
@@ -67,7 +67,7 @@ def test_refused_before_the_first_trial(
 def test_another_search_in_the_same_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = pytest.raises(SystemExit, match="another search is at work in")
+    refused = pytest.raises(SystemExit, match="another search is running in")
     with FileLock(tmp_path / ".lock"), refused:
         search(monkeypatch, tmp_path)
     assert not (tmp_path / "trials").exists()
@@ -112,7 +112,7 @@ def test_a_search_goes_on_as_if_nothing_had_happened(
     assert f"optimizer.lr={study_of(run).best_params['optimizer.lr']}" in best.overrides
     printed = capsys.readouterr().out
     assert printed.count("   0  finished") == 2
-    with pytest.raises(SystemExit, match=r"was begun with .*eval/nmi.*, and this is .*eval/other"):
+    with pytest.raises(SystemExit, match=r"was started with .*eval/nmi.*, not .*eval/other"):
         search(monkeypatch, run, *settings, "objective=eval/other")
 
 

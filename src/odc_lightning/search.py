@@ -1,6 +1,6 @@
 """Search for good settings: ``python -m odc_lightning.search``.
 
-Read `search` top to bottom: space, study, the trials that a kill has left, new trials, the table.
+Read `search` top to bottom: space, study, interrupted trials, new trials, the table.
 """
 
 import logging
@@ -38,17 +38,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Space = dict[str, Range | Choices]
-# What makes a search another one.
-BEGUN_WITH = ("overrides", "space", "objective", "direction", "seed")
+# Settings that may not change when a search is resumed.
+FIXED_SETTINGS = ("overrides", "space", "objective", "direction", "seed")
 
 
 def search(config: DictConfig) -> None:
-    """Run trials until ``config.n_trials`` have ended, those of before included.
+    """Run trials until ``config.n_trials`` have ended, previous ones included.
 
-    Each is a training of its own in ``trials/NUMBER``. What is left is ``best.yaml`` and the study.
+    Each trial is a training in ``trials/NUMBER``. The output is ``best.yaml`` and the study.
 
     Raises:
-        ValueError: if the space or another setting is wrong, before the first trial.
+        ValueError: the space or another setting is invalid, before the first trial; or another
+            search is running in the folder.
     """
     config = resolve(config)
     if not IntegerRule(1).accepts(config.n_trials):
@@ -62,7 +63,7 @@ def search(config: DictConfig) -> None:
         lock = FileLock(folder / ".lock").acquire(blocking=False)
     except Timeout:
         raise ValueError(
-            f"another search is at work in {folder}; choose hydra.run.dir=..."
+            f"another search is running in {folder}; choose another folder with hydra.run.dir=..."
         ) from None
     with lock:
         storage = open_storage(config, folder)
@@ -76,25 +77,25 @@ def search(config: DictConfig) -> None:
 
 
 def space_of(config: DictConfig) -> Space:
-    """What the config says to choose from; a ValueError if it is none."""
+    """The config's search space; a ValueError if it is invalid."""
     return read_space(OmegaConf.to_container(config, resolve=False)["space"])  # type: ignore
 
 
 def check_trial(config: DictConfig, space: Space) -> None:
-    """Refuse keys that a training does not have, and what it has no value for."""
+    """Refuse keys that a training does not have, and settings without a value."""
     try:
         job = composed(config, 0, [as_override(key, entry.first) for key, entry in space.items()])
         check_settings(resolve(_without_hydra(job)))
     except (HydraException, OmegaConfBaseException) as error:
         reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-        raise ValueError(f"no training can be made of overrides and space: {reason}") from error
+        raise ValueError(f"overrides and space do not make a valid training: {reason}") from error
 
 
 def open_storage(config: DictConfig, folder: Path) -> "optuna.storages.RDBStorage":
-    """The database of the search, a file in its folder if the config names no other.
+    """The database of the search; a file in its folder unless the config names another.
 
     Raises:
-        ValueError: if Optuna is not installed.
+        ValueError: Optuna is not installed.
     """
     try:
         import optuna
@@ -110,7 +111,11 @@ def open_storage(config: DictConfig, folder: Path) -> "optuna.storages.RDBStorag
 def begin_study(
     config: DictConfig, folder: Path, storage: "optuna.storages.RDBStorage"
 ) -> "optuna.Study":
-    """The study of the search, the previous one if the storage has it."""
+    """Create the study of the search, or load it from the storage.
+
+    Raises:
+        ValueError: the stored study has other settings.
+    """
     import optuna
 
     study = optuna.create_study(
@@ -121,40 +126,40 @@ def begin_study(
         load_if_exists=True,
     )
     settings: Any = OmegaConf.to_container(config)
-    for key in BEGUN_WITH:
+    for key in FIXED_SETTINGS:
         now = settings[key]
         before = study.user_attrs.get(key, now)
         if before != now:
             raise ValueError(
-                f"the search in {folder} was begun with {key}={before}, and this is {now}; choose "
-                "another name=..., which is another folder"
+                f"the search in {folder} was started with {key}={before}, not {now}; choose "
+                "another name=..., which gives another folder"
             )
         study.set_user_attr(key, now)
     return study
 
 
 def sampler(seed: int, number: int) -> "optuna.samplers.BaseSampler":
-    """Optuna's default, with random numbers of the trial's own.
+    """Optuna's default sampler, seeded for one trial.
 
-    So what a trial gets follows from the trials before it, also after a kill.
+    A trial's values thus depend only on the trials before it, also after a kill.
     """
     import optuna
 
-    own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
-    return optuna.samplers.TPESampler(seed=own)
+    trial_seed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+    return optuna.samplers.TPESampler(seed=trial_seed)
 
 
 def unfinished(
     study: "optuna.Study", storage: "optuna.storages.RDBStorage", seed: int
 ) -> "list[optuna.Trial]":
-    """The trials that a search was at when it was stopped or killed."""
+    """The trials that were running when the search was stopped or killed."""
     import optuna
 
     study_id = storage.get_study_id_from_name(study.study_name)
     trials = []
-    for left in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
-        study.sampler = sampler(seed, left.number)
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, left.number)
+    for running in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+        study.sampler = sampler(seed, running.number)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, running.number)
         trials.append(optuna.Trial(study, trial_id))
     return trials
 
@@ -162,7 +167,7 @@ def unfinished(
 def run_trial(
     study: "optuna.Study", trial: "optuna.Trial", config: DictConfig, space: Space
 ) -> None:
-    """Train, or go on, with what the trial chooses, and tell the study what came out."""
+    """Start or resume a training with the trial's values, and report the result to the study."""
     import optuna
 
     chosen = {key: entry.suggest(trial, key) for key, entry in space.items()}
@@ -182,7 +187,7 @@ def run_trial(
         "hydra.sweep.subdir",
         context,
     )
-    _ = done.return_value  # which raises what `run_job` could not mark
+    _ = done.return_value  # raises an error that `run_job` could not record
     folder = trial_folder(config, trial.number)
     value = None
     if Job(trial.number, overrides, folder).state == "finished":
@@ -191,7 +196,7 @@ def run_trial(
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise ValueError(
                 f"objective={config.objective} is in no row of {folder / 'metrics.csv'}; expected "
-                f"a metric of a training that is logged there"
+                f"a metric that the training logs there"
             )
     if value is None or not math.isfinite(value):
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -202,38 +207,38 @@ def run_trial(
 
 
 def trial_folder(config: DictConfig, number: int) -> Path:
-    """Where a trial is."""
+    """The folder of a trial."""
     return Path(config.run_dir) / "trials" / f"{number:04}"
 
 
 def composed(config: DictConfig, number: int, overrides: list[str]) -> DictConfig:
-    """The config of a trial's training, with Hydra's own part."""
+    """The config of a trial's training, with its ``hydra`` section."""
     folder = trial_folder(config, number).resolve()
-    hydras: dict[str, str | int] = {
+    job_settings: dict[str, str | int] = {
         "hydra.mode": "MULTIRUN",
         "hydra.job.name": "train",
         "hydra.job.num": number,
         "hydra.sweep.dir": str(folder.parent),
         "hydra.sweep.subdir": folder.name,
     }
-    always = ["train.resume=auto", *(as_override(key, value) for key, value in hydras.items())]
-    return compose("train", [*config.overrides, *overrides, *always], return_hydra_config=True)
+    fixed = ["train.resume=auto", *(as_override(key, value) for key, value in job_settings.items())]
+    return compose("train", [*config.overrides, *overrides, *fixed], return_hydra_config=True)
 
 
 def last_value(metrics_csv: Path, metric: str) -> float | None:
-    """What was logged last of a metric; None if it was not."""
+    """The last logged value of a metric; None if it was never logged."""
     values = [row.get(metric) for row in whole_rows(metrics_csv)]
     known = [value for value in values if value]
     return float(known[-1]) if known else None
 
 
 def write_results(study: "optuna.Study", config: DictConfig, folder: Path) -> None:
-    """Print all trials, write the best one; exit code 1 if one has failed."""
+    """Print all trials and write the best one; exit with code 1 if a trial failed."""
     print(f"\n{table(study)}\n{folder}/", flush=True)
     ended = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if ended:
         best = study.best_trial
-        found = {
+        description = {
             "objective": config.objective,
             "value": best.value,
             "trial": str(trial_folder(config, best.number)),
@@ -242,13 +247,13 @@ def write_results(study: "optuna.Study", config: DictConfig, folder: Path) -> No
                 *(as_override(key, value) for key, value in best.params.items()),
             ],
         }
-        OmegaConf.save(OmegaConf.create(found), folder / "best.yaml")
+        OmegaConf.save(OmegaConf.create(description), folder / "best.yaml")
     if any(trial.state.name == "FAIL" for trial in study.trials):
         sys.exit(1)
 
 
 def table(study: "optuna.Study") -> str:
-    """A line a trial: number, how it ended, the objective, what it had chosen."""
+    """One line per trial: number, state, objective, values."""
     states = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
     lines = []
     for trial in study.trials:
@@ -262,13 +267,13 @@ def _without_hydra(job: DictConfig) -> DictConfig:
     job = job.copy()
     OmegaConf.set_struct(job, False)
     job.pop("hydra")
-    job.run_dir = "."  # which only Hydra knows, when it runs
+    job.run_dir = "."  # Hydra sets it when the job runs
     return job
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="search")
 def main(config: DictConfig) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     run_command(search, config)
 
 

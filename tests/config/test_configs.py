@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from conftest import Compose
@@ -78,30 +78,28 @@ def algorithms_callbacks(config: DictConfig) -> list[pl.Callback]:
     return build_callbacks(config)[len(GUARDS) :]
 
 
-def algorithm_of(experiment: str) -> str:
-    """The option of the group `algorithm` that an experiment takes."""
-    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        composed = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
-    return str(composed.hydra.runtime.choices.algorithm)
-
-
 def options(group: str) -> list[str]:
     return sorted(p.stem for p in Path(CONFIG_DIR, group).glob("*.yaml") if p.stem != "base")
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_composes_and_builds(compose_config: Compose, experiment: str) -> None:
-    settings = [f"experiment={experiment}", "data.root=/nowhere"]
+def test_every_experiment_composes_and_builds(tmp_path: Path, experiment: str) -> None:
+    settings = [f"experiment={experiment}", "data.root=/nowhere", f"run_dir={tmp_path}"]
     if experiment.startswith("finetune"):
         settings.append("model.pretrained=null")
-    config, _ = with_automatic_settings(compose_config(*settings))
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        composed = compose("train", settings, return_hydra_config=True)
+    algorithm = composed.hydra.runtime.choices.algorithm
+    with open_dict(composed):
+        del composed["hydra"]
+    config, _ = with_automatic_settings(composed)
     with torch.device("meta"):  # the shapes alone: AlexNet and 10,000 clusters take no memory
         module = build_module(config)
     assert module.num_clusters == config.algorithm.num_clusters
     optimizers = module.configure_optimizers()
     assert isinstance(optimizers, dict)
     body, *heads = optimizers["optimizer"].param_groups
-    expected = CALLBACKS[algorithm_of(experiment)]
+    expected = CALLBACKS[algorithm]
     clusters = expected not in WITHOUT_CLUSTERS
     momenta = [0.0 if clusters else 0.9]
     with_prototypes = isinstance(module.head, PrototypeHead)
@@ -109,9 +107,7 @@ def test_every_experiment_composes_and_builds(compose_config: Compose, experimen
         momenta = []  # they are not learned
     assert (body["momentum"], [head["momentum"] for head in heads]) == (0.9, momenta)
     assert {group["lr"] for group in (body, *heads)} == {config.optimizer.lr}
-    config, _ = with_automatic_settings(
-        compose_config(*settings, "trainer.accelerator=cpu", "trainer.devices=1")
-    )
+    config.trainer.update({"accelerator": "cpu", "devices": 1})
     trainer = build_trainer(config)
     kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
     assert tuple(kinds[: 1 + len(expected)]) == (*GUARDS, *expected)

@@ -24,7 +24,7 @@ def test_lists_name_files_in_any_folder() -> None:
     ]
     with pytest.raises(ValueError, match=r"1 of 2 listed images are not in the data.*'c\.png'"):
         find_listed(source, ["c.png", "b.png"])
-    with pytest.raises(ValueError, match=r"or could be several, for example 'a\.png'"):
+    with pytest.raises(ValueError, match=r"or match several images, for example 'a\.png'"):
         find_listed(source, ["a.png"])
 
 

@@ -61,7 +61,7 @@ def test_each_class_is_in_both_parts() -> None:
 
 
 def test_labels_that_cannot_be_divided() -> None:
-    with pytest.raises(ValueError, match="class 1 has one labelled image"):
+    with pytest.raises(ValueError, match="class 1 has only one labelled image"):
         hold_out(source([0, 0, 1]), 0.5, 0)
     with pytest.raises(ValueError, match="needs labels, and the training images have none"):
         _ = network(source(None), None).images

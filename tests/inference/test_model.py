@@ -107,7 +107,7 @@ def test_assign_is_the_nearest_mean_of_the_members(
         ([], "there are no images"),
         (torch.zeros(3, 16, 16), r"tensor \(3, 16, 16\)"),
         (torch.zeros(2, 3, 16, 16, dtype=torch.uint8), "uint8"),
-        ([3], "an image is a int"),
+        ([3], "an image is of type int"),
         ("no/such.png", "cannot read the image no/such.png"),
     ],
 )

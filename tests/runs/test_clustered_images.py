@@ -47,7 +47,7 @@ def test_images_are_found_by_name_and_not_by_position(tmp_path: Path) -> None:
     assert len(source) == 12
     assert source.load(7).tobytes() == before.tobytes()
     assert source.path(3) is None
-    with pytest.raises(ValueError, match=r"a/3\.png is not there any more"):
+    with pytest.raises(ValueError, match=r"a/3\.png no longer exists"):
         source.load(3)
 
 
@@ -75,7 +75,7 @@ def test_deepcluster_v2_has_banks_of_views(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
-        ({"O": {"labels": torch.zeros(12)}}, "has clusters and no features"),
+        ({"O": {"labels": torch.zeros(12)}}, "has clusters but no features"),
         ({"Other": {"x": 1}}, "has no clusters in last.ckpt"),
         ({"SamplesMemory": {}}, "has no clusters in last.ckpt"),
     ],
@@ -91,13 +91,13 @@ def test_other_images_are_refused(tmp_path: Path) -> None:
     run = make(tmp_path)
     index = (run / "index.csv").read_text().splitlines()
     (run / "index.csv").write_text("\n".join(index[:-1]))
-    with pytest.raises(ValueError, match="names 11 images and its checkpoint clusters 12"):
+    with pytest.raises(ValueError, match="names 11 images, but its checkpoint clusters 12"):
         read(run)
     (run / "index.csv").write_text("\n".join(line.replace(".png", ".gif") for line in index))
-    with pytest.raises(ValueError, match=r"none of the run's 12 images is there, .*a/0\.gif"):
+    with pytest.raises(ValueError, match=r"none of the run's 12 images was found, .*a/0\.gif"):
         read(run)
     (run / "index.csv").unlink()
     assert len(read(run).source) == 12
     write_images(tmp_path / "photos", ["new.png"])
-    with pytest.raises(ValueError, match=r"clustered 12 images and data has 13"):
+    with pytest.raises(ValueError, match=r"clustered 12 images, but data has 13"):
         read(run)

@@ -28,7 +28,7 @@ def test_keys_with_dots_and_nested_ones_are_the_same() -> None:
         ({"a": {"low": 1}}, "space.a=.*expected numbers"),
         ({"a": {"low": 1, "high": "x"}}, "space.a=.*expected numbers"),
         ({"a": {"low": 2, "high": 2}}, "space.a: low=2, high=2; expected low to be less"),
-        ({"a": {"low": 0, "high": 2, "log": True}}, "space.a.low=0; with log expected more"),
+        ({"a": {"low": 0, "high": 2, "log": True}}, "space.a.low=0; expected more than 0 with log"),
         ({"a": {"low": 1, "high": 2, "log": "yes"}}, "space.a.log=yes; expected true or false"),
         ({"a": {"low": 1, "high": 2, "step": -1}}, "space.a.step=-1; expected more than 0"),
         ({"a": {"low": 1, "high": 2, "steps": 1}}, "space.a has steps; expected low, high"),

@@ -1,4 +1,4 @@
-"""Completion of ``odc`` in shells: its commands, then what Hydra's own completion gives."""
+"""Shell completion of ``odc``: its commands, and the settings that Hydra completes."""
 
 import logging
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ _BASH = r"""_odc() {
     local line="${COMP_LINE:0:$COMP_POINT}" IFS=$'\n'
     local word="${line##* }"
     COMPREPLY=($(odc completion query "$line" 2>/dev/null))
-    # Where bash takes = for the end of a word, it wants what comes behind alone.
+    # If bash ends words at =, it expects only the part after it.
     if [[ "$COMP_WORDBREAKS" == *"="* && "$word" == *"="* ]]; then
         COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*=}"}"}")
     fi
@@ -27,15 +27,15 @@ SHELLS = tuple(_SCRIPTS)
 
 
 def script(shell: str) -> str:
-    """What a shell is to read, once."""
+    """The completion script of a shell."""
     return _SCRIPTS[shell]
 
 
 def query(line: str, commands: Mapping[str, bool]) -> list[str]:
-    """What the last word of a line may become; nothing leaves the rest to the shell's own ways.
+    """The completions of a line's last word; without any, the shell completes file names.
 
     Args:
-        line: up to the cursor, as ``odc train exp``.
+        line: the line up to the cursor, such as ``odc train exp``.
         commands: name -> whether Hydra knows its settings.
     """
     words = line.split(" ")
@@ -52,25 +52,25 @@ def query(line: str, commands: Mapping[str, bool]) -> list[str]:
 
 
 def _settings(name: str, overrides: list[str], last: str) -> list[str]:
-    """What Hydra would complete for ``python -m odc_lightning.NAME``."""
+    """Hydra's completions for ``python -m odc_lightning.NAME``."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     logging.disable()
     try:
-        # Private, so that another Hydra may complete nothing.
+        # A private module: with another version of Hydra there may be no completions.
         from hydra._internal.core_plugins.bash_completion import BashCompletion
 
         with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
             completion = BashCompletion(GlobalHydra.instance().config_loader())
-            found: list[str] = completion._query(name, " ".join([*overrides, last]))
-            return found
-    except Exception:  # a line that is half written may be anything
+            words: list[str] = completion._query(name, " ".join([*overrides, last]))
+            return words
+    except Exception:  # an incomplete line can cause any error
         return []
     finally:
         logging.disable(logging.NOTSET)
 
 
 def _is_plain(word: str) -> bool:
-    """Whether it is an override that other ones may depend on, and nothing that needs quotes."""
+    """Whether a word is an override without quotes, on which other overrides may depend."""
     return "=" in word and not any(mark in word for mark in "'\"\\")

@@ -1,4 +1,4 @@
-"""The protocols of the evaluation, each a plug-in that measures a network in one way."""
+"""Evaluation protocols, each a plug-in that measures a network in one way."""
 
 from odc_lightning.evaluation.clustering import Clustering
 from odc_lightning.evaluation.knn import KNN

@@ -1,4 +1,4 @@
-"""How well clusters agree with classes: those of the run, and K-Means on the features."""
+"""Agreement of clusters with classes, for the clusters of the run and for K-Means on features."""
 
 import numpy as np
 from torch.nn.functional import normalize
@@ -12,12 +12,12 @@ from odc_lightning.models import POOLED
 
 
 class Clustering(Protocol):
-    """See `odc_lightning.metrics.clustering_scores`; of the training images.
+    """Clustering scores of the training images, see `odc_lightning.metrics.clustering_scores`.
 
     Args:
-        layer: whose features, L2-normalised, K-Means clusters into as many clusters as classes.
+        layer: layer whose L2-normalised features K-Means clusters, with one cluster per class.
         iterations: of K-Means.
-        restarts: of K-Means from other samples; that of the least inertia counts.
+        restarts: of K-Means, from other samples; the result with the lowest inertia counts.
     """
 
     name = "clustering"
@@ -36,8 +36,8 @@ class Clustering(Protocol):
     def __call__(self, network: EvaluatedNetwork) -> list[Score]:
         train = network.images["train"]
         names = [train.source.name(index) for index in range(len(train.source))]
-        own = network.clusters_of(names)
-        scores = [] if own is None else self._scores("run", train.classes, own)
+        clusters = network.clusters_of(names)
+        scores = [] if clusters is None else self._scores("run", train.classes, clusters)
         features = normalize(as_tensor(network.features(self.layer, "train")), dim=1)
         results = [
             kmeans(

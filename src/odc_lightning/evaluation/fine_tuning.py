@@ -1,4 +1,4 @@
-"""Fine-tuning on few labels: the backbone and a linear classifier on it, all of it trained."""
+"""Fine-tuning of the backbone and a linear classifier on few labels."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ class FineTuning(pl.LightningModule):
     """A copy of the backbone with a linear classifier; a batch is ``{"image", "target"}``.
 
     Args:
-        backbone: stays as it is.
+        backbone: is copied and not changed.
         num_classes: C.
-        optimizer: called with two parameter groups, the classifier's learning rate being
-            ``head_lr_multiplier`` times the backbone's.
+        optimizer: called with the backbone's parameters; the classifier's are added as a second
+            group, whose learning rate is ``head_lr_multiplier`` times the backbone's.
         scheduler: called with the optimiser; stepped each epoch.
-        head_lr_multiplier: the authors' zoo has 1, 10 or 100.
+        head_lr_multiplier: 1, 10 or 100 in the authors' model zoo.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class FineTuning(pl.LightningModule):
         head_lr_multiplier: float,
     ) -> None:
         super().__init__()
-        # Lightning leaves each part in the mode that it comes in.
+        # Lightning keeps the mode that each part has.
         self.backbone = copy.deepcopy(backbone).requires_grad_(True).train()
         self.classifier = nn.Linear(backbone.num_features, num_classes)
         nn.init.normal_(self.classifier.weight, std=0.01)
@@ -55,18 +55,18 @@ class FineTuning(pl.LightningModule):
         return self.classifier(self.backbone(images))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Cross-entropy."""
+        """The cross-entropy of a batch."""
         return cross_entropy(self(batch["image"]), batch["target"])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count who is right."""
+        """Update the accuracies."""
         logits = self(batch["image"])
         for name, accuracy in self.accuracies.items():
             accuracy.update(logits, batch["target"])  # type: ignore[operator]
             self.log(f"semi_supervised/{name}", accuracy)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Two groups, of which the second is faster."""
+        """Two parameter groups: the backbone, and the classifier with its own learning rate."""
         optimizer = self._optimizer([{"params": list(self.backbone.parameters())}])
         lr = optimizer.param_groups[0]["lr"] * self._head_lr_multiplier
         optimizer.add_param_group({"params": list(self.classifier.parameters()), "lr": lr})
@@ -74,16 +74,15 @@ class FineTuning(pl.LightningModule):
 
 
 def find_listed(source: ImageSource, lines: Sequence[str]) -> IntArray:
-    """Indices of the images that a published list names.
+    """Indices of the images that a published list names, in ascending order.
 
     Args:
-        source: of all images.
-        lines: a name each, such as ``n01440764/n01440764_10183.JPEG``, perhaps with a label after
-            it. The name is that of an image; or, if only one image has it, that of its file
-            without the folder.
+        source: all images.
+        lines: one name each, such as ``n01440764/n01440764_10183.JPEG``, optionally followed by a
+            label. The folder may be missing if only one image has the file name.
 
     Raises:
-        ValueError: if one of them is not there, or could be several.
+        ValueError: a listed image is missing, or several images match.
     """
     by_name: dict[str, list[int]] = {}
     for index in range(len(source)):
@@ -100,7 +99,7 @@ def find_listed(source: ImageSource, lines: Sequence[str]) -> IntArray:
         wrong += [line] * (len(indices) != 1)
     if wrong:
         raise ValueError(
-            f"{len(wrong)} of {len(lines)} listed images are not in the data, or could be several, "
-            f"for example {wrong[0]!r}; check data.root and the list"
+            f"{len(wrong)} of {len(lines)} listed images are not in the data, or match several "
+            f"images, for example {wrong[0]!r}; check data.root and the list"
         )
     return np.array(sorted(found))

@@ -12,12 +12,15 @@ from odc_lightning.models import POOLED
 
 
 class KNN(Protocol):
-    """See `odc_lightning.metrics.knn_predict`.
+    """The accuracy of a weighted kNN classifier, see `odc_lightning.metrics.knn_predict`.
 
     Args:
-        k: numbers of neighbours; what is larger than the training set is left out.
+        k: numbers of neighbours; those larger than the training set are left out.
         temperature: of the votes.
-        layer: whose features.
+        layer: layer whose features are compared.
+
+    Raises:
+        ValueError: a number of neighbours or the temperature is not positive.
     """
 
     name = "knn"
@@ -29,7 +32,7 @@ class KNN(Protocol):
         layer: str = POOLED,
     ) -> None:
         if not k or min(k) < 1:
-            raise ValueError(f"protocol.knn.k={list(k)}; expected numbers of neighbours")
+            raise ValueError(f"protocol.knn.k={list(k)}; expected numbers of neighbours, 1 or more")
         if temperature <= 0:
             raise ValueError(f"protocol.knn.temperature={temperature}; expected more than 0")
         self.k = k
@@ -39,7 +42,7 @@ class KNN(Protocol):
     def skip_reason(self, network: EvaluatedNetwork) -> str | None:
         num_images = len(network.images["train"].dataset)
         if num_images < min(self.k):
-            return f"it needs at least {min(self.k)} training images, and there are {num_images}"
+            return f"it needs at least {min(self.k)} training images, but there are {num_images}"
         return needs_one_class_each(network)
 
     def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:

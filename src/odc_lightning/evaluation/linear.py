@@ -20,7 +20,7 @@ from odc_lightning.models.frozen_features import FrozenFeatures
 
 
 class Linear(Protocol):
-    """See `odc_lightning.evaluation.linear_probes.LinearProbes`; the last epoch counts.
+    """The accuracies of linear probes after their last epoch, see `linear_probes.LinearProbes`.
 
     Args:
         max_epochs: of training.
@@ -28,9 +28,12 @@ class Linear(Protocol):
         optimizer: called with the probes' parameters.
         scheduler: called with the optimiser.
         layers: stages, and ``pooled`` for the backbone's output; None for all.
-        augmentation: of the training images, which then pass the network each epoch, as in the
-            paper; None trains on the features of the evaluation view, which are kept on disk.
-        ckpt_path: to continue an interrupted training; one is written each epoch.
+        augmentation: of the training images, which then pass through the network each epoch, as in
+            the paper; None trains on features of the evaluation view, which are kept on disk.
+        ckpt_path: checkpoint of an interrupted training to resume; one is written each epoch.
+
+    Raises:
+        ValueError: ``ckpt_path`` is not a file.
     """
 
     name = "linear"
@@ -86,19 +89,19 @@ class Linear(Protocol):
                 ModelCheckpoint(folder, "linear", save_top_k=1, enable_version_counter=False),
             ],
             enable_checkpointing=True,
-            enable_progress_bar=True,  # which is `Progress`: without a terminal, a line an epoch
+            enable_progress_bar=True,  # `Progress`; without a terminal it prints a line per epoch
             limit_val_batches=0,
         )
         with warnings.catch_warnings():
-            # The encoder is, on purpose; of any other training it would be worth knowing.
+            # Intended for the encoder; in any other training the warning would matter.
             warnings.filterwarnings("ignore", r"Found .* module\(s\) in eval mode")
             trainer.fit(probes, batches, ckpt_path=self.ckpt_path, weights_only=True)
-        (found,) = network.make_trainer().validate(probes, batches, verbose=False)
+        (results,) = network.make_trainer().validate(probes, batches, verbose=False)
         return [
-            Score(self.name, layer, metric, found[f"linear/{layer}/{metric}"])
+            Score(self.name, layer, metric, results[f"linear/{layer}/{metric}"])
             for metric in ("top1", "top5")
             for layer in layers
-            if f"linear/{layer}/{metric}" in found
+            if f"linear/{layer}/{metric}" in results
         ]
 
     def _layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ Batch = dict[str, Any]
 
 
 class LinearProbes(pl.LightningModule):
-    """One `LinearProbe` a layer. Their losses are added up, so none of them feels the others.
+    """One `LinearProbe` per layer; their losses are summed, so that they train independently.
 
     A batch is ``{"target": (B,)}`` with either ``"features"``, layer -> (B, width), or
     ``"image"`` (B, 3, H, W) for the encoder.
@@ -34,8 +34,9 @@ class LinearProbes(pl.LightningModule):
         num_classes: C.
         optimizer: called with the probes' parameters.
         scheduler: called with the optimiser; stepped each epoch.
-        encoder: images to layer -> features, without gradients; not needed for features.
-        network: what the features are of; probes of another one are not continued.
+        encoder: from images to layer -> features, without gradients; not needed if batches have
+            features.
+        network: digest of the network; probes of another network are not resumed.
     """
 
     def __init__(
@@ -70,28 +71,32 @@ class LinearProbes(pl.LightningModule):
         return losses.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count who is right."""
+        """Update the accuracies."""
         for layer, logits in self._logits(batch).items():
             for name, accuracy in self.accuracies[layer].items():  # type: ignore[operator]
                 accuracy.update(logits, batch["target"])
                 self.log(f"linear/{layer}/{name}", accuracy)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Of the probes alone."""
+        """The optimiser and schedule of the probes."""
         optimizer = self._optimizer(self.probes.parameters())
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say whose probes these are."""
+        """Record the network that the probes belong to."""
         checkpoint["network"] = self.network
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raise a ValueError for the probes of another network, or other layers."""
+        """Refuse the probes of another network, or of other layers.
+
+        Raises:
+            ValueError: the checkpoint has such probes.
+        """
         layers = {name.split(".")[1] for name in checkpoint["state_dict"] if "probes." in name}
         if checkpoint.get("network") != self.network or layers != set(self.probes):
             raise ValueError(
-                f"these are probes on {', '.join(sorted(layers))} of another network, or of other "
-                f"layers than {', '.join(self.probes)}; continue with the settings that they had"
+                f"the checkpoint has probes on {', '.join(sorted(layers))} of another network, or "
+                f"on other layers than {', '.join(self.probes)}; resume with its own settings"
             )
 
     def _logits(self, batch: Batch) -> dict[str, Tensor]:
@@ -109,7 +114,7 @@ def top_accuracies(num_classes: int) -> dict[str, MulticlassAccuracy]:
 
 
 class Labelled(Dataset[Batch]):
-    """Another data set's samples, each with its label as ``"target"``."""
+    """The samples of another dataset, each with its label as ``"target"``."""
 
     def __init__(self, dataset: Dataset[Any], labels: np.ndarray) -> None:
         self.dataset = dataset
@@ -124,7 +129,7 @@ class Labelled(Dataset[Batch]):
 
 
 class FeatureRows(Dataset[Batch]):
-    """Whole batches of features, read from where they are mapped.
+    """Whole batches of features, read from memory-mapped arrays.
 
     Args:
         features: layer -> (N, width).
@@ -139,7 +144,7 @@ class FeatureRows(Dataset[Batch]):
         return len(self.labels)
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
-        """A batch at once, which torch asks for before it tries one sample after the other."""
+        """A whole batch; torch calls this method if it exists, instead of reading each sample."""
         rows = np.array([key[1] if isinstance(key, tuple) else key for key in keys])
         return {
             "features": {
@@ -155,7 +160,7 @@ class Batches(pl.LightningDataModule):
     Args:
         train, val: `Labelled` images or `FeatureRows`.
         batch_size: over all ranks; at most N.
-        num_workers: of each rank.
+        num_workers: dataloader workers of each rank.
         seed: of the order.
     """
 
@@ -175,20 +180,24 @@ class Batches(pl.LightningDataModule):
         self.seed = seed
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Without the incomplete last batch, whose statistics would be poor."""
+        """Training batches, without an incomplete last one, whose statistics would be poor.
+
+        Raises:
+            ValueError: a rank's share of a batch has fewer than two images.
+        """
         rank, ranks = self._rank_and_ranks()
         size = min(self.batch_size, len(self.train)) // ranks
         if size < 2:
             raise ValueError(
                 f"{len(self.train)} training images in batches of {self.batch_size} over {ranks} "
-                "processes leave fewer than two to each, and batch normalisation cannot train on "
+                "processes leave fewer than two for each, and batch normalisation cannot train on "
                 "one; use a larger batch_size, or fewer processes"
             )
         sampler = EpochSampler(len(self.train), self.seed, rank, ranks, drop_last=True)
         return self._loader(self.train, size, sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Contiguous shards, none padded."""
+        """Test batches: contiguous shards without padding."""
         rank, ranks = self._rank_and_ranks()
         rows = range(len(self.val))[shard(len(self.val), rank, ranks)]
         return self._loader(self.val, self.batch_size, sampler=rows)

@@ -1,4 +1,4 @@
-"""Few labels a class: linear SVMs on frozen features (Sec. 4.1, Table 3 and Figure 3)."""
+"""Few labels per class: linear SVMs on frozen features (Sec. 4.1, Table 3 and Figure 3)."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -19,15 +19,18 @@ from odc_lightning.utils.progress_bar import progress_bar
 
 
 class LowShot(Protocol):
-    """See `odc_lightning.metrics.low_shot_scores`; for each shot, and the mean over shots.
+    """Low-shot scores for each number of shots and their mean, see `metrics.low_shot_scores`.
 
     Args:
         layers: stages, and ``pooled`` for the backbone's output.
-        shots: numbers of positive images of each class.
-        draws: independent samples of each; the mean counts.
-        costs: to choose from; None for those of the paper.
-        choose_cost: ``cross_validation``, or ``test_set`` as the reference code does.
-        n_jobs: processes; -1 for one a core.
+        shots: numbers of positive images per class.
+        draws: independent draws for each number of shots; their mean counts.
+        costs: costs to choose from; None for those of the paper.
+        choose_cost: ``cross_validation``, or ``test_set`` as in the reference code.
+        n_jobs: number of processes; -1 for one per core.
+
+    Raises:
+        ValueError: there are no draws, layers or shots, or ``choose_cost`` is unknown.
     """
 
     name = "low_shot"
@@ -62,8 +65,8 @@ class LowShot(Protocol):
         possible = largest_shot(network.images["train"].objects)
         if possible < max(self.shots):
             return (
-                f"it draws up to {max(self.shots)} images of a class, and for one class there are "
-                f"enough for {possible}; set protocol.low_shot.shots to smaller numbers"
+                f"it draws up to {max(self.shots)} images per class, but one class has enough for "
+                f"{possible} only; set protocol.low_shot.shots to smaller numbers"
             )
         return None
 
@@ -75,7 +78,7 @@ class LowShot(Protocol):
         scores: list[Score] = []
         for layer in self.chosen:
             with progress_bar(f"low-shot SVMs on {layer}") as advance:
-                found = low_shot_scores(
+                results = low_shot_scores(
                     network.features(layer, "train"),
                     train.objects,
                     network.features(layer, "val"),
@@ -91,19 +94,23 @@ class LowShot(Protocol):
                     n_jobs=self.n_jobs,
                     on_progress=advance,
                 )
-            warn_unconverged(layer, found.unconverged, found.fits)
-            metrics = {"top1": found.top1, "map": found.map, "map_sklearn": found.map_sklearn}
+            warn_unconverged(layer, results.unconverged, results.fits)
+            metrics = {
+                "top1": results.top1,
+                "map": results.map,
+                "map_sklearn": results.map_sklearn,
+            }
             for metric, values in metrics.items():
                 if values is not None:
                     scores += self._summarised(layer, metric, values)
         if len(self.chosen) > 1:
             means = [score for score in scores if score.setting == "mean"]
-            metrics_found = dict.fromkeys(score.metric for score in means)
-            scores += [best_of(means, metric) for metric in metrics_found]
+            measured = dict.fromkeys(score.metric for score in means)
+            scores += [best_of(means, metric) for metric in measured]
         return scores
 
     def _summarised(self, layer: str, metric: str, values: NDArray[np.float64]) -> list[Score]:
-        """Means and standard deviations over the draws (S, K), and the mean over everything."""
+        """Mean and standard deviation over the draws (S, K) for each shot, and over all shots."""
         rows = [*zip(self.shots, values.T, strict=True)]
         settings = [(f"{shot} {'shot' if shot == 1 else 'shots'}", column) for shot, column in rows]
         settings.append(("mean", values.mean(axis=1)))

@@ -1,4 +1,4 @@
-"""What is evaluated: one network, and the labelled images of one data set."""
+"""The evaluated network, together with the labelled images of one data set."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -33,13 +33,13 @@ IntArray = NDArray[np.int64]
 
 @dataclass
 class LabelledImages:
-    """Images that all have labels, in their evaluation view.
+    """Labelled images in their evaluation view.
 
     Attributes:
         dataset: N images.
         num_classes: C.
-        labels: (N,) classes 0 ... C - 1; None if images show several things.
-        shown: (N, C) for images that show several things, None for others.
+        labels: (N,) classes 0 ... C - 1; None for multi-label images.
+        shown: (N, C) for multi-label images, see `objects`; None for others.
     """
 
     dataset: IndexedDataset
@@ -49,21 +49,25 @@ class LabelledImages:
 
     @property
     def classes(self) -> IntArray:
-        """`labels`, of images of one class each."""
+        """`labels`, for images with one class each.
+
+        Raises:
+            ValueError: the images have several labels each.
+        """
         if self.labels is None:
-            raise ValueError("these images show several things each, and have no one class")
+            raise ValueError("these images have several labels each; expected one class per image")
         return self.labels
 
     @property
     def objects(self) -> NDArray[np.int8]:
-        """(N, C): 1 shown, -1 not shown, 0 difficult (never for images of one class)."""
+        """(N, C): 1 shown, -1 not shown, 0 difficult (never for images with one class)."""
         if self.shown is not None:
             return self.shown
         return one_versus_rest(self.classes, self.num_classes)
 
     @property
     def source(self) -> ImageSource:
-        """Where the images come from."""
+        """The source of the images."""
         return self.dataset.source
 
 
@@ -75,12 +79,12 @@ class EvaluatedNetwork:
         backbone: with the weights to evaluate.
         data: set up for evaluation, with labels.
         make_trainer: called with keyword arguments of `pl.Trainer`.
-        features_dir: features are kept there from one evaluation to the next.
-        output_dir: for what a protocol leaves behind.
-        seed: of everything drawn.
-        holdout: share of the training images to test on where there is no validation split.
-        held_out: whether there was none; known once `images` are.
-        clusters_of: names of images to the clusters of the training run; None if unknown.
+        features_dir: folder in which features are kept for later evaluations.
+        output_dir: folder for the output of protocols.
+        seed: of all random draws.
+        holdout: share of the training images to test on, if there is no labelled validation split.
+        held_out: whether images were held out; set when `images` is first read.
+        clusters_of: from names of images to their clusters in the training run; None if unknown.
     """
 
     backbone: Backbone
@@ -104,7 +108,8 @@ class EvaluatedNetwork:
         """Both splits, labelled images only, with classes numbered without gaps.
 
         Raises:
-            ValueError: without labels.
+            ValueError: the training images have no labels, or multi-label images have no
+                validation split.
         """
         data = self.data
         train = data.train_dataset.source
@@ -113,14 +118,14 @@ class EvaluatedNetwork:
             return {"train": self._shown(train), "val": self._shown(val)}
         if train.objects is not None:
             raise ValueError(
-                "images that show several things need a validation split like them; set data.val"
+                "multi-label training images need a multi-label validation split; set data.val"
             )
         if train.labels is None or not (train.labels >= 0).any():
             raise ValueError(
                 "evaluation needs labels, and the training images have none; choose labelled "
-                "data. For folders of images, with data=image_folder in the command: "
-                "data.train.labels_from_folder=true; for those of the run itself the same with a "
-                "plus before it"
+                "data. If the folders of your images are their classes, add data=image_folder "
+                "data.root=FOLDER data.train.labels_from_folder=true, or for the run's own images "
+                "+data.train.labels_from_folder=true"
             )
         train = SubsetSource(train, np.flatnonzero(train.labels >= 0))
         if val is None or val.labels is None or not (val.labels >= 0).any():
@@ -134,7 +139,7 @@ class EvaluatedNetwork:
         }
 
     def prepare(self, layers: Sequence[str]) -> None:
-        """Extract what is not on disk yet, all layers in one pass over each split."""
+        """Extract the features that are not on disk yet, all layers in one pass over each split."""
         for split in self.images:
             files = self._files_of(split)
             missing = [layer for layer in dict.fromkeys(layers) if not files.has(layer)]
@@ -156,7 +161,7 @@ class EvaluatedNetwork:
         return self._files_of(split).load(layer)
 
     def num_workers(self, source: ImageSource) -> int:
-        """Processes that load images."""
+        """The number of dataloader workers."""
         given = self.data.num_workers
         return (
             choose_num_workers(source, self.make_trainer().num_devices) if given is None else given
@@ -184,10 +189,10 @@ class EvaluatedNetwork:
 
 
 def hold_out(source: ImageSource, share: float, seed: int) -> tuple[SubsetSource, SubsetSource]:
-    """Two parts of the images, the second a share of each class, both in their order.
+    """Split the images in two parts, in their order; the second has a share of each class.
 
     Raises:
-        ValueError: if a class has fewer than two images, or the share is not in (0, 1).
+        ValueError: a class has fewer than two images, or the share is not in (0, 1).
     """
     if not 0 < share < 1:
         raise ValueError(f"holdout={share}; expected a share of the images, such as 0.2")
@@ -197,8 +202,8 @@ def hold_out(source: ImageSource, share: float, seed: int) -> tuple[SubsetSource
         names = source.class_names
         rare = int(values[counts.argmin()])
         raise ValueError(
-            f"class {names[rare] if names else rare} has one labelled image, and without a "
-            "validation split each needs one to learn from and one to test on; add images, or "
+            f"class {names[rare] if names else rare} has only one labelled image, but without a "
+            "validation split each class needs one to train and one to test on; add images, or "
             "set data.val"
         )
     val = take_share(labels, share, seed, leave=1)
@@ -207,13 +212,13 @@ def hold_out(source: ImageSource, share: float, seed: int) -> tuple[SubsetSource
 
 
 def _labels(source: ImageSource) -> IntArray:
-    """Of a source that is known to have them."""
+    """The labels of a source that has labels."""
     assert source.labels is not None
     return source.labels
 
 
 def as_tensor(features: Features) -> Tensor:
-    """The same memory as a tensor, which is only to be read."""
+    """The features as a read-only tensor that shares their memory."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(features)

@@ -1,4 +1,4 @@
-"""What every protocol of the evaluation offers."""
+"""The interface of all evaluation protocols."""
 
 from abc import ABC, abstractmethod
 
@@ -7,11 +7,11 @@ from odc_lightning.metrics.scores import Score
 
 
 class Protocol(ABC):
-    """A way to measure a network: it asks the `EvaluatedNetwork` for features and gives `Score`s.
+    """A way to measure a network: asks the `EvaluatedNetwork` for features and returns `Score`s.
 
     Attributes:
-        name: of the config key and in tables.
-        uses_trainer: whether all ranks take part in it; the others are for rank 0 alone.
+        name: the config key, and the name in tables.
+        uses_trainer: whether it runs on all ranks; other protocols run on rank 0 only.
     """
 
     name: str
@@ -22,18 +22,18 @@ class Protocol(ABC):
         return None
 
     def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
-        """Layers whose features it will ask for, so that one pass over the images gets them all."""
+        """The layers whose features it needs; one pass over the images extracts all of them."""
         return ()
 
     @abstractmethod
     def __call__(self, network: EvaluatedNetwork) -> list[Score]:
-        """Measure."""
+        """Measure the network."""
 
 
 def needs_one_class_each(network: EvaluatedNetwork) -> str | None:
-    """A reason not to run a protocol that compares predicted classes."""
+    """The reason to skip a protocol that compares predicted classes; None if it applies."""
     if network.images["train"].labels is None:
-        return "it needs images of one class each, and these show several things"
+        return "it needs images with one class each, but these have several labels"
     if network.images["train"].num_classes < 2:
-        return "it needs at least two classes, and all labelled images are of one"
+        return "it needs at least two classes, but all labelled images have the same"
     return None

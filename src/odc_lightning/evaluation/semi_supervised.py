@@ -22,19 +22,23 @@ from odc_lightning.metrics.scores import Score
 
 
 class SemiSupervised(Protocol):
-    """See `odc_lightning.evaluation.fine_tuning.FineTuning`; the last epoch counts.
+    """The accuracies of fine-tuned networks after the last epoch, see `fine_tuning.FineTuning`.
 
     Args:
-        shares: of each class's labels.
-        head_lr_multipliers: for each share, the classifier's learning rate over the backbone's.
+        shares: shares of each class's labels, in (0, 1].
+        head_lr_multipliers: for each share, the classifier's learning rate divided by the
+            backbone's.
         max_epochs: of training.
         batch_size: over all ranks.
-        optimizer: called with the backbone's parameters; the classifier's follow.
+        optimizer: called with the backbone's parameters; the classifier's are added.
         scheduler: called with the optimiser.
         augmentation: of the training images.
-        draws: independent draws of each share, of which the mean counts.
-        lists: for each share a file that names its images, such as the published ones for
-            ImageNet; None to draw them.
+        draws: independent draws of each share; their mean counts.
+        lists: for each share a file that names its images, such as those published for ImageNet;
+            None to draw them.
+
+    Raises:
+        ValueError: shares, multipliers, lists or draws are invalid.
     """
 
     name = "semi_supervised"
@@ -56,7 +60,7 @@ class SemiSupervised(Protocol):
             if given is not None and len(given) != len(shares):
                 raise ValueError(
                     f"protocol.semi_supervised.{name}={list(given)} for shares={list(shares)}; "
-                    "expected one for each share"
+                    "expected one value for each share"
                 )
         if not shares or not all(0 < share <= 1 for share in shares):
             raise ValueError(
@@ -97,7 +101,7 @@ class SemiSupervised(Protocol):
         return scores
 
     def _draws(self, network: EvaluatedNetwork, number: int) -> list[IntArray]:
-        """The images to train on, once or several times."""
+        """The indices of the images to train on, for each draw."""
         train = network.images["train"]
         if self.lists is not None:
             lines = Path(self.lists[number]).expanduser().read_text("utf-8").splitlines()
@@ -110,7 +114,7 @@ class SemiSupervised(Protocol):
     def _fine_tune(
         self, network: EvaluatedNetwork, indices: IntArray, multiplier: float, draw: int
     ) -> dict[str, float]:
-        """Top-1 and perhaps top-5 after training on some images."""
+        """Top-1 and, with more than five classes, top-5 after training on some images."""
         train, val = network.images["train"], network.images["val"]
         source = SubsetSource(train.source, indices)
         batches = Batches(
@@ -129,5 +133,5 @@ class SemiSupervised(Protocol):
         )
         trainer = network.make_trainer(max_epochs=self.max_epochs, limit_val_batches=0)
         trainer.fit(model, batches)
-        (found,) = network.make_trainer().validate(model, batches, verbose=False)
-        return {name: found[f"{self.name}/{name}"] for name in model.accuracies}
+        (results,) = network.make_trainer().validate(model, batches, verbose=False)
+        return {name: results[f"{self.name}/{name}"] for name in model.accuracies}

@@ -1,4 +1,4 @@
-"""One linear SVM a class on each stage of the frozen network (Sec. 4.1, Table 3)."""
+"""One linear SVM per class on each stage of the frozen network (Sec. 4.1, Table 3)."""
 
 import logging
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 class SVM(Protocol):
-    """See `odc_lightning.metrics.svm_scores`; mean average precision over the classes.
+    """Mean average precision of SVMs over the classes, see `odc_lightning.metrics.svm_scores`.
 
     Args:
         layers: stages, and ``pooled`` for the backbone's output; None for all stages.
-        costs: to choose from for each class; None for those of the paper.
-        folds: of the cross-validation that chooses.
-        n_jobs: processes; -1 for one a core.
+        costs: costs to choose from for each class; None for those of the paper.
+        folds: of the cross-validation that chooses the cost.
+        n_jobs: number of processes; -1 for one per core.
     """
 
     name = "svm"
@@ -41,7 +41,7 @@ class SVM(Protocol):
 
     def skip_reason(self, network: EvaluatedNetwork) -> str | None:
         if network.images["train"].labels is not None:
-            return "it is for images that show several things; linear and low_shot measure these"
+            return "it is for multi-label images; linear and low_shot apply to these"
         return None
 
     def layers(self, network: EvaluatedNetwork) -> tuple[str, ...]:
@@ -69,10 +69,10 @@ class SVM(Protocol):
 
 
 def warn_unconverged(layer: str, unconverged: int, fits: int) -> None:
-    """Say how many SVMs of a layer stopped early, if any did."""
+    """Log how many SVMs of a layer did not converge, if any."""
     if unconverged:
         log.warning(
-            "%s: %d of %d SVMs did not converge in the reference's 2,000 iterations",
+            "%s: %d of %d SVMs did not converge within the reference code's 2,000 iterations",
             layer,
             unconverged,
             fits,

@@ -1,4 +1,4 @@
-"""Inference with a trained network: features and clusters of new images, and long tables."""
+"""Inference with a trained network: features and clusters of new images, and tables of them."""
 
 from odc_lightning.inference.model import TrainedModel, load
 from odc_lightning.inference.network import EMBEDDING, TrainedNetwork

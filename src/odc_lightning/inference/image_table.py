@@ -1,4 +1,4 @@
-"""What `extract` and `assign` share: images in a run's view, and rows that go on after a stop."""
+"""Shared parts of `extract` and `assign`: images in a run's view, and a table that can resume."""
 
 import logging
 import sys
@@ -23,12 +23,12 @@ from odc_lightning.inference.table_parts import Parts, Writer, collect
 
 log = logging.getLogger(__name__)
 
-# Numbers that a part may hold: 256 MiB of features, however wide they are.
-MAX_NUMBERS = 2**26
+# The largest number of feature values in a part: 256 MiB, whatever the features' width.
+MAX_VALUES = 2**26
 
 
 def load_from(config: DictConfig) -> TrainedModel:
-    """The network that a command's ``run`` means."""
+    """The trained model of a command's ``run``."""
     return load(
         config.run,
         device=config.device,
@@ -38,10 +38,10 @@ def load_from(config: DictConfig) -> TrainedModel:
 
 
 def images_of(config: DictConfig, model: TrainedModel) -> ImageSource:
-    """The images of ``config.data``, without those that cannot be read if that is asked for.
+    """The images of ``config.data``, without unreadable ones if ``data.on_error=skip``.
 
     Raises:
-        ValueError: there are none, or some cannot be read.
+        ValueError: there are no images, or some cannot be read.
     """
     data = config.data.copy()
     data.val = None
@@ -53,24 +53,24 @@ def images_of(config: DictConfig, model: TrainedModel) -> ImageSource:
 
 
 def check_numbers(config: DictConfig, *keys: str) -> None:
-    """Refuse what is no whole number of 1 or more.
+    """Refuse values that are not integers of 1 or more.
 
     Raises:
-        ValueError: for the first that is none.
+        ValueError: for the first wrong value.
     """
     for key in keys:
         if not IntegerRule(1).accepts(config[key]):
             raise ValueError(f"{key}={config[key]}; expected {IntegerRule(1)}")
 
 
-def facts_of(model: TrainedModel, source: ImageSource, **more: Any) -> dict[str, Any]:
-    """What a table of a network's images depends on."""
+def facts_of(model: TrainedModel, source: ImageSource, **others: Any) -> dict[str, Any]:
+    """The facts that a table of images depends on, with ``others`` added."""
     return {
         "images": digest_images(source),
         "network": digest_weights(model),
         "transform": describe(model.transform),
         "odc_lightning": odc_lightning.__version__,
-        **more,
+        **others,
     }
 
 
@@ -83,23 +83,27 @@ def fill(
     table: Callable[[list[str], Tensor], pa.Table],
     writers: Mapping[str, Writer],
 ) -> None:
-    """Make the parts that are missing, and the final files from all of them.
+    """Make the missing parts, then the final files from all parts.
 
     Args:
-        parts: of the images of ``source``.
-        embed: transformed images to features.
-        source: of the images.
-        model: for its view of an image, and its device.
+        parts: parts of the table of ``source``.
+        embed: from transformed images (B, 3, H, W) to features (B, width).
+        source: the images.
+        model: for its transform and its device.
         config: of the command, for ``batch_size`` and ``num_workers``.
-        table: names and features (B, width) of images to their rows.
+        table: from names and features (B, width) of images to their rows.
         writers: see `Parts.finish`.
+
+    Raises:
+        ValueError: the folder cannot be written.
+        SystemExit: the command is interrupted with Ctrl-C.
     """
     if parts.finished:
-        log.info("all is there already: %s", parts.folder)
+        log.info("already complete: %s", parts.folder)
         return
     missing, workers = parts.missing, config.num_workers
     if parts.done:
-        log.info("going on after %s of %s images", f"{missing.start:,}", f"{len(source):,}")
+        log.info("resuming after %s of %s images", f"{missing.start:,}", f"{len(source):,}")
     try:
         batches = image_features(
             embed,
@@ -118,22 +122,24 @@ def fill(
         parts.finish(writers)
     except OSError as error:
         raise ValueError(
-            f"{parts.folder} cannot be written ({error.strerror or error}). What is done is kept: "
-            "with more room the same command goes on"
+            f"cannot write to {parts.folder} ({error.strerror or error}). Finished parts are kept: "
+            "free some disk space and run the same command again to resume"
         ) from error
     except KeyboardInterrupt:
-        sys.exit("stopped; what is done is kept, and the same command goes on")
+        sys.exit("interrupted; finished parts are kept. Run the same command again to resume")
 
 
 def rows_of_part(config: DictConfig, width: int) -> int:
-    """Whole batches, so that a batch ends where its part does: about ``part_size`` images, or fewer
-    where their features are wide."""
-    fitting = min(config.part_size, max(1, MAX_NUMBERS // width))
-    return max(1, fitting // config.batch_size) * config.batch_size
+    """The number of rows in a part, a multiple of the batch size.
+
+    About ``part_size``, but fewer if the features are wide. No batch spans two parts.
+    """
+    largest = min(config.part_size, max(1, MAX_VALUES // width))
+    return max(1, largest // config.batch_size) * config.batch_size
 
 
 def folder_of(config: DictConfig, model: TrainedModel, *names: str) -> Path:
-    """Where the result goes: ``out``, or a place in the run's folder."""
+    """The output folder: ``out``, or a folder inside the run's folder."""
     return (
         model.run.folder.joinpath(*names) if config.out is None else Path(config.out).expanduser()
     )

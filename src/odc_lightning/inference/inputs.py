@@ -1,4 +1,4 @@
-"""Images as people have them: files, Pillow's images, tensors."""
+"""Batches from images of several kinds: files, Pillow images, tensors."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,20 +20,20 @@ def image_batches(
     """Batches (b, 3, H, W) fp32, in the order of the images.
 
     Args:
-        images: one file or image of Pillow, or several; or a tensor (B, 3, H, W) of floating-point
-            numbers, which is taken as it is.
-        transform: for what is no tensor.
-        batch_size: b, but for the last batch.
+        images: one file or Pillow image, or several; or a floating-point tensor (B, 3, H, W) of
+            transformed images, which is used as it is.
+        transform: applied to all images that are not tensors.
+        batch_size: b; the last batch may be smaller.
 
     Raises:
-        ValueError: there are none, or one cannot be read.
+        ValueError: there are no images, or one cannot be read.
     """
     if isinstance(images, Tensor):
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise ValueError(
-                f"images are a tensor {tuple(images.shape)} of {images.dtype}; expected "
-                "transformed images (B, 3, H, W) of floating-point numbers, or files, or images of "
-                "Pillow"
+                f"images are a tensor {tuple(images.shape)} of {images.dtype}; expected a "
+                "floating-point tensor (B, 3, H, W) of transformed images, or files, or Pillow "
+                "images"
             )
         several: Any = images.float()
     elif isinstance(images, str | Path | Image.Image):
@@ -52,9 +52,11 @@ def image_batches(
 
 def _read(image: AnyImage) -> Image.Image:
     if isinstance(image, Image.Image):
-        return to_rgb(image.copy())  # which may be changed in place
+        return to_rgb(image.copy())  # `to_rgb` may change its argument
     if not isinstance(image, str | Path):
-        raise ValueError(f"an image is a {type(image).__name__}; expected a path or Pillow's image")
+        raise ValueError(
+            f"an image is of type {type(image).__name__}; expected a path or a Pillow image"
+        )
     path = Path(image).expanduser()
     try:
         return read_rgb(path)

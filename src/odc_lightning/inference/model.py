@@ -1,4 +1,4 @@
-"""From the folder of a run to an object that embeds images and assigns them to clusters."""
+"""A trained run as an object that embeds images and assigns them to clusters."""
 
 from functools import cached_property
 from pathlib import Path
@@ -22,24 +22,24 @@ class TrainedModel(TrainedNetwork):
     """A run's network that also assigns images to the run's clusters."""
 
     def assign(self, images: Images, batch_size: int = 64) -> Assigned:
-        """Whose clusters images are, by the run's own metric; results are on the CPU.
+        """Assign images to clusters by the run's own metric; results are on the CPU.
 
-        The first time, the run's images are read once: see `reference`.
+        The first call reads the run's training images, see `reference`.
 
         Args:
             images, batch_size: see `embed`.
 
         Raises:
-            ValueError: the run has no clusters, or its images are not there.
+            ValueError: the run has no clusters, or its images are missing.
         """
         return self.reference.clusters.assign(self.embed(images, EMBEDDING, batch_size))
 
     @cached_property
     def reference(self) -> Reference:
-        """Centroids and neighbours of the run's images, kept in the run's folder.
+        """Clusters and training images of the run to compare with, kept in the run's folder.
 
         Raises:
-            ValueError: as `assign`.
+            ValueError: see `assign`.
         """
         return reference_of(self)
 
@@ -51,17 +51,17 @@ def load(
     images: Path | str | None = None,
     checkpoint_trusted: bool = False,
 ) -> TrainedModel:
-    """Read a trained network.
+    """Load the trained network of a run.
 
     Args:
         run: the folder of a run, or one of the checkpoints in it.
-        device: where it computes; None is a GPU if there is one.
-        images: where the run's images are now, if they are not where they were.
-        checkpoint_trusted: unpickle whatever the checkpoint holds and build what the config names,
-            which can run any code.
+        device: device of the network; None chooses a GPU if there is one.
+        images: folder of the run's images, if they have moved.
+        checkpoint_trusted: unpickle whatever the checkpoint holds and build whatever the config
+            names, which can run arbitrary code.
 
     Raises:
-        ValueError: it is no run, or something in it cannot be read or trusted.
+        ValueError: the path is not a run, or its content cannot be read or is not trusted.
     """
     found = find_run(run)
     config = found.config
@@ -95,7 +95,7 @@ def _neck(config: DictConfig, backbone: Backbone) -> nn.Module:
 
 
 def _fill(part: nn.Module, content: dict[str, Tensor], prefix: str, file: Path) -> None:
-    """Give a part of the network its weights, all of them."""
+    """Load all weights of one part of the network."""
     saved: dict[str, Tensor] = content.get("state_dict", {})  # type: ignore[assignment]
     weights = {
         name.removeprefix(prefix): weight
@@ -108,12 +108,12 @@ def _fill(part: nn.Module, content: dict[str, Tensor], prefix: str, file: Path) 
         part.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"{file} does not fit the config.yaml beside it: {str(error).splitlines()[-1].strip()}"
+            f"{file} does not match the run's config.yaml: {str(error).splitlines()[-1].strip()}"
         ) from error
 
 
 def _labels(content: dict[str, object]) -> Tensor | None:
-    """The clusters (N,) of the run's images; None where there was no clustering."""
+    """The clusters (N,) of the run's images; None without a clustering."""
     callbacks = content.get("callbacks", {})
     assert isinstance(callbacks, dict)  # Lightning writes nothing else
     for state in callbacks.values():

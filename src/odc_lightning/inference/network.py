@@ -15,19 +15,19 @@ from odc_lightning.models import POOLED, Backbone, layer_features, stage_feature
 from odc_lightning.models.pooling import pool_maps
 from odc_lightning.runs.images import training_images
 
-# The layer behind the neck, whose features are clustered.
+# The output of the neck, which is clustered.
 EMBEDDING = "embedding"
 
 
 class TrainedNetwork(nn.Module):
-    """Backbone and neck of a run, in eval mode, with the run's own view of an image.
+    """Backbone and neck of a run in eval mode, with the run's evaluation transform.
 
     Attributes:
-        run: where they are from.
-        backbone: images (B, 3, H, W) to (B, F).
-        neck: (B, F) to (B, D).
-        transform: the run's, from an image of Pillow to a tensor (3, S, S).
-        image_size: S.
+        run: the run that they come from.
+        backbone: from images (B, 3, H, W) to (B, F).
+        neck: from (B, F) to (B, D).
+        transform: from a Pillow image to a tensor (3, S, S).
+        image_size: S, in pixels.
         labels: (N,) int64, the clusters of the run's images; None if the run has none.
         num_clusters: C.
     """
@@ -44,7 +44,7 @@ class TrainedNetwork(nn.Module):
         images: str | None,
         trusted: bool,
     ) -> None:
-        """Take what `odc_lightning.load` built, and its ``images`` and ``checkpoint_trusted``."""
+        """Take the parts that `odc_lightning.load` built, and its settings."""
         super().__init__()
         self.run = run
         self.backbone = backbone
@@ -59,25 +59,25 @@ class TrainedNetwork(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.backbone.parameters()).device
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """What `embed` knows by name."""
-        own = () if self.labels is None else (EMBEDDING,)
-        return (*own, POOLED, *self.backbone.stages)
+        """The names that `embed` accepts, besides paths of layers."""
+        embedding = () if self.labels is None else (EMBEDDING,)
+        return (*embedding, POOLED, *self.backbone.stages)
 
     def train(self, mode: bool = True) -> "TrainedNetwork":
-        """Stay in eval mode, whatever is asked for."""
+        """Stay in eval mode, whatever ``mode`` says."""
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, images: Tensor, layer: str | None = None) -> Tensor:
-        """Transformed images (B, 3, H, W) to features (B, width) on the same device.
+        """Features (B, width) of transformed images (B, 3, H, W), on the same device.
 
         Args:
-            images: of this model's device.
+            images: on the model's device.
             layer: see `embed`.
         """
         layer = self.layers[0] if layer is None else layer
@@ -91,10 +91,10 @@ class TrainedNetwork(nn.Module):
         return layer_features(self.backbone, images, layer)
 
     def check_layer(self, layer: str) -> None:
-        """Refuse what is no layer, before images are read.
+        """Refuse an unknown layer, before images are read.
 
         Raises:
-            ValueError: it is neither one of `layers` nor a path of the backbone's.
+            ValueError: the layer is neither one of `layers` nor a path in the backbone.
         """
         known = layer in self.layers or layer in dict(self.backbone.named_modules())
         if not known or not layer:
@@ -108,16 +108,16 @@ class TrainedNetwork(nn.Module):
         """Features (B, width) fp32 of images, on the CPU.
 
         Args:
-            images: a file or image of Pillow, or several of them; or a transformed tensor
-                (B, 3, H, W).
-            layer: None is the first of `layers`: ``"embedding"``, the features of unit length that
-                are clustered, in a run that has clusters, and ``"pooled"``, the backbone's output,
-                in others. Stages ``"conv1"``, ... are pooled to about 9,000 numbers, as for linear
-                probes. Anything else is the path of a layer of the backbone, flattened.
-            batch_size: images that go through the network at once.
+            images: a file or a Pillow image, or several of them; or a tensor (B, 3, H, W) of
+                transformed images.
+            layer: ``"embedding"`` is the features of unit length that are clustered, if the run has
+                clusters. ``"pooled"`` is the backbone's output. Stages ``"conv1"``, ... are pooled
+                to about 9,000 numbers, as for linear probes. Any other name is the path of a layer
+                of the backbone, whose output is flattened. None is the first of `layers`.
+            batch_size: images per forward pass.
 
         Raises:
-            ValueError: no such layer, no images, or one that cannot be read.
+            ValueError: the layer is unknown, there are no images, or one cannot be read.
         """
         if layer is not None:
             self.check_layer(layer)
@@ -129,6 +129,6 @@ class TrainedNetwork(nn.Module):
         """The run's training images, in its order.
 
         Raises:
-            ValueError: they are not there, or others are in their place.
+            ValueError: the images are missing, or differ from those of the run.
         """
         return training_images(self.run, self.images, self.trusted)

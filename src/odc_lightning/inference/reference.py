@@ -1,4 +1,4 @@
-"""The run's own images as the trained network sees them: made once, kept in the run's folder."""
+"""Features and clusters of a run's training images in eval mode, kept in the run's folder."""
 
 import csv
 import hashlib
@@ -25,20 +25,20 @@ log = logging.getLogger(__name__)
 
 FOLDER = "reference"
 BATCH = 128
-# So many of the run's images tell how far apart neighbours usually are.
+# The number of the run's images from which the usual distance of neighbours is estimated.
 MAX_MEASURED = 4096
-# An image is as far from its neighbours as this share of the run's images at most: score 1.
+# The quantile of these distances that has the outlier score 1.
 USUAL = 0.95
 
 
 class Neighbours(NamedTuple):
-    """The K nearest of the run's images to each of B others.
+    """The K images of the run that are nearest to each of B other images.
 
     Attributes:
-        indices: (B, K) int64, the nearest first.
+        indices: (B, K) int64, nearest first.
         similarities: (B, K) fp32, cosines.
-        outlier: (B,) fp32, the distance to the K-th neighbour over that which 95 % of the run's
-            images keep to their own: above 1 the image is unlike what the network was trained on.
+        outlier: (B,) fp32, the distance to the K-th neighbour, divided by the 95 % quantile of the
+            same distance among the run's images. Above 1, an image is unlike the training images.
     """
 
     indices: Tensor
@@ -47,14 +47,14 @@ class Neighbours(NamedTuple):
 
 
 class Reference:
-    """What new images are compared with.
+    """The run's images and clusters, with which new images are compared.
 
     Attributes:
-        names: of the N images of the run.
+        names: names of the run's N images.
         labels: (N,) int64, their clusters in the run.
         clusters: centroids in eval mode.
-        agreement: the share of the run's images whose nearest centroid is that of their cluster.
-        index: faiss's, of their features of unit length, by inner product.
+        agreement: share of the run's images whose nearest centroid is that of their own cluster.
+        index: faiss index of their features of unit length, by inner product.
     """
 
     def __init__(
@@ -69,22 +69,23 @@ class Reference:
 
     @property
     def width(self) -> int:
-        """D."""
+        """D, the width of the features."""
         return self.clusters.centroids.shape[1]
 
     def neighbours(self, features: Tensor, k: int) -> Neighbours:
-        """The nearest images of the run.
+        """Find the nearest images of the run.
 
         Args:
             features: (B, D) fp32 of unit length, on the CPU.
             k: K, from 1 to N - 1.
 
         Raises:
-            ValueError: for another K.
+            ValueError: K is out of range.
         """
         if not 1 <= k < len(self.names):
             raise ValueError(
-                f"neighbours={k} of {len(self.names)} images; expected 1 to {len(self.names) - 1}"
+                f"neighbours={k} with {len(self.names)} training images; expected 1 to "
+                f"{len(self.names) - 1}"
             )
         similarities, indices = self.index.search(features.numpy(), k)
         outlier = _distance(similarities[:, -1]) / self._usual_distance(k)
@@ -93,31 +94,32 @@ class Reference:
         )
 
     def _usual_distance(self, k: int) -> float:
-        """What 95 % of the run's images keep to their K-th neighbour among the others."""
+        """The 95 % quantile of the distances between the run's images and their K-th neighbour."""
         if k not in self._usual:
             count = min(MAX_MEASURED, len(self.names))
             rows = np.linspace(0, len(self.names) - 1, count).astype(np.int64)
-            own = np.stack([self.index.reconstruct(int(row)) for row in rows])
-            similarities, indices = self.index.search(own, k + 1)
+            features = np.stack([self.index.reconstruct(int(row)) for row in rows])
+            similarities, indices = self.index.search(features, k + 1)
             itself = indices == rows[:, None]
-            # With more than K twins it may not be among those found.
+            # With more than K identical images, an image may be missing from its own neighbours.
             itself[:, -1] |= ~itself.any(axis=1)
             others = similarities[~itself].reshape(count, k)
             usual = float(np.quantile(_distance(others[:, -1]), USUAL))
-            self._usual[k] = max(usual, 1e-6)  # of nothing but twins
+            self._usual[k] = max(usual, 1e-6)  # 0 if all images are identical
         return self._usual[k]
 
 
 def reference_of(network: TrainedNetwork) -> Reference:
-    """Read what is kept, or make and keep it.
+    """The reference of a run: read from its folder, or made and kept there.
 
     Raises:
-        ValueError: the run has no clusters, or its images are not there.
+        ValueError: the run has no clusters, or its images are missing.
     """
     if network.labels is None:
         raise ValueError(
             f"{network.run.folder} has no clusters: its algorithm makes none, or its checkpoint is "
-            "of a moment before the first. embed works; to assign, train with algorithm=odc_small"
+            "from before the first clustering. Features can be extracted (embed); to assign "
+            "images, train with algorithm=odc_small"
         )
     folder = network.run.folder / FOLDER
     facts = _facts(network)
@@ -128,7 +130,9 @@ def reference_of(network: TrainedNetwork) -> Reference:
     try:
         _keep(made, folder, facts)
     except OSError as error:
-        log.warning("not kept for the next time, %s cannot be written: %s", folder, error)
+        log.warning(
+            "cannot write %s (%s); the training images will be read again next time", folder, error
+        )
     return made
 
 
@@ -137,10 +141,10 @@ def _make(network: TrainedNetwork) -> Reference:
     assert network.labels is not None
     if len(source) != len(network.labels):
         raise ValueError(
-            f"the run knows the clusters of {len(network.labels):,} images, and there are "
-            f"{len(source):,} now; restore them, or say where they are with images=FOLDER"
+            f"the run clustered {len(network.labels):,} images, but there are {len(source):,} now; "
+            "restore them, or give their folder with images=FOLDER"
         )
-    log.info("looking at the %s images of %s, once", f"{len(source):,}", network.run.folder)
+    log.info("reading the %s training images of %s, once", f"{len(source):,}", network.run.folder)
     batches = image_features(
         network,
         IndexedDataset(source, network.transform),
@@ -161,7 +165,7 @@ def _make(network: TrainedNetwork) -> Reference:
     )
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
     agreement = float((nearest == network.labels).float().mean())
-    log.info("%.0f %% of them are nearest to the centroid of their own cluster", 100 * agreement)
+    log.info("%.0f %% of them are closest to the centroid of their own cluster", 100 * agreement)
     import faiss
 
     index = faiss.IndexFlatIP(features.shape[1])
@@ -170,7 +174,7 @@ def _make(network: TrainedNetwork) -> Reference:
 
 
 def _metric(network: TrainedNetwork) -> Assignment:
-    """How the run itself compares features with centroids."""
+    """The metric by which the run compares features with centroids."""
     algorithm = network.run.config.algorithm
     memory = algorithm.get("samples_memory")
     if memory is not None:
@@ -180,7 +184,7 @@ def _metric(network: TrainedNetwork) -> Assignment:
 
 
 def _facts(network: TrainedNetwork) -> dict[str, object]:
-    """What a reference depends on."""
+    """The facts that a reference depends on."""
     assert network.labels is not None
     return {
         "network": digest_weights(network),
@@ -204,7 +208,7 @@ def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Re
         import faiss
 
         index = faiss.read_index(str(folder / "index.faiss"))
-    except (OSError, KeyError, ValueError, RuntimeError):  # damaged is as good as not there
+    except (OSError, KeyError, ValueError, RuntimeError):  # missing or damaged
         return None
     assert network.labels is not None
     clusters = RunClusters(centroids, counts, _metric(network))
@@ -228,12 +232,12 @@ def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
             writer.writerows(zip(made.names, made.labels.tolist(), strict=True))
         try:
             faiss.write_index(made.index, str(unfinished / "index.faiss"))
-        except RuntimeError as error:  # faiss's word for a full disk
+        except RuntimeError as error:  # faiss raises it for a full disk
             raise OSError(str(error)) from error
         text = json.dumps({**facts, "agreement": made.agreement}, indent=2)
         (unfinished / "facts.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _distance(similarities: FloatArray) -> FloatArray:
-    """L2 distances of unit vectors, from their cosines."""
+    """The L2 distances of unit vectors with these cosines."""
     return np.sqrt(np.clip(2 - 2 * similarities, 0, None))

@@ -1,4 +1,4 @@
-"""What the parts of a table become: Parquet, CSV, arrays of NumPy."""
+"""The final files of a table: Parquet, CSV, NumPy arrays."""
 
 import csv
 import json
@@ -19,10 +19,10 @@ FORMATS = get_args(Format)
 
 
 def features_table(names: list[str], features: NDArray[np.float32]) -> pa.Table:
-    """Columns ``path`` and ``features``, a list of fixed length.
+    """A table with the columns ``path`` and ``features``, a list of fixed length.
 
     Args:
-        names: (B,) of images.
+        names: B names of images.
         features: (B, width).
     """
     width = features.shape[1]
@@ -40,18 +40,18 @@ def features_of(table: pa.Table) -> NDArray[np.float32]:
 
 
 def write_parquet(path: Path, parts: Parts) -> None:
-    """One file with a row group for each part."""
+    """Write one Parquet file with a row group for each part."""
     writer: pq.ParquetWriter | None = None
     for table in parts:
         if writer is None:
             writer = pq.ParquetWriter(path, table.schema)
         writer.write_table(table)
-    assert writer is not None  # there is no table without rows
+    assert writer is not None  # every table has rows
     writer.close()
 
 
 def write_csv(path: Path, parts: Parts) -> None:
-    """All columns, with a line of their names."""
+    """Write all columns, below a header line."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for number, table in enumerate(parts):
@@ -62,15 +62,15 @@ def write_csv(path: Path, parts: Parts) -> None:
 
 
 def write_features(form: Format) -> dict[str, Writer]:
-    """The files of a format, from parts that are `features_table`.
+    """The names and writers of a format's files, for parts made by `features_table`.
 
     Args:
         form: ``"parquet"`` is one file. ``"npy"`` is an array (N, width) float32, which
             ``numpy.load(..., mmap_mode="r")`` maps, and a list of the paths. ``"memmap"`` is the
-            same without NumPy's header, and a file that says the shape.
+            same without NumPy's header, with the shape in a file of its own.
 
     Raises:
-        ValueError: for another format.
+        ValueError: the format is unknown.
     """
     if form == "parquet":
         return {"features.parquet": write_parquet}
@@ -113,7 +113,7 @@ def _shape(parts: Parts, rows: NDArray[np.float32]) -> tuple[int, int]:
 
 
 def _texts(column: pa.ChunkedArray) -> list[Any]:
-    """Values for a CSV file; fractions have six digits."""
+    """The values for a CSV file; floats have six significant digits."""
     if pa.types.is_floating(column.type):
         return [f"{value:.6g}" for value in column.to_pylist()]
     values: list[Any] = column.to_pylist()

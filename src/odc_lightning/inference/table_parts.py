@@ -1,4 +1,4 @@
-"""A long table on disk, a part at a time: what is interrupted goes on after the last whole part."""
+"""A long table on disk, written in parts, so that it can resume after the last complete part."""
 
 import json
 import shutil
@@ -15,35 +15,35 @@ from odc_lightning.utils.whole_files import sync_file, whole_file
 UNFINISHED = "unfinished"
 FACTS = "facts.json"
 
-# Writes one of the final files into a folder, from all parts in their order.
+# Writes one final file to a path, from all parts in their order.
 Writer = Callable[[Path, "Parts"], None]
 
 
 class Parts:
-    """The rows of N images in parts of equal size, but for the last.
+    """The rows of N images in parts of equal size, except the last.
 
-    While it is worked on, everything is in ``folder/unfinished``; at the end the final files are
-    moved up, and ``folder/facts.json`` last: where that is, all is whole.
+    Work in progress is in ``folder/unfinished``. At the end the final files are moved up,
+    ``folder/facts.json`` last: a folder with that file is complete.
 
     Attributes:
-        finished: whether there is nothing left to do.
+        finished: whether the table is complete.
         num_rows: N.
-        size: rows of a part.
+        size: rows per part.
     """
 
     def __init__(
         self, folder: Path, facts: Mapping[str, Any], num_rows: int, size: int, option: str = "out"
     ) -> None:
-        """Find what is done already, or begin.
+        """Find the finished parts, or start a new table.
 
         Args:
-            folder: of the result.
-            facts: what it depends on, plain values; other facts are another result.
+            folder: the output folder.
+            facts: plain values that the table depends on; a table with other facts is not resumed.
             num_rows, size: see above.
-            option: what the user calls the folder, for messages.
+            option: the config key of the folder, for messages.
 
         Raises:
-            ValueError: something else is in the folder, or it cannot be written.
+            ValueError: the folder holds something else, or cannot be written.
         """
         self.folder = folder
         self.num_rows = num_rows
@@ -53,44 +53,49 @@ class Parts:
         self._text = f"{text}\n"
         self.finished = (folder / FACTS).is_file()
         try:
-            begun = _text_of(folder / FACTS) or _text_of(self._work / FACTS)
-            if begun is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            former = _text_of(folder / FACTS) or _text_of(self._work / FACTS)
+            is_used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+            if former is None and is_used:
                 raise ValueError(
-                    f"{option}={folder} is there and holds something else; choose another folder"
+                    f"{option}={folder} exists and holds something else; choose another folder"
                 )
-            if begun is not None and begun != self._text:
+            if former is not None and former != self._text:
                 raise ValueError(
-                    f"{folder} holds the result for {_differences(begun, self._text)}; choose "
-                    f"another folder with {option}=..., or delete that one"
+                    f"{folder} holds a result that differs in {_differences(former, self._text)}; "
+                    f"choose another folder with {option}=..., or delete that one"
                 )
             if self.finished:
                 shutil.rmtree(self._work, ignore_errors=True)
-            elif begun is None:
+            elif former is None:
                 self._work.mkdir(parents=True)
                 with whole_file(self._work / FACTS, sync=True) as unfinished:
                     unfinished.write_bytes(self._text.encode())
         except OSError as error:
             raise ValueError(
-                f"nothing can be written to {folder} ({error.strerror}); choose another folder "
-                f"with {option}=..."
+                f"cannot write to {folder} ({error.strerror}); choose another folder with "
+                f"{option}=..."
             ) from error
 
     def __len__(self) -> int:
-        """How many parts there are in the end."""
+        """The number of parts of the complete table."""
         return -(-self.num_rows // self.size)
 
     @property
     def done(self) -> int:
-        """How many parts are whole, from the first on."""
+        """The number of complete parts, counted from the first."""
         return next((n for n in range(len(self)) if not self._path(n).is_file()), len(self))
 
     @property
     def missing(self) -> range:
-        """The rows that are still to be made."""
+        """The rows that are still missing."""
         return range(min(self.done * self.size, self.num_rows), self.num_rows)
 
     def write(self, number: int, table: pa.Table) -> None:
-        """Keep a part; from then on it is there, whatever happens."""
+        """Write a part, durably: once this returns, a crash does not lose it.
+
+        Raises:
+            ValueError: the part has the wrong number of rows.
+        """
         expected = min(self.size, self.num_rows - number * self.size)
         if len(table) != expected:
             raise ValueError(f"part {number} has {len(table)} rows, expected {expected}")
@@ -102,10 +107,10 @@ class Parts:
         return (pq.read_table(self._path(number)) for number in range(len(self)))
 
     def finish(self, writers: Mapping[str, Writer]) -> None:
-        """Put the parts together and clear them away.
+        """Write the final files from all parts, then delete the parts.
 
         Args:
-            writers: name of a final file -> what writes it.
+            writers: name of a final file -> function that writes it.
         """
         for name, write in writers.items():
             write(self._work / name, self)
@@ -121,11 +126,11 @@ class Parts:
 
 
 def collect(batches: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
-    """Batches in groups that have ``size`` rows together, but for the last group.
+    """Group batches so that each group has ``size`` rows; the last group may have fewer.
 
     Args:
-        batches: no batch may reach over the end of a group.
-        size: rows of a group.
+        batches: no batch may extend past the end of a group.
+        size: rows per group.
     """
     group: list[Tensor] = []
     rows = 0
@@ -140,9 +145,10 @@ def collect(batches: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
 
 
 def _differences(before: str, now: str) -> str:
+    """The keys whose values differ."""
     old, new = json.loads(before), json.loads(now)
     keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    return f"other {' and '.join(keys)}"
+    return " and ".join(keys)
 
 
 def _text_of(path: Path) -> str | None:

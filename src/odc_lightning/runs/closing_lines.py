@@ -8,29 +8,29 @@ from odc_lightning.utils.timing import format_duration
 
 CONTENTS = {
     "clusters.csv": "the cluster of every file",
-    "curves.png": "loss, label switching and cluster sizes over the run",
-    "checkpoints/last.ckpt": "the network and its clustering, to resume or to evaluate",
+    "curves.png": "loss, label switches and cluster sizes over the run",
+    "checkpoints/last.ckpt": "network and clustering, to resume from or to evaluate",
 }
 
 
 def chance_name(chance: float, num_clusters: int) -> str:
-    """``chance, ln C`` where it is that, as of equally frequent targets; ``chance`` elsewhere."""
+    """``chance, ln C`` if it is ln C, as for equally frequent targets; else ``chance``."""
     return "chance, ln C" if math.isclose(chance, math.log(num_clusters)) else "chance"
 
 
 def closing_lines(summary: Summary, run_dir: Path | str) -> str:
-    """What came out and where it lies, as text that needs no terminal.
+    """The results of a run and the files in its folder, as plain text.
 
     Args:
-        summary: of the run; lines whose values are not known are left out.
-        run_dir: the run's folder; only files that are there are named.
+        summary: of the run; lines with unknown values are left out.
+        run_dir: the run's folder; only existing files are listed.
     """
     blocks = [_scores(summary), _course(summary), _files(Path(run_dir))]
     return "\n\n".join("\n".join(lines) for lines in blocks if lines)
 
 
 def _scores(summary: Summary) -> list[str]:
-    """Labels against an untrained network; nothing if there are no labels."""
+    """Scores before and after training; empty without labels."""
     untrained = summary["untrained"]
     rows = [
         ("kNN top-1", _percent(untrained["knn_top1"]), _percent(summary["knn_top1"])),
@@ -43,7 +43,7 @@ def _scores(summary: Summary) -> list[str]:
 
 
 def _course(summary: Summary) -> list[str]:
-    """How training went: name and value a line."""
+    """The course of the training, one name and value per line."""
     first, last = summary["label_switch_ratio_first"], summary["label_switch_ratio_last"]
     clusters, loss, rate = (
         summary["num_clusters"],
@@ -63,9 +63,9 @@ def _course(summary: Summary) -> list[str]:
 
 
 def _files(run_dir: Path) -> list[str]:
-    """The run's folder and what is in it."""
-    found = [name for name in CONTENTS if (run_dir / name).exists()]
-    return [f"{run_dir}/", *(f"  {name:<24}{CONTENTS[name]}" for name in found)]
+    """The run's folder and its files."""
+    existing = [name for name in CONTENTS if (run_dir / name).exists()]
+    return [f"{run_dir}/", *(f"  {name:<24}{CONTENTS[name]}" for name in existing)]
 
 
 def _percent(share: float | None) -> str:

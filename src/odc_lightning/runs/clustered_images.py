@@ -21,9 +21,9 @@ class ClusteredImages:
     """N images in C clusters.
 
     Attributes:
-        source: the images, in the order of the run; one that is gone cannot be loaded.
+        source: the images, in the order of the run; loading a missing one fails.
         labels: (N,) the cluster of each image.
-        features: (N, D) of any float type, perhaps on disk: take `rows` of it.
+        features: (N, D) of any float type, possibly on disk; read them with `rows`.
         centroids: (C, D) fp32.
     """
 
@@ -43,14 +43,14 @@ class ClusteredImages:
 
 
 def read_clusters(run: TrainingRun, data: DictConfig) -> ClusteredImages:
-    """The run's clustering as its checkpoint has it, with its images as they are today.
+    """The clustering in a run's checkpoint, with the run's images as they are today.
 
     Args:
         run: to read.
-        data: the config of its data, which is built: look at its targets before.
+        data: the config of its data; it is instantiated, so check its targets first.
 
     Raises:
-        ValueError: the run keeps no features, or the images are others than it was trained on.
+        ValueError: the run keeps no features, or the images are not those it was trained on.
     """
     state = _clustering(read_checkpoint(run.checkpoint).get("callbacks", {}), run)
     labels: IntArray = state["labels"].numpy()
@@ -63,7 +63,7 @@ def read_clusters(run: TrainingRun, data: DictConfig) -> ClusteredImages:
 
 
 def _clustering(callbacks: Mapping[str, Any], run: TrainingRun) -> dict[str, Tensor]:
-    """The state of the callback that clusters, with its features."""
+    """The state of the callback that clusters, with the features it keeps."""
     states = [state for state in callbacks.values() if isinstance(state, dict)]
     for needed in ({"labels", "features", "centroids"}, {"labels", "banks"}):
         for state in states:
@@ -71,11 +71,11 @@ def _clustering(callbacks: Mapping[str, Any], run: TrainingRun) -> dict[str, Ten
                 return state
     if any("labels" in state for state in states):
         raise ValueError(
-            f"{run.folder} has clusters and no features of its images, as runs of DeepCluster "
-            "have; its clusters.csv tells the cluster of every image. Expected a run of ODC or of "
-            "DeepCluster-v2"
+            f"{run.folder} has clusters but no features of its images, as all runs of DeepCluster; "
+            "expected a run of ODC or of DeepCluster-v2. The cluster of every image is in the "
+            "run's clusters.csv"
         )
     raise ValueError(
         f"{run.folder} has no clusters in {run.checkpoint.name}; expected a run of ODC or of "
-        "DeepCluster-v2 that went at least to its first checkpoint"
+        "DeepCluster-v2 with a checkpoint from after the first clustering"
     )

@@ -1,4 +1,4 @@
-"""Tables that lead from the index of a sample to its file and its cluster."""
+"""CSV tables of a run: the file and the cluster of each sample."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def write_index_table(path: Path | str, names: Sequence[str]) -> None:
-    """Write ``index,path``: which file the i-th sample is.
+    """Write ``index,path``: the file of each sample.
 
     Args:
-        path: of the CSV file.
+        path: the CSV file.
         names: N file names, in the order of the dataset.
     """
     _write(path, ("index", "path"), enumerate(names))
@@ -20,16 +20,16 @@ def write_index_table(path: Path | str, names: Sequence[str]) -> None:
 def write_clusters(
     path: Path | str, names: Sequence[str], labels: Tensor, distances: Tensor
 ) -> None:
-    """Write ``index,path,cluster,distance``: where each sample ended up.
+    """Write ``index,path,cluster,distance``: the cluster of each sample.
 
     Args:
-        path: of the CSV file.
+        path: the CSV file.
         names: N file names, in the order of the dataset.
         labels: (N,) integer clusters.
         distances: (N,) L2 distance of each sample's memory feature to its cluster's centroid.
 
     Raises:
-        ValueError: names, labels and distances are not of one length N.
+        ValueError: names, labels and distances differ in length.
     """
     expected = (len(names),)
     if labels.shape != expected or distances.shape != expected:
@@ -43,9 +43,9 @@ def write_clusters(
 
 
 def _write(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    # Names that are not valid UTF-8 reach Python as surrogates; they leave as the bytes they were.
+    # Names that are not valid UTF-8 reach Python as surrogates; their original bytes are written.
     with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        # Python 3.11 quotes a lone "\r" only if it is part of the line's end, so this stays "\r\n".
+        # Python 3.11 quotes a lone "\r" only if the line terminator has one, so it stays "\r\n".
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -1,4 +1,4 @@
-"""The images of a finished run: as it listed them, or checked to be the same today."""
+"""The images of a finished run: verified to be unchanged, or by the names that the run recorded."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ def training_images(
 
     Args:
         run: to read.
-        root: the folder that they are in now; None: where they were.
-        trusted: build whatever the run's config names, which can run any code.
+        root: the folder that they are in now; None if they have not moved.
+        trusted: build whatever the run's config names, which can run arbitrary code.
 
     Raises:
-        ValueError: they are not there, or others are in their place.
+        ValueError: the images are missing, or differ from those of the run.
     """
     config = _data(run, root)
     if not trusted:
@@ -34,9 +34,9 @@ def training_images(
         data.setup("predict")
     except ValueError as error:
         raise ValueError(
-            f"the images that {run.folder} was trained on are needed once: {error}. Say "
-            "where they are now with images=FOLDER, or start from the folder where the training "
-            "was started"
+            f"the training images of {run.folder} are needed once, and cannot be loaded: {error}. "
+            "If they have moved, add images=FOLDER; if their path is relative, run the command in "
+            "the folder where the training was started"
         ) from error
     source = data.train_dataset.source
     _check_names(source, run)
@@ -44,7 +44,7 @@ def training_images(
 
 
 def _data(run: TrainingRun, root: str | None) -> DictConfig:
-    """The config of the run's training images, with ``root`` in the place of its own."""
+    """The config of the run's training images, with ``root`` in place of the original folder."""
     data: DictConfig = run.config.data
     data.val = None
     if root is not None:
@@ -57,30 +57,32 @@ def _data(run: TrainingRun, root: str | None) -> DictConfig:
 
 
 def _check_names(source: ImageSource, run: TrainingRun) -> None:
-    """Whether the images are those of the run's own list, if it kept one."""
+    """Raise a ValueError if the images are not those that the run listed."""
     known = run.image_names()
     if known is None:
         return
     here = [source.name(index) for index in range(len(source))]
     if here == known:
         return
-    differ = [pair for pair in zip(known, here, strict=False) if pair[0] != pair[1]]
-    first = f", the first that differ are {differ[0][0]!r} and {differ[0][1]!r}" if differ else ""
+    different = [pair for pair in zip(known, here, strict=False) if pair[0] != pair[1]]
+    first = ""
+    if different:
+        first = f" (first difference: expected {different[0][0]!r}, got {different[0][1]!r})"
     raise ValueError(
-        f"{run.folder} was trained on {len(known):,} images, and there are {len(here):,} "
-        f"now{first}; restore them, or say where they are with images=FOLDER"
+        f"{run.folder} was trained on {len(known):,} images, but there are {len(here):,} "
+        f"now{first}; restore them, or give their folder with images=FOLDER"
     )
 
 
 class RunImages(ImageSource):
-    """The images of a run by the names that it wrote down; loading one that is gone fails."""
+    """The images of a run by the names that it recorded; loading a missing one fails."""
 
     def __init__(self, source: ImageSource, names: Sequence[str]) -> None:
         """Look up each name.
 
         Args:
             source: the images as they are today.
-            names: N, of `index.csv`.
+            names: N names from `index.csv`.
         """
         rows = {source.name(index): index for index in range(len(source))}
         self.source = source
@@ -97,7 +99,7 @@ class RunImages(ImageSource):
     def load(self, index: int) -> Image.Image:
         row = self.found[index]
         if row is None:
-            raise ValueError(f"{self.names[index]} is not there any more")
+            raise ValueError(f"{self.names[index]} no longer exists")
         return self.source.load(row)
 
     def name(self, index: int) -> str:
@@ -109,7 +111,7 @@ class RunImages(ImageSource):
 
 
 def build_images(data: DictConfig) -> ImageSource:
-    """The training images, without validation, transforms and scan."""
+    """The training images alone, without validation split, transforms and scan."""
     source: ImageSource = instantiate(data.train)()
     return source if data.get("subset") is None else subset_of(source, **data.subset)
 
@@ -120,30 +122,30 @@ def images_of_run(
     """The images in the order of the run.
 
     Args:
-        source: as they are today.
-        names: as the run wrote them down; None if it did not.
-        num_samples: N of the clustering.
+        source: the images as they are today.
+        names: the names that the run recorded; None if it did not.
+        num_samples: N, the number of clustered images.
 
     Raises:
-        ValueError: there is not one image for each label, or none of the run's is there.
+        ValueError: images and labels differ in number, or none of the run's images exists.
     """
     if names is None:
         if len(source) != num_samples:
             raise ValueError(
-                f"the run clustered {num_samples} images and data has {len(source)}; it wrote no "
-                "index.csv, so nobody knows which is which. Give it the images of the run: "
+                f"the run clustered {num_samples} images, but data has {len(source)}; without an "
+                "index.csv of the run they cannot be matched. Give the run's own images with "
                 "data.root=..."
             )
         return source
     if len(names) != num_samples:
         raise ValueError(
-            f"index.csv of the run names {len(names)} images and its checkpoint clusters "
-            f"{num_samples}; expected those of one run"
+            f"the run's index.csv names {len(names)} images, but its checkpoint clusters "
+            f"{num_samples}; expected both files of the same run"
         )
     images = RunImages(source, names)
     if all(row is None for row in images.found):
         raise ValueError(
-            f"none of the run's {num_samples} images is there, for example {names[0]}; give it the "
-            "folder that they are in now: +data.root=..."
+            f"none of the run's {num_samples} images was found, for example {names[0]}; give the "
+            "folder that they are in now with +data.root=..."
         )
     return images

@@ -1,4 +1,4 @@
-"""``metrics.csv``: the logger that writes it, which a resumed run adds to, and its reader."""
+"""``metrics.csv``: its logger, which continues the file of a resumed run, and its reader."""
 
 import csv
 from collections import defaultdict
@@ -19,25 +19,25 @@ Row = Mapping[str, Any]
 
 
 class MetricsFile(CSVLogger):
-    """Lightning's CSV logger, which keeps what was logged before a run was interrupted.
+    """Lightning's CSV logger, which keeps the rows that were logged before an interruption.
 
-    It also writes when a checkpoint is written, so that a run that is resumed from there has all
+    It also writes whenever a checkpoint is saved, so that a run resumed from the checkpoint has all
     rows.
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        """As `CSVLogger`."""
+        """Take the arguments of `CSVLogger`."""
         super().__init__(*args, **settings)
         self._kept: list[Row] = []
         self._writer: _Writer | None = None
 
     @property
     def file(self) -> Path:
-        """``metrics.csv``."""
+        """The path of ``metrics.csv``."""
         return Path(self.log_dir) / "metrics.csv"
 
     def continue_from(self, step: int) -> None:
-        """Keep the rows of the first ``step`` steps; to be called before anything is logged."""
+        """Keep the rows of the first ``step`` steps; call this before anything is logged."""
         if self.file.is_file():
             self._kept = [row for row in whole_rows(self.file) if int(row["step"]) < step]
 
@@ -50,21 +50,21 @@ class MetricsFile(CSVLogger):
         return self._writer
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Write what has been logged."""
+        """Write the logged rows."""
         self.save()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write what has been logged, if anything was."""
+        """Write the logged rows, if there are any."""
         if self._writer is not None:
             self.save()
 
 
 class _Writer:
-    """Has the interface of Lightning's writer, which deletes the previous file when it is made.
+    """A writer with the interface of Lightning's, which does not delete the previous file.
 
-    That happens before a run is accepted. Here the new file replaces the old one as a whole, when
-    there is something to write.
+    Lightning's writer deletes it when it is created, before the run's settings are accepted. Here
+    the new file replaces the old one as a whole, once there are rows to write.
 
     Attributes:
         metrics: rows that are not written yet.
@@ -92,7 +92,7 @@ class _Writer:
         save_hparams_to_yaml(self._file.with_name("hparams.yaml"), self._hparams)
 
     def save(self) -> None:
-        """Write the rows; a new column takes a new file."""
+        """Write the rows; if there are new columns, rewrite the file."""
         if not self.metrics:
             return
         first, there = not self._columns, self._file.is_file()
@@ -117,7 +117,7 @@ class _Writer:
 
 
 def whole_rows(file: Path) -> list[Row]:
-    """The rows of a ``metrics.csv``, without a last one that a killed process has not finished."""
+    """The rows of a ``metrics.csv``, without a last one that a killed process left incomplete."""
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         del lines[-1]
@@ -128,8 +128,8 @@ class Series(NamedTuple):
     """The K values of one metric, in the order in which they were logged.
 
     Attributes:
-        steps: (K,) optimiser steps done by then.
-        epochs: (K,) epochs, from 0; -1 for what was logged before training.
+        steps: (K,) optimiser steps done at that time.
+        epochs: (K,) epochs from 0; -1 for values from before training.
         values: (K,) values; NaN where the run logged a NaN.
     """
 
@@ -139,11 +139,11 @@ class Series(NamedTuple):
 
 
 def read_metrics(path: Path | str) -> dict[str, Series]:
-    """Read all metrics that have a value at all.
+    """Read all metrics that have at least one value.
 
     Args:
-        path: of ``metrics.csv``: one column a metric plus ``step`` and ``epoch``; a cell is empty
-            where a metric was not logged.
+        path: a ``metrics.csv`` with one column per metric, plus ``step`` and ``epoch``; a cell is
+            empty if the metric was not logged.
 
     Raises:
         ValueError: the file has no column ``step`` or ``epoch``.
@@ -167,9 +167,9 @@ def read_metrics(path: Path | str) -> dict[str, Series]:
 
 
 def steps_per_epoch(metrics: Mapping[str, Series]) -> int | None:
-    """How many steps the first epoch has; None if nothing was logged in it.
+    """The number of steps in the first epoch; None if nothing was logged in it.
 
-    What is logged once an epoch is logged at its last step.
+    Metrics of a whole epoch are logged at its last step.
     """
     first = [series.steps[series.epochs == 0] for series in metrics.values()]
     last = [int(steps.max()) for steps in first if len(steps)]

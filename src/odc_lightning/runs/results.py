@@ -1,4 +1,4 @@
-"""``results.json``: what an evaluation measured, to be read again beside later ones."""
+"""``results.json``: the scores of an evaluation, readable by later tables and figures."""
 
 import json
 import math
@@ -17,13 +17,13 @@ def write_results(path: Path | str, evaluation: Evaluation, **facts: Any) -> Non
     """Write the evaluation as JSON: the whole file or none of it, with null for NaN.
 
     Args:
-        path: of ``results.json``.
+        path: the ``results.json`` to write.
         evaluation: of one network.
-        facts: what else the file should say, of plain dicts, lists, strings and numbers, such as
-            ``seconds`` and ``settings``. ``versions`` are those of the packages unless given.
+        facts: further entries of plain dicts, lists, strings and numbers, such as ``seconds`` and
+            ``settings``. ``versions`` are those of the packages unless given.
 
     Raises:
-        ValueError: a fact has the name of a part of the evaluation.
+        ValueError: a fact has the name of a field of the evaluation.
     """
     taken = sorted(set(facts) & set(KEYS))
     if taken:
@@ -38,19 +38,19 @@ def read_results(path: Path | str) -> Evaluation:
     """Read what `write_results` wrote; a null value becomes NaN, and facts are left out.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file is not the result of an evaluation.
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-        missing = [key for key in KEYS if key not in found]
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        missing = [key for key in KEYS if key not in content]
         if missing:
             raise ValueError(f"it has no {', '.join(missing)}")
-        scores = [_score(**score) for score in found["scores"]]
-        return Evaluation(**{**{key: found[key] for key in KEYS}, "scores": scores})
-    except (ValueError, TypeError) as error:  # no JSON, no object, or one with other keys
+        scores = [_score(**score) for score in content["scores"]]
+        return Evaluation(**{**{key: content[key] for key in KEYS}, "scores": scores})
+    except (ValueError, TypeError) as error:  # not JSON, not an object, or one with other keys
         raise ValueError(
             f"{path} is not the result of an evaluation: {error}; expected a results.json with "
-            f"{', '.join(KEYS)}, as an evaluation leaves it in its folder"
+            f"{', '.join(KEYS)}, as evaluations write it to their folder"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Which checkpoint a training goes on from, and which records it adds to."""
+"""Resuming a training: the checkpoint, and the records that are continued."""
 
 import json
 import logging
@@ -22,60 +22,60 @@ from odc_lightning.runs.wandb_run import with_wandb_group
 
 log = logging.getLogger(__name__)
 
-# How a run is carried out, and not what it is.
-NO_SETTINGS = (
+# Keys that say how a run is carried out, not what it computes.
+EXECUTION_KEYS = (
     *("ckpt_path", "train", "logger", "data.num_workers"),
     *("trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes"),
 )
 
 
 def with_checkpoint(config: DictConfig) -> DictConfig:
-    """The config with ``ckpt_path`` filled in, where ``train.resume=auto`` asks for it.
+    """The config with ``ckpt_path`` filled in, if ``train.resume=auto`` asks for it.
 
-    That is the newest whole checkpoint of the run's own folder. Where there is none the run begins,
-    so that one command serves for a job's first start and for each later one.
+    That is the newest whole checkpoint in the run's folder. Without a checkpoint a new run starts,
+    so that one command serves the first start of a job and every later one.
 
     Raises:
-        ValueError: if ``train.resume`` is neither null nor ``auto``, or ``ckpt_path`` is given too
-            or does not exist.
+        ValueError: ``train.resume`` is neither null nor ``auto``, or ``ckpt_path`` is given too,
+            does not exist or is not a run's checkpoint.
     """
     resume = config.train.resume
     if resume not in (None, "auto"):
         raise ValueError(
-            f"train.resume={resume}; expected auto, which looks in the run's own folder "
-            "(hydra.run.dir=...); a certain checkpoint is ckpt_path=FILE"
+            f"train.resume={resume}; expected auto, which resumes from the newest checkpoint in "
+            "the run's folder (hydra.run.dir=...). To choose a checkpoint, use ckpt_path=FILE"
         )
     if resume is None:
         if config.ckpt_path is not None:
             given = checkpoint_file(config.ckpt_path, "ckpt_path")
             check_whole(given)
-            step_of(given)  # it is a run's
+            step_of(given)  # raises unless it is a run's checkpoint
             config = config.copy()
             config.ckpt_path = str(given)
         return config
     if config.ckpt_path is not None:
         raise ValueError(
-            f"both train.resume=auto and ckpt_path={config.ckpt_path}; expected one of them"
+            f"train.resume=auto and ckpt_path={config.ckpt_path} are both given; expected only one"
         )
     folder = Path(config.run_dir) / "checkpoints"
-    found = newest_whole(folder)
-    if found is None:
-        log.info("no checkpoint in %s: the run begins", folder)
+    newest = newest_whole(folder)
+    if newest is None:
+        log.info("no checkpoint in %s: starting a new run", folder)
         return config
-    log.info("going on from %s", found)
+    log.info("resuming from %s", newest)
     config = config.copy()
-    config.ckpt_path = str(found)
+    config.ckpt_path = str(newest)
     return config
 
 
 def finished_before(config: DictConfig) -> Summary | None:
-    """The summary of a run that has finished in the run's own folder, with these very settings.
+    """The summary of a finished run with the same settings in the run's folder; None without one.
 
     Args:
-        config: of the run that is about to begin, resolved.
+        config: of the run that is about to start, resolved.
 
     Raises:
-        ValueError: if a run with other settings is there, finished or not.
+        ValueError: the folder has a run with other settings, finished or not.
     """
     folder = Path(config.run_dir)
     written = folder / "config.yaml"
@@ -89,25 +89,25 @@ def finished_before(config: DictConfig) -> Summary | None:
         )
     try:
         return read_summary(folder / "summary.json")
-    except (OSError, ValueError):  # there is none, or what a crash has left of it
+    except (OSError, ValueError):  # missing, or damaged by a crash
         return None
 
 
 def differences(before: Any, now: Any, key: str = "") -> list[str]:
-    """What two configs differ in, as ``key: before, now after``, in the order of the keys."""
+    """The differences of two configs, as ``key: before, now after``, in the order of the keys."""
     if isinstance(before, dict) and isinstance(now, dict):
-        found = []
+        lines = []
         for name in [*before, *(name for name in now if name not in before)]:
             where = f"{key}.{name}" if key else str(name)
-            found += differences(before.get(name), now.get(name), where)
-        return found
+            lines += differences(before.get(name), now.get(name), where)
+        return lines
     return [] if before == now else [f"{key}: {before}, now {now}"]
 
 
 def _settings(config: Any) -> dict[str, Any]:
-    """What decides a run's results; the run's folder, which may be moved, has one name in it."""
+    """The settings that decide a run's results; its folder, which may move, gets a fixed name."""
     config = config.copy()
-    for key in NO_SETTINGS:
+    for key in EXECUTION_KEYS:
         parent, _, name = key.rpartition(".")
         (OmegaConf.select(config, parent) if parent else config).pop(name, None)
     # JSON, because a tuple comes back from a file as a list.
@@ -119,9 +119,10 @@ def _settings(config: Any) -> dict[str, Any]:
 
 
 def with_wandb_run(config: DictConfig) -> DictConfig:
-    """The config with id and group of the W&B run, if there is one: where it goes on, the old ones.
+    """The config with id and group of the W&B run, if W&B is used.
 
-    The config of the run that the checkpoint is of has kept them; a lone file begins a new one.
+    A resumed run keeps those in the config beside its checkpoint; a checkpoint without its run
+    starts a new W&B run.
     """
     if OmegaConf.select(config, "logger.wandb") is None:
         return config
@@ -136,7 +137,7 @@ def with_wandb_run(config: DictConfig) -> DictConfig:
 
 
 def keep_metrics(loggers: list[Logger], ckpt_path: str | None) -> None:
-    """Let ``metrics.csv`` keep the rows of all steps that are in the checkpoint."""
+    """Keep the rows of ``metrics.csv`` up to the checkpoint's step."""
     files = [logger for logger in loggers if isinstance(logger, MetricsFile)]
     if files and ckpt_path is not None:
         for file in files:

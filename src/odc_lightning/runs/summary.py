@@ -1,4 +1,4 @@
-"""The numbers of a run in one JSON file."""
+"""``summary.json``: the results of a run."""
 
 import importlib
 import json
@@ -15,20 +15,21 @@ from odc_lightning.utils.json_file import write_json
 
 
 class Scores(TypedDict):
-    """How well features and clusters agree with labels; None where there are no labels."""
+    """Agreement of features and clusters with the labels; None without labels."""
 
     knn_top1: float | None
     nmi: float | None
 
 
 class Summary(TypedDict):
-    """What ``summary.json`` holds; None where a value is not known.
+    """The contents of ``summary.json``; unknown values are None.
 
-    ``train_loss`` is the mean over the last epoch, ``chance_loss`` the loss of the best prediction
-    that is the same for every image, ``label_switch_ratio_first`` and ``_last`` are those over the
-    first and the last one. ``targets`` is what the network was trained to tell apart, ``clusters``
-    or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1]; ``untrained`` are
-    those before training, of a network as initialised, or as the checkpoint ``pretrained`` has it.
+    ``train_loss`` is the mean over the last epoch. ``chance_loss`` is the loss of the best
+    prediction that is the same for every image. ``label_switch_ratio_first`` and ``_last`` belong
+    to the first and the last epoch. ``targets`` names what the network is trained to distinguish:
+    ``clusters`` or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1].
+    ``untrained`` has the scores before training, of the network as initialised or as loaded from
+    the checkpoint ``pretrained``.
     """
 
     train_loss: float | None
@@ -48,7 +49,7 @@ class Summary(TypedDict):
 
 
 def package_versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that decide a run's numbers; None if not there."""
+    """Versions of Python and of the packages that affect a run's results; None if not installed."""
     try:
         faiss_version = importlib.import_module("faiss").__version__
     except ImportError:
@@ -69,6 +70,6 @@ def write_summary(path: Path | str, summary: Summary) -> None:
 
 
 def read_summary(path: Path | str) -> Summary:
-    """What `write_summary` has written."""
+    """Read what `write_summary` wrote."""
     summary: Summary = json.loads(Path(path).read_text(encoding="utf-8"))
     return summary

@@ -1,4 +1,4 @@
-"""The run in Weights & Biases: its group, what its summary keeps, and what is kept beside it."""
+"""The run in Weights & Biases: its group, its summary and its artifacts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +14,8 @@ from pytorch_lightning.loggers import WandbLogger
 import odc_lightning
 
 STEP = "trainer/global_step"  # Lightning's name for the x-axis
-# Which end of a metric is the good one. The summary keeps the best value beside the last; of all
-# other metrics it has the last alone.
+# Whether the smallest or the largest value of a metric is best. The run's summary keeps the best
+# and the last value of these metrics, and the last value of all others.
 BEST = {
     "train/loss": "min",
     "train/accuracy": "max",
@@ -28,19 +28,19 @@ BEST = {
 
 
 def summary_key(metric: str) -> str:
-    """What W&B calls a metric's best value in a run's summary, or its last where none is best."""
+    """The key of a metric's best value in a run's summary; of its last value if none is best."""
     return f"{metric}.{BEST[metric]}" if metric in BEST else metric
 
 
 class WandbRun(WandbLogger):
-    """Lightning's W&B logger, whose summary keeps the best values of what can be good or bad."""
+    """Lightning's W&B logger, with the best values of the metrics in `BEST` in its summary."""
 
     def __init__(self, *args: Any, artifacts: bool = False, **settings: Any) -> None:
-        """As `WandbLogger`, which hands to ``wandb.init`` what it does not know.
+        """Take the arguments of `WandbLogger`, which passes unknown ones to ``wandb.init``.
 
         Args:
             args: see `WandbLogger`.
-            artifacts: keep the code of this package and the resolved config as artifacts.
+            artifacts: upload the code of this package and the resolved config as artifacts.
             settings: see `WandbLogger`.
         """
         super().__init__(*args, **settings)
@@ -50,7 +50,7 @@ class WandbRun(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run, on rank 0; it begins when it is first asked for."""
+        """The run, on rank 0; it starts on first access."""
         run = super().experiment
         if not self._is_defined:
             self._is_defined = True
@@ -60,7 +60,7 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any]) -> None:  # type: ignore[override]
-        """Give the run its config, nested as it is, and the artifacts if they are asked for."""
+        """Log the nested config, and the artifacts if they are switched on."""
         super().log_hyperparams(dict(params))
         if self._artifacts:
             self._keep_artifacts(params)
@@ -77,11 +77,11 @@ class WandbRun(WandbLogger):
 
 
 def with_wandb_group(config: DictConfig, job_type: str) -> DictConfig:
-    """The config with group and job type of the W&B run, if there is one, where they are null.
+    """The config with group and job type of the W&B run filled in where they are null.
 
     Args:
         config: of the command.
-        job_type: what the command does.
+        job_type: ``train`` or ``evaluate``.
     """
     if OmegaConf.select(config, "logger.wandb") is None:
         return config
@@ -92,9 +92,9 @@ def with_wandb_group(config: DictConfig, job_type: str) -> DictConfig:
 
 
 def sweep_name() -> str | None:
-    """What all jobs of a multirun share, the name of its folder; None for a single run.
+    """The name of a multirun's folder, which its jobs share; None for a single run.
 
-    The name of the run is no part of it: a sweep over experiments has one for each.
+    The run's name is not part of it, since each job of a sweep over experiments has another.
     """
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
         return None

@@ -1,1 +1,1 @@
-"""Several runs: their jobs, a GPU each, search spaces, pruning."""
+"""Several runs: the jobs of a sweep, one GPU for each, search spaces, pruning."""

@@ -14,19 +14,19 @@ from filelock import FileLock, Timeout
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# Of this process, until it ends.
+# Locks of this process, held until it ends.
 _held: list[FileLock] = []
 
 
 def visible_devices(environ: Mapping[str, str], count: int) -> list[str]:
-    """The GPUs that a process may use, by the names that ``CUDA_VISIBLE_DEVICES`` has for them.
+    """The GPUs that a process may use, by their names in ``CUDA_VISIBLE_DEVICES``.
 
-    As CUDA reads it: a negative number ends the list, and with a name that is there twice it sees
-    no GPU at all.
+    The variable is read as CUDA reads it: a negative number ends the list, and with a repeated
+    name no GPU is visible.
 
     Args:
-        environ: where that variable may be.
-        count: of the machine's GPUs, where the variable does not say.
+        environ: the environment variables.
+        count: the number of GPUs in the machine, used if the variable is not set.
     """
     named = environ.get(VISIBLE)
     if named is None:
@@ -37,59 +37,59 @@ def visible_devices(environ: Mapping[str, str], count: int) -> list[str]:
 
 
 def jobs_at_a_time(asked: int, devices: Sequence[str]) -> int:
-    """How many jobs run side by side.
+    """The number of jobs to run at the same time.
 
     Args:
         asked: ``hydra.launcher.n_jobs``; below 0 the launcher chooses by the number of CPU cores.
-        devices: GPUs; none: the jobs are for the CPU.
+        devices: the GPUs; empty if the jobs run on the CPU.
 
     Returns:
-        What was asked for; below 0 as many as there are GPUs, if there are any.
+        ``asked``; if it is below 0 and there are GPUs, the number of GPUs.
 
     Raises:
-        ValueError: if there are more jobs than GPUs.
+        ValueError: there are more jobs than GPUs.
     """
     if not devices:
         return asked
     if asked > len(devices):
         raise ValueError(
-            f"hydra.launcher.n_jobs={asked} with {len(devices)} GPU(s): each job has one of its "
-            f"own; expected {len(devices)} or less, or trainer.accelerator=cpu"
+            f"hydra.launcher.n_jobs={asked} with {len(devices)} GPU(s), but each job needs a GPU "
+            f"of its own; expected {len(devices)} or less, or trainer.accelerator=cpu"
         )
     return len(devices) if asked < 0 else asked
 
 
 def take_device(folder: Path, environ: MutableMapping[str, str] = os.environ) -> str | None:
-    """Let this process see a GPU that no other process of the sweep sees, now and from now on.
+    """Reserve a GPU for this process, which no other process of the sweep uses.
 
-    The launcher's processes do one job after the other, and CUDA looks at the variable once. So it
-    is the process that has a GPU, as long as it lives, and not the job. Has to be called before
-    CUDA is initialised.
+    A process of the launcher runs one job after the other, and CUDA reads the variable once.
+    Therefore the process, not the job, keeps the GPU as long as it lives. Call this before CUDA is
+    initialised.
 
     Args:
-        folder: of the sweep; a file there is locked for each GPU that is in use.
-        environ: has all of the sweep's GPUs in ``CUDA_VISIBLE_DEVICES``, and gets one. (To count
-            them here might initialise CUDA.)
+        folder: of the sweep; a file in it is locked for each GPU in use.
+        environ: has all GPUs of the sweep in ``CUDA_VISIBLE_DEVICES``, and only the reserved one
+            afterwards. (Counting the GPUs here could initialise CUDA.)
 
     Returns:
-        The GPU; None where there is none, or this process has one already.
+        The GPU; None if there is none, or if this process already has one.
     """
     if _held:
         return None
     devices = visible_devices(environ, 0)
     if not devices:
         return None
-    told = False
+    is_logged = False
     while True:
         for device in devices:
             file = folder / ".devices" / f"{platform.node()}-{device}.lock"
-            lock = FileLock(file, thread_local=False)  # whichever thread took it
+            lock = FileLock(file, thread_local=False)  # held by the process, not by a thread
             with suppress(Timeout):
                 lock.acquire(blocking=False)
                 _held.append(lock)
                 environ[VISIBLE] = device
                 return device
-        if not told:
+        if not is_logged:
             log.warning("all of %d GPU(s) are in use by this sweep: waiting", len(devices))
-            told = True
+            is_logged = True
         time.sleep(0.5)

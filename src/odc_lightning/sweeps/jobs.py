@@ -1,4 +1,4 @@
-"""The jobs of a multirun: those that fail are marked, the rest go on, a table closes it."""
+"""The jobs of a multirun: failed ones are marked, the others continue, a table ends the sweep."""
 
 import json
 import multiprocessing
@@ -21,10 +21,10 @@ from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, v
 from odc_lightning.utils.json_file import write_json
 
 FAILED = "failed.txt"
-# What a job leaves at its very end: of a training, of an evaluation.
+# The file that a job writes last: a training, an evaluation.
 RESULTS = ("summary.json", "results.json")
 _JOBS = ".jobs"
-# In the environment: the process of the command, whose children do the jobs.
+# The environment variable with the process id of the command, whose child processes run the jobs.
 COMMAND = "ODC_LIGHTNING_COMMAND"
 
 
@@ -33,8 +33,8 @@ class Job(NamedTuple):
 
     Attributes:
         number: in the multirun.
-        overrides: what sets it apart, as on a command line.
-        folder: where it writes.
+        overrides: its overrides on the command line.
+        folder: its output folder.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Job(NamedTuple):
 
     @property
     def state(self) -> str:
-        """``finished``, ``failed`` or, if it has left neither sign, ``stopped``."""
+        """``finished``, ``failed`` or, without a file of either, ``stopped``."""
         if (self.folder / FAILED).is_file():
             return "failed"
         done = any((self.folder / name).is_file() for name in RESULTS)
@@ -51,21 +51,21 @@ class Job(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The first line of what it failed of; empty if it did not."""
+        """The first line of the error message; empty unless the job failed."""
         file = self.folder / FAILED
         return file.read_text(encoding="utf-8").partition("\n")[0] if file.is_file() else ""
 
 
 def in_multirun() -> bool:
-    """Whether this is a job of several, with ``-m`` or in a search."""
+    """Whether this run is a job of a multirun (``-m``) or of a search."""
     return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
-    """Do one job of a multirun; if it fails, its folder says so and nothing is raised.
+    """Run one job of a multirun; a failure is recorded in its folder and not raised.
 
-    Two processes that have the same folder do its job one after the other: a process of a sweep
-    that was killed may still be at work when the sweep goes on.
+    Two processes with the same folder run one after the other: a process of a killed sweep may
+    still be running when the sweep is resumed.
     """
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -74,7 +74,7 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
 
     _end_without_command()
     if _in_launchers_process():
-        # joblib's own method there starts no workers of a DataLoader.
+        # With joblib's own start method, a DataLoader cannot start workers.
         multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
     try:
         with lock_of(folder, hydra.job.num):
@@ -91,7 +91,7 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
 def lock_of(folder: Path, number: int) -> AcquireReturnProxy:
     """Take the lock of a job's folder; if another process has it, print that once and wait.
 
-    The system releases the lock when its owner dies.
+    The operating system releases the lock when its owner dies.
 
     Returns:
         A context manager that releases the lock.
@@ -105,12 +105,12 @@ def lock_of(folder: Path, number: int) -> AcquireReturnProxy:
 
 
 def _in_launchers_process() -> bool:
-    """Whether this is a process of joblib's, which does one job after the other."""
+    """Whether this is a process of joblib, which runs one job after the other."""
     return multiprocessing.current_process().name != "MainProcess"
 
 
 def _end_without_command() -> None:
-    """End a launcher's process whose command is gone: it would go on, and keep its GPU."""
+    """End a process of the launcher whose command has died: it would continue, and keep its GPU."""
     if _in_launchers_process() and os.environ.get(COMMAND) != str(os.getppid()):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -118,42 +118,42 @@ def _end_without_command() -> None:
 
 
 def mark_failed(folder: Path, error: Exception) -> BaseException:
-    """Leave ``failed.txt``: what went wrong, and where.
+    """Write ``failed.txt``: error message and traceback.
 
     Returns:
-        What went wrong, without what Hydra puts around an error of a constructor.
+        The error, without Hydra's wrapper around errors of constructors.
     """
     wrapped = isinstance(error, InstantiationException) and error.__cause__
     reason = wrapped or error
-    told = "".join(traceback.format_exception(error))
-    (folder / FAILED).write_text(f"{reason}\n\n{told}", encoding="utf-8")
+    trace = "".join(traceback.format_exception(error))
+    (folder / FAILED).write_text(f"{reason}\n\n{trace}", encoding="utf-8")
     return reason
 
 
 def takes_devices(launcher: DictConfig, config: DictConfig) -> bool:
-    """Whether each process of the launcher is to have a GPU of its own."""
-    several = str(launcher.get("_target_")).endswith(".JoblibLauncher")
-    return several and OmegaConf.select(config, "trainer.accelerator") != "cpu"
+    """Whether each process of the launcher reserves a GPU of its own."""
+    is_parallel = str(launcher.get("_target_")).endswith(".JoblibLauncher")
+    return is_parallel and OmegaConf.select(config, "trainer.accelerator") != "cpu"
 
 
 def table(jobs: Sequence[Job]) -> str:
-    """A line a job: number, state, what sets it apart from the others, what went wrong."""
+    """One line per job: number, state, overrides that not all jobs have, error message."""
     shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     lines = []
     for job in jobs:
-        own = " ".join(each for each in job.overrides if each not in shared)
+        different = " ".join(each for each in job.overrides if each not in shared)
         message = f"  ({job.message})" if job.message else ""
-        lines.append(f"{job.number:>4}  {job.state:<9} {own}{message}")
+        lines.append(f"{job.number:>4}  {job.state:<9} {different}{message}")
     counts = {state: sum(job.state == state for job in jobs) for state in ("failed", "stopped")}
-    told = "".join(f", {count} {state}" for state, count in counts.items() if count)
-    return "\n".join([*lines, f"{len(jobs) - sum(counts.values())} of {len(jobs)} finished{told}"])
+    rest = "".join(f", {count} {state}" for state, count in counts.items() if count)
+    return "\n".join([*lines, f"{len(jobs) - sum(counts.values())} of {len(jobs)} finished{rest}"])
 
 
 class Jobs(Callback):
-    """Knows the jobs of a multirun by a file for each, since they may be in other processes."""
+    """Records the jobs of a multirun, one file each, since they may run in other processes."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Forget the jobs of before; choose how many run at a time if each has a GPU."""
+        """Forget the previous jobs; if each job has a GPU, set how many run at a time."""
         for file in _files(config):
             file.unlink()
         os.environ[COMMAND] = str(os.getpid())
@@ -161,7 +161,7 @@ class Jobs(Callback):
         if takes_devices(launcher, config):
             count = torch.cuda.device_count()
             devices = visible_devices(os.environ, count)
-            devices = devices[:count] if count else devices  # CUDA ends at one that is not there
+            devices = devices[:count] if count else devices  # CUDA stops at one that does not exist
             try:
                 number = jobs_at_a_time(launcher.n_jobs, devices)
             except ValueError as error:
@@ -172,7 +172,7 @@ class Jobs(Callback):
                 os.environ[VISIBLE] = ",".join(devices)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note the job."""
+        """Record the job."""
         hydra = config.hydra
         if hydra.mode is not RunMode.MULTIRUN:
             return
@@ -186,7 +186,7 @@ class Jobs(Callback):
         write_json(folder / f"{hydra.job.num}.json", note)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the table; exit code 1 if not all jobs have finished."""
+        """Print the table; exit with code 1 unless all jobs have finished."""
         notes = [json.loads(file.read_text(encoding="utf-8")) for file in _files(config)]
         jobs = [Job(note["number"], note["overrides"], Path(note["folder"])) for note in notes]
         if not jobs:

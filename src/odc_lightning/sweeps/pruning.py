@@ -1,4 +1,4 @@
-"""Trials of a search that promise too little end early."""
+"""Pruning: unpromising trials of a search end early."""
 
 import logging
 import math
@@ -8,31 +8,31 @@ import pytorch_lightning as pl
 
 log = logging.getLogger(__name__)
 
-PRUNED = "pruned_after_epoch"  # a note at the trial
+PRUNED = "pruned_after_epoch"  # an attribute of the trial
 
 
 class Reports(Protocol):
-    """Optuna's trial, as far as it is told of here."""
+    """The part of Optuna's trial that is used here."""
 
     @property
     def user_attrs(self) -> dict[str, Any]:
-        """What was noted before, also before a kill."""
+        """The stored attributes, also those from before a kill."""
 
     def report(self, value: float, step: int) -> None:
-        """Take the objective after an epoch."""
+        """Record the objective after an epoch."""
 
     def should_prune(self) -> bool:
-        """Whether it is not worth going on."""
+        """Whether to end the trial."""
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Note something that lasts."""
+        """Store an attribute in the study."""
 
 
 class Pruning(pl.Callback):
-    """Tells a trial the objective after each epoch, and ends the run if the trial's pruner says so.
+    """Reports the objective to the trial after each epoch, and ends the run if the pruner says so.
 
-    The checkpoint of the epoch is written after that. So a run that is killed in between does the
-    epoch again, and tells the same.
+    The checkpoint of the epoch is written afterwards. A run that is killed in between repeats the
+    epoch and reports the same value.
     """
 
     def __init__(self, trial: Reports, objective: str) -> None:
@@ -41,13 +41,13 @@ class Pruning(pl.Callback):
         self.objective = objective
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do not go on with a run that was killed after it had been told to stop."""
+        """Stop a resumed run that was pruned before it was killed."""
         pruned = self.trial.user_attrs.get(PRUNED)
         if pruned is not None and trainer.current_epoch > pruned:
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report, and stop if told to."""
+        """Report the objective, and stop if the trial is pruned."""
         value = trainer.callback_metrics.get(self.objective)
         if value is None or not math.isfinite(value):
             return

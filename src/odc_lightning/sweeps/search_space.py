@@ -1,4 +1,4 @@
-"""What a search chooses from: ranges and choices for keys of a training's config."""
+"""The space of a search: ranges and choices for keys of a training's config."""
 
 import re
 from collections.abc import Mapping
@@ -8,24 +8,24 @@ Value = str | float | int | bool | None
 
 
 class Asked(Protocol):
-    """Optuna's trial, as far as it is asked here."""
+    """The part of Optuna's trial that is used here."""
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """A number of a range."""
+        """A number from a range."""
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """A whole number of a range."""
+        """An integer from a range."""
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """One of some values."""
+        """One of several values."""
 
 
 class Range(NamedTuple):
-    """Numbers from ``low`` to ``high``, both included; whole ones if all that is given is whole."""
+    """Numbers from ``low`` to ``high``, both included; integers if all given numbers are."""
 
     low: float
     high: float
@@ -38,7 +38,7 @@ class Range(NamedTuple):
         return self.low
 
     def suggest(self, trial: Asked, key: str) -> Value:
-        """What the trial chooses."""
+        """The value that the trial chooses."""
         given = [self.low, self.high, *([] if self.step is None else [self.step])]
         if all(isinstance(number, int) for number in given):
             low, high, step = int(self.low), int(self.high), int(self.step or 1)
@@ -47,7 +47,7 @@ class Range(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """Some values."""
+    """A list of values."""
 
     choices: tuple[Value, ...]
 
@@ -57,27 +57,27 @@ class Choices(NamedTuple):
         return self.choices[0]
 
     def suggest(self, trial: Asked, key: str) -> Value:
-        """What the trial chooses."""
+        """The value that the trial chooses."""
         value: Value = trial.suggest_categorical(key, self.choices)
         return value
 
 
 def read_space(node: Mapping[str, Any], key: str = "") -> dict[str, Range | Choices]:
-    """The entries by the keys that they are for.
+    """Read a search space: config key -> range or choices.
 
     Args:
-        node: a dict with ``low`` and ``high``, and perhaps ``step`` or ``log``, is a `Range`; one
-            with ``choices`` is `Choices`; another one holds entries. Keys may have dots:
+        node: a dict with ``low`` and ``high``, and optionally ``step`` or ``log``, is a `Range`; a
+            dict with ``choices`` is `Choices`; any other dict holds entries. Keys may have dots:
             ``{"optimizer.lr": {...}}`` is ``{"optimizer": {"lr": {...}}}``.
-        key: of the node itself.
+        key: key of the node itself.
 
     Raises:
-        ValueError: for what is neither, or a range or choices of nothing.
+        ValueError: a node is none of these, or a range or the choices are empty.
     """
     if not isinstance(node, Mapping) or not node:
         raise ValueError(
             f"space{f'.{key}' if key else ''}={node}; expected for each key of a training "
-            "{low: ..., high: ...}, perhaps with step or log, or {choices: [...]}"
+            "{low: ..., high: ...}, optionally with step or log, or {choices: [...]}"
         )
     if {"low", "high"} & set(node):
         return {key: _range(node, key)}
@@ -90,7 +90,7 @@ def read_space(node: Mapping[str, Any], key: str = "") -> dict[str, Range | Choi
 
 
 def as_override(key: str, value: Value) -> str:
-    """``key=value`` as Hydra's command line has it."""
+    """``key=value`` in the syntax of Hydra's command line."""
     if value is None:
         return f"{key}=null"
     if isinstance(value, bool):
@@ -111,11 +111,11 @@ def _range(node: Mapping[str, Any], key: str) -> Range:
     if log not in (None, True, False):
         raise ValueError(f"space.{key}.log={log}; expected true or false")
     if not low < high:  # type: ignore[operator]
-        raise ValueError(f"space.{key}: low={low}, high={high}; expected low to be less")
+        raise ValueError(f"space.{key}: low={low}, high={high}; expected low to be less than high")
     if step is not None and (log or step <= 0):
-        raise ValueError(f"space.{key}.step={step}; expected more than 0, and no log beside it")
+        raise ValueError(f"space.{key}.step={step}; expected more than 0, and no log with it")
     if log and low <= 0:  # type: ignore[operator]
-        raise ValueError(f"space.{key}.low={low}; with log expected more than 0")
+        raise ValueError(f"space.{key}.low={low}; expected more than 0 with log=true")
     return Range(low, high, step, bool(log))  # type: ignore[arg-type]
 
 

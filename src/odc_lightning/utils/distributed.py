@@ -1,4 +1,4 @@
-"""A handful of collectives, no-ops in a single process."""
+"""A few collectives, which do nothing in a single process."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ ROWS_AT_ONCE = 2**16
 
 
 def world() -> tuple[int, int]:
-    """This process's rank, and the number of ranks; (0, 1) alone."""
+    """The rank of this process and the number of ranks; (0, 1) in a single process."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
@@ -24,7 +24,7 @@ def shard(num_rows: int, rank: int, world_size: int) -> slice:
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """The sum over all ranks of a tensor of one shape."""
+    """The sum over all ranks of tensors of the same shape."""
     if world()[1] == 1:
         return value
     total = value.clone()
@@ -33,7 +33,7 @@ def sum_over_ranks(value: Tensor) -> Tensor:
 
 
 def sum_tensors(values: Iterable[Tensor], device: torch.device) -> list[Tensor]:
-    """The sums over all ranks of some tensors in RAM, which ranks exchange by their ``device``."""
+    """The sums over all ranks of tensors in RAM, exchanged through ``device``."""
     if world()[1] == 1:
         return list(values)
     return [sum_over_ranks(value.to(device)).cpu() for value in values]
@@ -42,8 +42,8 @@ def sum_tensors(values: Iterable[Tensor], device: torch.device) -> list[Tensor]:
 def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
     """Concatenate (index, feature, label) of all ranks' samples, in the order of the ranks.
 
-    One collective carries all three, as 32-bit words; one of a single number each goes before it,
-    since ranks may hold batches of different sizes.
+    One collective carries all three as 32-bit words. A small one exchanges the batch sizes first,
+    since they may differ between ranks.
 
     Args:
         indices: (b,) int64.
@@ -51,7 +51,7 @@ def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple
         labels: (b,) int64.
 
     Returns:
-        The same three, (B,), (B, D) and (B,), equal on every rank.
+        The same three of all ranks, (B,), (B, D) and (B,), equal on every rank.
     """
     _, ranks = world()
     if ranks == 1:
@@ -71,11 +71,11 @@ def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple
 
 
 def share_rows(rows: Tensor, device: torch.device | None = None) -> None:
-    """Fill a tensor (N, ...) of which each rank has filled its own `shard`, in place.
+    """Complete a tensor (N, ...) in place, of which each rank has filled its own `shard`.
 
     Args:
-        rows: wherever they lie.
-        device: by which ranks exchange; None is where the rows are.
+        rows: the tensor, on any device.
+        device: the device through which ranks exchange rows; None is that of ``rows``.
     """
     _, ranks = world()
     for rank in range(ranks if ranks > 1 else 0):
@@ -102,10 +102,10 @@ def largest_over_ranks(number: int, device: torch.device) -> int:
 
 
 def from_rank_zero(decide: Callable[[], T]) -> T:
-    """What ``decide`` returns on rank 0, on every rank; the others do not call it.
+    """The result of ``decide`` on rank 0, returned on every rank; other ranks do not call it.
 
-    For decisions that rounding may turn: every rank applies the one of rank 0. An exception there
-    is one everywhere, for the others would wait for a decision that never comes.
+    For decisions that depend on rounding: every rank applies that of rank 0. An exception on rank 0
+    is raised on every rank, since the others would wait for a decision that never comes.
     """
     rank, ranks = world()
     if ranks == 1:

@@ -1,4 +1,4 @@
-"""JSON files that are whole and that every reader accepts."""
+"""JSON files that are always complete and that every reader accepts."""
 
 import json
 import math
@@ -12,8 +12,8 @@ def write_json(path: Path | str, value: Any) -> None:
     """Write the whole file or none of it, with null for NaN and infinity.
 
     Args:
-        path: of the file; one that is there is replaced once the new one is complete.
-        value: of dicts, lists, tuples, strings, numbers, booleans and None.
+        path: the file; an existing one is replaced once the new one is complete.
+        value: dicts, lists, tuples, strings, numbers, booleans and None, nested at will.
     """
     text = json.dumps(_without_nan(value), indent=2, allow_nan=False)
     with whole_file(Path(path)) as unfinished:
@@ -21,7 +21,7 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON knows no NaN, and many readers refuse a file that has one."""
+    """The value with None for NaN and infinity, which JSON lacks and many readers refuse."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A bar for what takes long outside of Lightning's loops."""
+"""A progress bar for long steps outside Lightning's loops."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,13 @@ from rich.progress import Progress
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is moved by calling what is given with the number of things done, and of all.
+    """A progress bar, drawn on terminals only and removed at the end.
 
-    It is drawn on a terminal only, and goes away at the end.
+    Args:
+        description: the text before the bar.
+
+    Yields:
+        A function to call with the number of steps done and the total.
     """
     with Progress(disable=not get_console().is_interactive, transient=True) as progress:
         task = progress.add_task(description, total=None)

@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for: no restart, worker or rank shows in them."""
+"""Seeds as a function of their purpose, independent of restarts, workers and ranks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import torch
 
 
 def sample_seed(seed: int, epoch: int, index: int, copy: int = 0) -> int:
-    """A 64-bit seed in which every bit depends on all of these numbers.
+    """A 64-bit seed in which every bit depends on all arguments.
 
-    Neighbouring seeds, as `seed + epoch + index` would give, repeat from epoch to epoch. torch's
-    CPU generator uses the lower 32 bits; that two samples share them now and then does no harm.
+    Consecutive seeds, such as `seed + epoch + index`, would repeat from epoch to epoch. torch's CPU
+    generator uses the lower 32 bits; an occasional collision between two samples is harmless.
     """
     numbers = (seed, epoch, index, copy) if copy else (seed, epoch, index)
     mixed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
@@ -22,5 +22,5 @@ def sample_seed(seed: int, epoch: int, index: int, copy: int = 0) -> int:
 def seeded(seed: int) -> Iterator[None]:
     """Run the body with torch's CPU generator seeded, and put the generator back afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would reach for the GPUs
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed the GPUs too
         yield

@@ -1,4 +1,4 @@
-"""Texts of errors and of file names, made fit for a line, a file or a terminal."""
+"""Error messages and file names as text for a line, a file or a terminal."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ def first_line(error: BaseException) -> str:
 
 
 def valid_utf8(name: str) -> str:
-    """A file's name as valid UTF-8: ``\\xff`` and the like in place of bytes that are not."""
+    """A file's name as valid UTF-8, with ``\\xff`` and the like for invalid bytes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def printable(name: Path | str) -> str:
-    """A file's name as a terminal may show it: `valid_utf8`, with control characters escaped."""
+    """A file's name that is safe on a terminal: `valid_utf8`, with control characters escaped."""
     text = valid_utf8(str(name))
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

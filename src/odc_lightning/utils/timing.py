@@ -1,4 +1,4 @@
-"""Durations, measured and in words."""
+"""Measuring durations, and formatting them as text."""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 def format_duration(seconds: float) -> str:
-    """A duration to the second: ``1:20`` is a minute and twenty seconds, ``2:00:05`` two hours."""
+    """A duration rounded to seconds, as ``1:20`` (m:ss) or ``2:00:05`` (h:mm:ss)."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
@@ -17,8 +17,8 @@ def timed(name: str, shown: bool = True) -> Iterator[None]:
     """Print how long the body took, unless it fails.
 
     Args:
-        name: of the body, printed before the duration.
-        shown: whether to print at all.
+        name: printed before the duration.
+        shown: whether to print anything.
     """
     started = time.monotonic()
     yield

@@ -1,4 +1,4 @@
-"""Files and folders that are written under another name first, so that readers find whole ones.
+"""Files and folders that are written under another name first, so that they are always complete.
 
 Checkpoints have a writer of their own, which also keeps the previous one:
 `odc_lightning.checkpoints.durable`.
@@ -14,13 +14,13 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """Give the body another name beside the file, and rename what it wrote afterwards.
+    """Yield a temporary path in the same folder, and rename it to the file after the body.
 
-    Nothing is left behind if the body raises; a file that was there stays as it was.
+    If the body raises, nothing is left behind and an existing file is not changed.
 
     Args:
-        path: of the file; its folder must exist.
-        sync: wait until the disk has the file, so that it survives a loss of power.
+        path: the file; its folder must exist.
+        sync: wait until the file is on disk, so that it survives a power failure.
     """
     # Two processes may write the same file.
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -35,16 +35,16 @@ def whole_file(path: Path, *, sync: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """As `whole_file`, for a folder: the body fills an empty one.
+    """Like `whole_file`, for a folder: the body fills an empty one.
 
     Args:
-        folder: of that name; its parent must exist.
-        replace: delete a folder of that name first. Otherwise it must not exist.
+        folder: the folder; its parent must exist.
+        replace: delete an existing folder first. Otherwise the folder must not exist.
     """
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield unfinished
-        unfinished.chmod(0o755)  # mkdtemp makes it for its owner alone
+        unfinished.chmod(0o755)  # mkdtemp creates a private folder
         if replace and folder.exists():
             shutil.rmtree(folder)
         unfinished.rename(folder)
@@ -53,6 +53,6 @@ def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def sync_file(path: Path) -> None:
-    """Wait until the disk has the file."""
+    """Wait until the file is on disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())

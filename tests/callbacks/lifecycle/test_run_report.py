@@ -253,7 +253,7 @@ class TestClosingLines:
             "",
             f"{tmp_path}/",
             "  clusters.csv            the cluster of every file",
-            "  checkpoints/last.ckpt   the network and its clustering, to resume or to evaluate",
+            "  checkpoints/last.ckpt   network and clustering, to resume from or to evaluate",
         ]
 
     def test_chance_that_is_not_ln_c_is_not_called_so(self, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from odc_lightning.callbacks import (
 from odc_lightning.models import PrototypeHead
 from odc_lightning.module import ODCModule
 
-N, C, STEPS, B = 60, 6, 300, 16
+N, C, STEPS, B = 60, 6, 150, 16
 PAPER = {"threshold": 4, "refresh_every": 10}
 
 
