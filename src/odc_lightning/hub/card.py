@@ -1,4 +1,4 @@
-"""The model card: what the network is, what was measured, how to use the files."""
+"""The model card: the network, its scores, and how to use the files."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from odc_lightning.hub.library_weights import Published
 from odc_lightning.runs.summary import Summary
 
 PAPER = "https://arxiv.org/abs/2006.10645"
-# What `Summary` calls the targets of a training.
+# By the targets of the training, as in `Summary`.
 _TARGETS = {
     "clusters": "It learned to tell clusters of its training images apart, without labels.",
     "classes": "It learned from labels.",
@@ -17,20 +17,20 @@ _TARGETS = {
 
 
 class Facts(NamedTuple):
-    """What a card tells.
+    """Facts for a card.
 
     Attributes:
         name: of the run.
         config: of the run.
-        summary: of the run; None if it left none.
+        summary: of the run; None if the run has none.
         published: the weights.
-        files: name -> what it is.
+        files: name -> description.
         checks: what was compared -> the largest difference.
         num_features: F.
         image_size: S.
         num_clusters: C; None for a network without clusters.
         agreement: see `odc_lightning.inference.Reference`.
-        num_images: on which the checks were made.
+        num_images: number of images in the checks.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Facts(NamedTuple):
 
 
 def card(facts: Facts) -> str:
-    """The text of ``README.md``, with the head that the Hugging Face hub reads."""
+    """Text of ``README.md``, with the metadata that the Hugging Face hub reads."""
     parts = [
         _head(facts),
         f"# {facts.name}",
@@ -59,16 +59,15 @@ def card(facts: Facts) -> str:
         _table({"": "this run", **_measured(facts)}),
         "## Files",
         _table({"file": "what it is", **{f"`{k}`": v for k, v in facts.files.items()}}),
-        f"Before they were written, they were compared with the network itself on "
-        f"{facts.num_images} of its training images; the largest differences:",
+        f"All files were compared with the original network on {facts.num_images} of its training "
+        "images. The largest differences:",
         _table({"": "largest difference", **{k: f"{v:.1e}" for k, v in facts.checks.items()}}),
         "## Use",
         _use(facts),
         "## Limits",
-        "Nothing was measured beyond the table above. Clusters are what the network found alike in "
-        "its training images; they need not be what people call things, and carry over whatever is "
-        "one-sided in those images. Whoever passes the network on chooses its licence: it is not "
-        "stated here.",
+        "The table above has all measurements. Clusters are groups of training images that the "
+        "network finds similar. They need not match any named class, and they inherit the biases "
+        "of those images. No licence is stated here; add one before you publish the network.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -82,7 +81,7 @@ def _head(facts: Facts) -> str:
 
 
 def _measured(facts: Facts) -> dict[str, str]:
-    """Rows of the table, of what is known."""
+    """Rows of the table, without unknown values."""
     config, summary = facts.config, facts.summary
     rows = {"seed": str(config.seed)}
     if facts.num_clusters is not None:
@@ -115,7 +114,7 @@ def _beside(value: float, untrained: float | None, form: str) -> str:
 
 
 def _table(rows: Mapping[str, str]) -> str:
-    """A table of two columns, whose first row is its head."""
+    """A Markdown table of two columns; the first row is the header."""
     (first, second), *rest = rows.items()
     lines = [f"| {first} | {second} |", "|---|---|"]
     return "\n".join([*lines, *(f"| {key} | {value} |" for key, value in rest)])
@@ -150,5 +149,5 @@ def _use(facts: Facts) -> str:
             f'{outputs} = session.run(None, {{"images": images}})'
         )
         blocks.append(f"```python\n{code}\n```")
-    text = "`images` are float32 (B, 3, S, S), prepared as `preprocessor_config.json` says."
+    text = "`images` are float32 (B, 3, S, S), prepared as in `preprocessor_config.json`."
     return "\n\n".join([*blocks, text])

@@ -1,4 +1,4 @@
-"""Under which names others know the weights of a backbone."""
+"""Weights of a backbone under the names of timm or torchvision."""
 
 from typing import Any, NamedTuple
 
@@ -12,15 +12,15 @@ from odc_lightning.models.timm_backbone import PREFIX
 
 
 class Published(NamedTuple):
-    """The weights of a backbone, for others.
+    """The weights of a backbone for other libraries.
 
     Attributes:
-        library: whose names they have: ``timm`` (torchvision's are the same for ResNets),
+        library: library of the names: ``timm`` (the same as torchvision's for ResNets),
             ``torchvision`` or ``odc_lightning``.
         architecture: the library's name of the network.
-        weights: by these names, on the CPU.
-        arguments: what the library builds it with beside the name.
-        standard: whether the library's own network takes all of them.
+        weights: by the library's names, on the CPU.
+        arguments: of the library's constructor, beside the name.
+        standard: whether the library's own network loads all of the weights.
     """
 
     library: str
@@ -31,11 +31,11 @@ class Published(NamedTuple):
 
 
 def publish(backbone: Backbone, config: dict[str, Any]) -> Published:
-    """Weights by the names of timm or torchvision, where these have the network.
+    """Weights by the names of timm or torchvision, if one of them has the network.
 
     Args:
         backbone: of a run.
-        config: what it was built from.
+        config: that the backbone was built from.
     """
     weights = {name: value.cpu().contiguous() for name, value in backbone.state_dict().items()}
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
@@ -54,7 +54,7 @@ def publish(backbone: Backbone, config: dict[str, Any]) -> Published:
 
 @torch.no_grad()
 def check_published(published: Published, images: Tensor, expected: Tensor) -> float:
-    """Load the weights into the library's own network, and compare what it gives.
+    """Load the weights into the library's own network, and compare its features.
 
     Args:
         published: with ``standard``.
@@ -81,7 +81,7 @@ def check_published(published: Published, images: Tensor, expected: Tensor) -> f
 
 
 def _network(published: Published) -> tuple[nn.Module, str]:
-    """The library's network, and what the names of its classifier begin with; empty: none."""
+    """The library's network, and the prefix of its classifier's names; empty without one."""
     if published.library == "timm" and published.architecture not in ("resnet18", "resnet50"):
         import timm
 
@@ -89,6 +89,6 @@ def _network(published: Published) -> tuple[nn.Module, str]:
             published.architecture, pretrained=False, num_classes=0, **published.arguments
         )
         return network, ""
-    # timm, which has the same names for these, need not be installed.
+    # torchvision has the same names for these, so timm need not be installed.
     build = getattr(torchvision.models, published.architecture)
     return build(weights=None), "classifier.6." if published.library == "torchvision" else "fc."

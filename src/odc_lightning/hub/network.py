@@ -1,4 +1,4 @@
-"""The whole way from images to clusters, as one network without choices."""
+"""Networks for export: from images to clusters, or to features."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ from torch.nn.functional import normalize
 from odc_lightning.inference import RunClusters
 from odc_lightning.models import Backbone
 
-# The score of an empty cluster; others are between -1 and 1, or not far from it.
+# Scores of other clusters are between -1 and 1, or close to that.
 EMPTY_CLUSTER_SCORE = -1e3
 
 
 class Outputs(NamedTuple):
-    """What the network gives for B images.
+    """Output of the network for B images.
 
     Attributes:
         features: (B, F) of the backbone.
-        embedding: (B, D) of unit length, which are clustered.
-        scores: (B, C), the largest is the nearest cluster.
+        embedding: (B, D) of unit length; the features that are clustered.
+        scores: (B, C); the largest is that of the nearest cluster.
         cluster: (B,) int64.
     """
 
@@ -52,7 +52,7 @@ class ClusterNetwork(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Outputs:
-        """Transformed images (B, 3, S, S) to everything."""
+        """Transformed images (B, 3, S, S) to all outputs."""
         features = self.backbone(images)
         embedding = normalize(self.neck(features), dim=1)
         scores = self.head(embedding)
@@ -60,7 +60,7 @@ class ClusterNetwork(nn.Module):
 
 
 class BackboneNetwork(nn.Module):
-    """The backbone alone, with a name for its input."""
+    """The backbone alone, with a named input."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class BackboneNetwork(nn.Module):
 
 @contextmanager
 def on_cpu(network: nn.Module) -> Iterator[None]:
-    """The network on the CPU, and afterwards where it was."""
+    """Move the network to the CPU for the body, and back afterwards."""
     device = next(network.parameters()).device
     network.cpu()
     try:

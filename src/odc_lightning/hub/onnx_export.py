@@ -15,15 +15,15 @@ from odc_lightning.hub.torch_export import batch_dim
 from odc_lightning.utils.text import first_line
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
-# Scores nearer than this may be ordered otherwise elsewhere.
+# Closer scores may have another order in another program.
 UNDECIDED = 1e-3
 
 
 def require_onnx() -> None:
-    """See whether what is needed is installed.
+    """Check that the packages for ONNX are installed.
 
     Raises:
-        ValueError: it is not.
+        ValueError: one is not.
     """
     for name in _NEEDED:
         try:
@@ -37,12 +37,12 @@ def require_onnx() -> None:
 
 @torch.no_grad()
 def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str, ...]) -> float:
-    """Export, and compare what onnxruntime makes of images with what torch does.
+    """Export, and compare the outputs of onnxruntime with those of torch.
 
     Args:
         path: of the file.
-        network: images to as many tensors as there are names, the last of which may be clusters
-            (B,) by the scores (B, C) before it.
+        network: images to one tensor per name; the last may be clusters (B,), with their scores
+            (B, C) before it.
         images: (B, 3, S, S), B of 2 or more.
         names: of the outputs.
 
@@ -67,7 +67,7 @@ def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str,
                 external_data=False,
                 verbose=False,
             )
-    except Exception as error:  # of torch.export and of onnxscript, of all kinds
+    except Exception as error:  # torch.export and onnxscript raise errors of all kinds
         raise ValueError(
             f"this network cannot be written as ONNX: {first_line(error)}; leave the file out with "
             "onnx=false"
@@ -91,7 +91,7 @@ def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str,
 
 
 def _forget_sources(path: Path) -> None:
-    """Take away what the exporter notes about each operation, which names files of this machine."""
+    """Remove the exporter's notes on each operation, which name files of this machine."""
     import onnx
 
     content = onnx.load(path)
@@ -103,19 +103,19 @@ def _forget_sources(path: Path) -> None:
 
 
 def _check_clusters(found: Tensor, expected: Tensor, scores: Tensor) -> None:
-    """Whether the clusters (B,) are the same, wherever the scores (B, C) decide."""
+    """Check that clusters (B,) are the same, except where scores (B, C) are nearly equal."""
     best = scores.topk(2, dim=1).values
     wrong = (found != expected) & (best[:, 0] - best[:, 1] > UNDECIDED)
     if bool(wrong.any()):
         raise ValueError(
-            f"onnxruntime puts {int(wrong.sum())} of {len(found)} images into other clusters than "
-            "the network here; nothing was exported"
+            f"onnxruntime assigns {int(wrong.sum())} of {len(found)} images to other clusters than "
+            "the network; nothing was exported"
         )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters say to their developers."""
+    """Suppress the exporters' messages to their developers."""
     loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

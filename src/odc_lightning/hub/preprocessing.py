@@ -1,24 +1,27 @@
-"""How images are prepared, in words that other programs know."""
+"""Image preparation in the format of transformers."""
 
 from typing import Any
 
 import torch
 from torchvision.transforms import v2
 
-# Pillow's numbers.
+# Pillow's constants.
 _RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 
 
 def describe(transform: Any) -> dict[str, Any]:
-    """The steps of an evaluation's view, as transformers' ``preprocessor_config.json`` has them.
+    """The steps of an evaluation transform, as in transformers' ``preprocessor_config.json``.
 
     Args:
-        transform: a composition of a resize of the shorter side, a crop of the centre, numbers
-            from 0 to 1, and a normalisation. Sides as ``{"shortest_edge": 256}`` or
-            ``{"height": 224, "width": 224}``; resampling by Pillow's number.
+        transform: a composition of a resize of the shorter side, a centre crop, scaling to 0 to 1,
+            and a normalisation.
+
+    Returns:
+        Sides are ``{"shortest_edge": 256}`` or ``{"height": 224, "width": 224}``; resampling is
+        Pillow's constant.
 
     Raises:
-        ValueError: there is something else in it.
+        ValueError: the transform has another step.
     """
     found: dict[str, Any] = {
         "do_resize": False,
@@ -45,7 +48,7 @@ def describe(transform: Any) -> dict[str, Any]:
             case v2.Normalize(mean=mean, std=std):
                 found |= {"do_normalize": True, "image_mean": list(mean), "image_std": list(std)}
             case _:
-                raise ValueError(f"{step} has no place in a preprocessor_config.json")
+                raise ValueError(f"{step} cannot be written to a preprocessor_config.json")
     return found
 
 
