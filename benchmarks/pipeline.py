@@ -46,7 +46,7 @@ OneImage = Callable[[int], Any]
 def measure(
     quick: bool, cores: Sequence[int] = CORES, gpu_speeds: Sequence[float] = ()
 ) -> Iterator[Table | Target]:
-    """Images a second in each way, what cores feed, and the target.
+    """Images per second of each pipeline and of several cores, and the target.
 
     Args:
         quick: few images and one repeat, as a smoke test.
