@@ -61,8 +61,11 @@ def test_what_comes_before_the_last_crop_stays_with_it() -> None:
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ([CROP, v2.RandAugment(), *FLOAT], r"cannot do RandAugment\(.*\) in batch; expected"),
-        ([CROP, v2.RandomApply([v2.RandomInvert()]), *FLOAT], r"cannot do RandomInvert\(p=0.5\)"),
+        ([CROP, v2.RandAugment(), *FLOAT], r"cannot apply RandAugment\(.*\) to a batch; expected"),
+        (
+            [CROP, v2.RandomApply([v2.RandomInvert()]), *FLOAT],
+            r"cannot apply RandomInvert\(p=0.5\)",
+        ),
         ([*FLOAT, CROP], r"has ToDtype\(scale=True\) before a crop"),
         ([CROP, *FLOAT[:1], v2.ToDtype(torch.float32)], "float32 from 0 to 1"),
         ([CROP, v2.RandomRotation(5, center=[0, 0]), *FLOAT], "about another centre"),

@@ -13,7 +13,9 @@ def test_batch_must_divide_by_the_ranks() -> None:
 
 
 def test_no_batch_at_all() -> None:
-    with pytest.raises(ValueError, match=r"100 images make no batch.*Try data\.batch_size=64"):
+    with pytest.raises(
+        ValueError, match=r"100 images do not fill a batch.*Try data\.batch_size=64"
+    ):
         check_batches(100, 128, 1, drop_last=True)
     check_batches(100, 64, 1, drop_last=True)
     check_batches(100, 128, 1, drop_last=False)
@@ -27,12 +29,14 @@ def test_no_batch_at_all() -> None:
 def test_last_batch_of_one(num_samples: int, world_size: int) -> None:
     batch_size = 128 * world_size
     check_batches(num_samples, batch_size, world_size, drop_last=True)
-    with pytest.raises(ValueError, match=r"last batch leaves one .* data\.drop_last=true"):
+    with pytest.raises(
+        ValueError, match=r"last batch has one image per rank.* data\.drop_last=true"
+    ):
         check_batches(num_samples, batch_size, world_size, drop_last=False)
 
 
 def test_batches_of_one() -> None:
-    with pytest.raises(ValueError, match="leaves one image to each"):
+    with pytest.raises(ValueError, match=r"gives each of the .* ranks one image"):
         check_batches(100, 4, 4, drop_last=True)
 
 

@@ -136,7 +136,7 @@ def test_data_sets_of_the_evaluation(
     config = data_config(name, f"data.root={tmp_path}", "data.num_workers=0").data
     assert (config.batch_size, config.image_size) == (256, 224)
     data: ImageDataModule = instantiate(config)
-    data.setup("predict")  # though four images make no batch
+    data.setup("predict")  # though four images do not fill a batch
     assert data.val_dataset is not None
     for split in ("train", "val"):
         (batch,) = data.extraction_dataloader(split)

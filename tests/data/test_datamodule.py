@@ -125,7 +125,7 @@ def test_training_after_evaluation_is_checked() -> None:
     data = make(build, batch_size=64)
     data.setup("predict")
     for stage in ("fit", None):
-        with pytest.raises(ValueError, match="40 images make no batch"):
+        with pytest.raises(ValueError, match="40 images do not fill a batch"):
             data.setup(stage)
     data.batch_size = 8
     data.setup("fit")
@@ -206,8 +206,8 @@ def test_subset() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch_size": 64}, "40 images make no batch"),
-        ({"batch_size": 13, "drop_last": False}, "last batch leaves one"),
+        ({"batch_size": 64}, "40 images do not fill a batch"),
+        ({"batch_size": 13, "drop_last": False}, "last batch has one image per rank"),
         ({"image_size": 9}, r"train_transform gives torch.float32 \(3, 8, 8\)"),
         ({"eval_transform": v2.PILToTensor()}, "eval_transform gives torch.uint8"),
         ({"on_error": "ignore"}, "expected raise or skip"),
@@ -352,7 +352,7 @@ def test_augmentation_in_batch_on_a_cpu_is_warned_of_once(caplog: pytest.LogCapt
     data = on_this_machine(make(augment_on="gpu"))
     for _ in range(2):
         data.setup("fit")
-    assert caplog.text.count("augment_on=gpu saves nothing here") == 1
+    assert caplog.text.count("augment_on=gpu saves no time here") == 1
 
 
 def test_where_augmentation_may_be() -> None:
@@ -361,7 +361,7 @@ def test_where_augmentation_may_be() -> None:
     pytest.importorskip("kornia")
     build = Mock(side_effect=toy)
     impossible = make(build, train_transform=v2.Compose([v2.RandomInvert()]), augment_on="gpu")
-    with pytest.raises(ValueError, match="cannot do RandomInvert"):
+    with pytest.raises(ValueError, match="cannot apply RandomInvert"):
         impossible.setup("fit")
     build.assert_not_called()
     impossible.setup("predict")  # where nothing is augmented

@@ -72,9 +72,9 @@ def test_subset_of_a_source() -> None:
     assert len(subset_of(toy_source([0, 0, 0, 1, 1, 1]), num_classes=1)) == 3
     with pytest.raises(ValueError, match="needs labels"):
         subset_of(toy_source(None), num_classes=1)
-    with pytest.raises(ValueError, match="either num_images or"):
+    with pytest.raises(ValueError, match="expected either num_images, or num_classes"):
         subset_of(toy_source([0, 0, 0, 1, 1, 1]), num_classes=1, num_images=2)
-    with pytest.raises(ValueError, match="either num_images or"):
+    with pytest.raises(ValueError, match="expected either num_images, or num_classes"):
         subset_of(toy_source(None))
 
 

@@ -1,4 +1,4 @@
-"""Images, each known by its index: sources, augmentation, order, and the Lightning data module."""
+"""Images, identified by index: sources, augmentation, order, and the Lightning data module."""
 
 from odc_lightning.data.datamodule import ImageDataModule
 from odc_lightning.data.dataset import IndexedDataset

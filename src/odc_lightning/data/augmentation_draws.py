@@ -1,8 +1,8 @@
-"""The part of an augmentation that loading processes do for ``data.augment_on=gpu``.
+"""The part of an augmentation that the dataloader workers do for ``data.augment_on=gpu``.
 
-They decode, do whatever changes the size, and draw for the other transforms, which are then done to
-a whole batch at once, see `batched`. torchvision itself draws, in its own order, so a view has the
-very numbers that it would have under ``data.augment_on=cpu``.
+The workers decode, apply the transforms that change the size, and draw the random parameters of the
+other transforms. `gpu_augmentation` then applies those to a whole batch. torchvision draws, in the
+order of the transforms, so a view gets the same parameters as under ``data.augment_on=cpu``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WITH_PROBABILITY = (
 
 
 class Drawn(NamedTuple):
-    """How many numbers a transform draws for an image, and which they are of its parameters."""
+    """How many numbers a transform draws for an image, and how to read them from its parameters."""
 
     width: int
     numbers: Callable[[Params], Sequence[float]]
@@ -49,12 +49,12 @@ def _colours(params: Params) -> list[float]:
 
 
 def _rectangle(params: Params) -> list[float]:
-    if params["v"] is None:  # ten of them did not fit into the image
+    if params["v"] is None:  # ten tries did not fit into the image
         return [math.nan] * 4
     return [params["i"], params["j"], params["h"], params["w"]]
 
 
-# What can be done in batch. A flip or gray draws nothing but whether it is done.
+# The transforms that can be applied to a batch. A flip or gray draws only whether it is applied.
 DRAWN: dict[type, Drawn] = {
     v2.RandomHorizontalFlip: Drawn(1, lambda params: [1]),
     v2.RandomVerticalFlip: Drawn(1, lambda params: [1]),
@@ -71,28 +71,28 @@ DRAWN: dict[type, Drawn] = {
 
 
 def leaves(transforms: Sequence[Any]) -> list[Any]:
-    """The transforms themselves, in their order, out of every Compose and RandomApply."""
-    found = []
+    """The transforms in order, with every Compose and RandomApply unpacked."""
+    flat = []
     for transform in transforms:
         inner = isinstance(transform, _NESTING)
-        found += leaves(list(transform.transforms)) if inner else [transform]
-    return found
+        flat += leaves(list(transform.transforms)) if inner else [transform]
+    return flat
 
 
 def count(transforms: Sequence[Any]) -> int:
-    """How many numbers they draw for an image."""
+    """How many numbers the transforms draw for an image."""
     return sum(DRAWN[type(leaf)].width for leaf in leaves(transforms))
 
 
 def draw(transforms: Sequence[Any], image: Tensor) -> list[float]:
-    """What the transforms would draw for an image of this size, not done to it.
+    """Draw the transforms' random parameters for an image of this size, without applying them.
 
     Args:
-        transforms: of the types of `DRAWN`, or of these in a Compose or RandomApply.
+        transforms: types in `DRAWN`, alone or in a Compose or RandomApply.
         image: (3, H, W).
 
     Returns:
-        `count` numbers; they are NaN where a transform is not to be done.
+        `count` numbers; NaN for a transform that is not applied.
     """
     numbers: list[float] = []
     for transform in transforms:
@@ -107,11 +107,11 @@ def draw(transforms: Sequence[Any], image: Tensor) -> list[float]:
 
 
 class SizedView:
-    """The worker's part of an augmentation.
+    """The dataloader worker's part of an augmentation.
 
     Args:
         sizing: transforms up to the last one that changes the size.
-        later: those after it.
+        later: the transforms after it.
     """
 
     def __init__(self, sizing: Sequence[Any], later: Sequence[Any]) -> None:
@@ -119,7 +119,7 @@ class SizedView:
         self.later = later
 
     def __call__(self, image: Image.Image) -> tuple[Tensor, Numbers]:
-        """The view (3, H, W) in uint8, and what was drawn for the later transforms."""
+        """The view (3, H, W) in uint8, and the numbers drawn for the later transforms."""
         view: Any = image
         for transform in self.sizing:
             view = transform(view)
@@ -129,12 +129,12 @@ class SizedView:
 
 
 class DrawnDataset(IndexedDataset):
-    """`IndexedDataset` with views in uint8, and beside them what has still to be done.
+    """`IndexedDataset` with views in uint8 and the parameters of the later transforms.
 
-    A sample has `drawn`, the float32 numbers of all its views, a character a byte. So they stay on
-    the CPU, which has to know them to choose rows, and in full precision: Lightning would move a
-    tensor to the device, make it a bfloat16 under ``precision=bf16-true``, and look at each single
-    one of bytes.
+    A sample has `drawn`, the float32 numbers of all its views, encoded as one character per byte.
+    As text they stay on the CPU, which needs them to choose rows, and keep full precision.
+    Lightning would move a tensor to the device and convert it to bfloat16 under
+    ``precision=bf16-true``; `bytes` it would traverse byte by byte.
     """
 
     def __init__(self, source: ImageSource, view: SizedView, seed: int, num_views: int) -> None:
@@ -151,12 +151,13 @@ def split(transform: Transform) -> SizedView:
     """Divide an augmentation after the last transform that changes the size.
 
     Raises:
-        ValueError: it is not a Compose, or something after that crop cannot be done in batch.
+        ValueError: if `transform` is not a Compose, or if a later transform cannot be applied to a
+            batch.
     """
     if not isinstance(transform, v2.Compose):
         raise ValueError(
             f"data.augment_on=gpu and data.train_transform is a {type(transform).__name__}; "
-            "expected torchvision.transforms.v2.Compose. Or set data.augment_on=cpu"
+            "expected torchvision.transforms.v2.Compose. Use one, or set data.augment_on=cpu"
         )
     steps = _flat(transform)
     first = 1 + max((i for i, step in enumerate(steps) if _changes_size(step)), default=-1)
@@ -165,20 +166,21 @@ def split(transform: Transform) -> SizedView:
         if isinstance(step, v2.ToDtype | v2.Normalize):
             raise ValueError(
                 f"data.augment_on=gpu and data.train_transform has {step} before a crop; expected "
-                "8-bit images up to there. Put it after the crop, or set data.augment_on=cpu"
+                "8-bit images up to the crop. Put it after the crop, or set data.augment_on=cpu"
             )
     for step in leaves(later):
         if (reason := _cannot(step)) is not None:
             names = ", ".join(kind.__name__ for kind in DRAWN)
             raise ValueError(
-                f"data.augment_on=gpu cannot do {step} in batch{reason}; expected, after the last "
-                f"crop, some of {names}, alone or in a RandomApply. Set data.augment_on=cpu for it"
+                f"data.augment_on=gpu cannot apply {step} to a batch{reason}; expected only "
+                f"{names} after the last crop, alone or in a RandomApply. Set data.augment_on=cpu "
+                "to use it"
             )
     return SizedView(sizing, later)
 
 
 def _flat(transform: v2.Compose) -> list[Any]:
-    """Steps out of every Compose, each RandomApply as one."""
+    """The steps with every Compose unpacked; a RandomApply counts as one step."""
     steps = []
     for step in transform.transforms:
         steps += _flat(step) if isinstance(step, v2.Compose) else [step]
@@ -193,7 +195,7 @@ def _changes_size(step: Any) -> bool:
 
 
 def _cannot(step: Any) -> str | None:
-    """Why it cannot be done in batch, or None."""
+    """Why a transform cannot be applied to a batch, or None if it can."""
     if type(step) not in DRAWN:
         return ""
     if isinstance(step, v2.RandomRotation):
@@ -206,5 +208,5 @@ def _cannot(step: Any) -> str | None:
     if isinstance(step, v2.RandomErasing) and step.value is None:
         return " with a random value"
     if isinstance(step, v2.ToDtype) and not (step.dtype == torch.float32 and step.scale):
-        return ", for images are float32 from 0 to 1 there"
+        return ", where images are float32 from 0 to 1"
     return None

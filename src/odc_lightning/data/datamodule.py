@@ -1,4 +1,4 @@
-"""Brings the images to the trainer: sources, subset, scan, checks, loaders."""
+"""The Lightning data module: sources, subset, scan, checks, dataloaders."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ log = logging.getLogger(__name__)
 
 
 class ImageDataModule(pl.LightningDataModule):
-    """Images for training and scoring, every one known by its index.
+    """Images for training and scoring, identified by index.
 
-    After `setup`, `train_dataset` (N images under `train_transform`) and `val_dataset` (under
-    `eval_transform`, or None) are there, and `num_samples` is N.
+    `setup` makes `train_dataset` (N images with `train_transform`) and `val_dataset` (with
+    `eval_transform`, or None). `num_samples` is then N.
 
     Args:
-        train, val: build the sources when called; `val` may be None.
+        train, val: functions that build the sources; `val` may be None.
         train_transform, eval_transform: from a PIL image to a float32 tensor (3, S, S).
         num_views: V, how many views of an image `train_transform` draws for training. With two
-            and more a batch of images is (B, V, 3, S, S).
-        image_size: S; a transform that gives another size is refused.
-        batch_size: over all ranks.
-        num_workers: processes that load images; None chooses by the machine.
+            or more a batch of images is (B, V, 3, S, S).
+        image_size: S, in pixels; a transform that gives another size is refused.
+        batch_size: the global batch size, over all ranks.
+        num_workers: dataloader workers per rank; None chooses by the machine.
         subset: arguments of `subset_of` for the training images, or None for all of them.
-            Validation keeps to the classes that were drawn.
+            Validation uses the drawn classes only.
         scan: how to look for damaged files, see `scan_images`.
         on_error: what to do about damaged files, `raise` or `skip`.
         drop_last: leave out the incomplete batch at the end of an epoch.
         sampling_with_replacement: as in the authors' code; the paper does not say.
-        augment_on: where training images are augmented: `cpu`, by the processes that load them; or
-            `gpu`, by the device of the network and in batch, all but what changes their size.
+        augment_on: where training images are augmented: `cpu`, by the dataloader workers; or
+            `gpu`, batch by batch on the network's device, except for what changes the size.
         seed: for the order and the augmentation.
-        root: where the builders look for files; the configs refer to it.
-        flip, crop: how often augmentation mirrors an image, and the part of its area that it keeps,
-            least and most; the configs refer to them.
-        name: what the data set is called in tables of results, and by the published ones:
+        root: folder in which the builders look for files; the configs refer to it.
+        flip, crop: the probability that augmentation mirrors an image, and the smallest and
+            largest share of its area that a crop keeps; the configs refer to them.
+        name: the data set's name in tables of results, the same as for published results:
             `imagenet`, `places205`, `voc07`, `digits`, `fashion_mnist`, `cifar10`, ...
     """
 
@@ -98,7 +98,7 @@ class ImageDataModule(pl.LightningDataModule):
         if unknown:
             raise ValueError(
                 f"data.subset has {', '.join(sorted(unknown))}; expected num_images, or "
-                "num_classes and images_per_class, and perhaps imbalance and seed"
+                "num_classes and images_per_class, optionally with imbalance and seed"
             )
         if seed < 0:
             raise ValueError(f"data.seed={seed}; expected 0 or more")
@@ -134,14 +134,17 @@ class ImageDataModule(pl.LightningDataModule):
         return len(self.train_dataset)
 
     def prepare_data(self) -> None:
-        """Build the sources. Lightning lets one process a node go first, so one downloads."""
+        """Build the sources, which may download; Lightning calls this once per node."""
         self._build_sources()
 
     def setup(self, stage: str | None = None) -> None:
-        """Make the data sets once, and refuse what could only fail later.
+        """Make the datasets once, and check them.
 
-        A stage other than `fit` (and None, which is all of them) evaluates: then neither the
-        training batches nor `train_transform` are checked.
+        The training batches and `train_transform` are checked for the stage `fit` and for None
+        (all stages), not for the stages that evaluate.
+
+        Raises:
+            ValueError: if images, subset, batch size or transforms are unusable, see `checks`.
         """
         for_training = stage in (None, "fit")
         if self._is_set_up and (self._may_train or not for_training):
@@ -159,7 +162,7 @@ class ImageDataModule(pl.LightningDataModule):
         self._is_set_up, self._may_train = True, for_training
 
     def train_dataloader(self) -> ResumableLoader:
-        """Shuffled batches of this rank, the same whatever the number of workers."""
+        """Shuffled batches of this rank; they do not depend on the number of workers."""
         rank = 0 if self.trainer is None else self.trainer.global_rank
         sampler = EpochSampler(
             self.num_samples,
@@ -181,7 +184,7 @@ class ImageDataModule(pl.LightningDataModule):
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # else each epoch takes a number from the global one
+            generator=torch.Generator(),  # else each epoch draws from the global generator
         )
 
     def extraction_dataloader(
@@ -189,8 +192,11 @@ class ImageDataModule(pl.LightningDataModule):
     ) -> DataLoader[Sample]:
         """Evaluation views in the order of their index, for features and scores.
 
-        The images are dealt in contiguous shards, one a rank, whose sizes differ by one at most:
-        nothing is padded, so the shards in the order of the ranks are the data set.
+        Each rank gets one contiguous shard; sizes differ by one at most. Nothing is padded, so the
+        shards in the order of the ranks are the data set.
+
+        Raises:
+            ValueError: for `val` if there are no validation images.
         """
         dataset = self._as_evaluated(self.train_dataset.source)
         if split == "val":
@@ -208,7 +214,7 @@ class ImageDataModule(pl.LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Do the rest of the augmentation, with ``augment_on="gpu"``, to batches for training."""
+        """With ``augment_on="gpu"``, apply the rest of the augmentation to a training batch."""
         if self._augmentation is None or "drawn" not in batch:
             return batch
         images: Tensor = batch["image"]
@@ -217,19 +223,19 @@ class ImageDataModule(pl.LightningDataModule):
         views = self._augmentation(views, drawn.reshape(len(views), self._augmentation.count)).view(
             images.shape
         )
-        if self.trainer is not None:  # which has converted what came from the loader
+        if self.trainer is not None:  # it has converted the images that came from the loader
             views = self.trainer.precision_plugin.convert_input(views)
         return {**batch, "image": views}
 
     def state_dict(self) -> dict[str, Any]:
-        """Which images the checkpoint is about."""
+        """The fingerprints (N,) of the training images, under `images`."""
         return {"images": self._fingerprints()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse to go on with other images.
+        """Check that the training images are the checkpoint's.
 
         Raises:
-            ValueError: if they are not those of the checkpoint.
+            ValueError: if they differ.
         """
         source = self.train_dataset.source
         names = [source.name(index) for index in range(len(source))]
@@ -281,13 +287,13 @@ class ImageDataModule(pl.LightningDataModule):
         self._sized_view = split(self.train_transform)
         self._augmentation = BatchedAugmentation(self._sized_view.later)
         if self.trainer is not None and self.trainer.strategy.root_device.type == "cpu":
-            log.warning("data.augment_on=gpu saves nothing here: the network is on the CPU, too")
+            log.warning("data.augment_on=gpu saves no time here: the network is on the CPU as well")
 
     def _as_evaluated(self, source: ImageSource) -> IndexedDataset:
         return IndexedDataset(source, self.eval_transform, self.seed)
 
     def _readable(self, source: ImageSource) -> ImageSource:
-        """Scan on the first rank only, for all ranks: each file is read once."""
+        """The images without damaged files; the first rank scans each file once, for all ranks."""
         problems: list[Problem] = []
         if self.trainer is None or self.trainer.is_global_zero:
             paths = [path for i in range(len(source)) if (path := source.path(i)) is not None]
@@ -298,10 +304,10 @@ class ImageDataModule(pl.LightningDataModule):
 
 
 def choose_num_workers(source: ImageSource, ranks_on_node: int = 1) -> int:
-    """Loading processes for one rank: its cores but one, at most 8.
+    """Dataloader workers for one rank: one fewer than its cores, at most 8.
 
-    A small array in memory gets none: to start processes and to send batches between them takes
-    as long as to augment it.
+    A small array in memory gets none: starting processes and sending batches between them takes
+    as long as augmenting it.
     """
     if len(source) < 10_000 and source.path(0) is None:
         return 0

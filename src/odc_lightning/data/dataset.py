@@ -1,4 +1,4 @@
-"""A data set whose augmentation depends on the seed, the epoch and the index alone."""
+"""A dataset whose augmentation depends only on the seed, the epoch and the index."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ Key = int | tuple[int, int, int]  # an index, or (epoch, index, copy)
 
 
 class Sample(TypedDict):
-    """What the data set yields; never a label."""
+    """One sample of the dataset: views and index, never a label."""
 
     image: Tensor
     index: int
-    drawn: NotRequired[str]  # what the rest of an augmentation is to do, see `DrawnDataset`
+    drawn: NotRequired[str]  # parameters of the rest of the augmentation, see `DrawnDataset`
 
 
 class IndexedDataset(Dataset[Sample]):
     """The images of `source` after `transform`, each with its index.
 
     The key is `(epoch, index, copy)`, as `EpochSampler` gives it, or just an index, which means
-    epoch 0; an image that occurs again in an epoch is another copy, and augmented anew.
-    So workers that live on from epoch to epoch need no message, and neither the number of workers
-    or ranks nor a restart changes a sample. `transform` may draw from torch's generator only, as
-    torchvision's v2 transforms do.
+    epoch 0. An image that occurs again in an epoch is another copy, with another augmentation.
+    The key holds everything a sample depends on. Persistent workers therefore need no message at a
+    new epoch, and neither the number of workers or ranks nor a restart changes a sample.
+    `transform` must draw from torch's generator only, as torchvision's v2 transforms do.
 
     Args:
         transform: from a PIL image to a float32 tensor (3, H, W).
-        num_views: V, how often `transform` draws a view of the image. Two and more are stacked,
-            (V, 3, H, W); the first is what one alone would be.
+        num_views: V, how many views of the image `transform` draws. Two or more are stacked,
+            (V, 3, H, W); the first equals the view of ``num_views=1``.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class IndexedDataset(Dataset[Sample]):
         return self.sample(key, self.views(key))
 
     def views(self, key: Key) -> list[Any]:
-        """What `transform` gives, V times."""
+        """V results of `transform`."""
         epoch, index, copy = key if isinstance(key, tuple) else (0, key, 0)
         image = self.source.load(index)
         with seeded(sample_seed(self.seed, epoch, index, copy)):
             return [self._quick(image) for _ in range(self.num_views)]
 
     def sample(self, key: Key, views: list[Tensor]) -> Sample:
-        """The views as the data set yields them, with the index of their image."""
+        """The views as the dataset yields them, with the index of their image."""
         index = key[1] if isinstance(key, tuple) else key
         return {"image": views[0] if self.num_views == 1 else torch.stack(views), "index": index}

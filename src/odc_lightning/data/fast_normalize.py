@@ -1,7 +1,7 @@
-"""The end of nearly every augmentation, from 8-bit pixels to normalised numbers, in less time.
+"""The usual last steps of an augmentation, from 8-bit pixels to normalised floats, made faster.
 
-torchvision's three transforms copy the image, make a second and a third of it, and look at it once
-more. Here one is made, by the same operations on each number, so it is the same to the bit.
+torchvision's three transforms make several copies of the image. Here there is one copy, made with
+the same operations on each number, so the result is the same bit for bit.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _TYPES = [v2.PILToTensor, v2.ToDtype, v2.Normalize]
 
 
 class NormalizedPixels:
-    """From an image to what PILToTensor, ToDtype(float32, scale=True) and Normalize give.
+    """PILToTensor, ToDtype(float32, scale=True) and Normalize in one step.
 
     Args:
-        mean, std: of each channel, in numbers from 0 to 1.
+        mean, std: one number per channel, for pixels from 0 to 1.
     """
 
     def __init__(self, mean: Any, std: Any) -> None:
-        # For gray images, and tensors that another transform has made.
+        # For gray images, and for tensors made by another transform.
         to_numbers = v2.ToDtype(torch.float32, scale=True)
         self.slow = v2.Compose([v2.PILToTensor(), to_numbers, v2.Normalize(mean, std)])
         self.mean, self.std = (
@@ -42,7 +42,7 @@ class NormalizedPixels:
 
 
 def with_quick_ending(transform: Any) -> Any:
-    """The same, with `NormalizedPixels` for the last three transforms where that can be."""
+    """The transform, with its last three steps replaced by `NormalizedPixels` if they allow it."""
     steps = list(transform.transforms) if isinstance(transform, v2.Compose) else []
     if [type(step) for step in steps[-3:]] != _TYPES:
         return transform

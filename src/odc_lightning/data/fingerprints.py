@@ -1,4 +1,4 @@
-"""Whether the images are those that a memory is about: the i-th row is the i-th image."""
+"""Fingerprints of the training images, to check that row i of a memory still is image i."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ SHOWN = 3  # differences in a message
 
 
 def fingerprints(source: ImageSource) -> Tensor:
-    """A number (N,) int64 for each image: of its name if it is a file, else of its pixels.
+    """Hashes (N,) int64, one per image: of its name if it is a file, else of its pixels.
 
-    A folder that was moved or copied as a whole has the same; what is in a file is not looked at.
+    A folder that was moved or copied as a whole keeps its fingerprints. The content of files is not
+    read.
     """
     return torch.tensor([_fingerprint(source, index) for index in range(len(source))])
 
@@ -22,16 +23,16 @@ def fingerprints(source: ImageSource) -> Tensor:
 def check_same_images(
     before: Tensor, now: Tensor, names: Sequence[str], names_before: Sequence[str] | None
 ) -> None:
-    """Refuse other images than those that a checkpoint is about.
+    """Check that the images are the checkpoint's.
 
     Args:
-        before: fingerprints (N,) of the checkpoint.
-        now: those of the images that are there.
-        names: of the images that are there.
-        names_before: those of the checkpoint's images, if they are known.
+        before: fingerprints (N,) in the checkpoint.
+        now: fingerprints of the present images.
+        names: names of the present images.
+        names_before: names of the checkpoint's images, if they are known.
 
     Raises:
-        ValueError: if they differ, with the first differences.
+        ValueError: if they differ; the message lists the first differences.
     """
     if len(before) == len(now) and bool((before == now).all()):
         return
@@ -45,15 +46,15 @@ def check_same_images(
     lines = [f"image {index} is {names[index]!r}{was(index)}" for index in differ[:SHOWN]]
     if len(before) != len(now):
         lines.append(
-            f"image {common} is {names[common]!r}, and there was none"
+            f"image {common} is {names[common]!r}, and the checkpoint has no such image"
             if len(now) > common
-            else f"image {common} is not there" + was(common).replace(", and", ", it")
+            else f"image {common} is missing" + was(common).replace(", and", ", it")
         )
     raise ValueError(
         f"the images are not those of the checkpoint ({len(before):,} there, {len(now):,} here; "
-        f"{len(differ):,} of the first {common:,} differ): {'; '.join(lines)}. A run can only go "
-        "on with the images that it began with, in their order: restore them, or begin a new run "
-        "(model.pretrained=... takes the backbone over)"
+        f"{len(differ):,} of the first {common:,} differ): {'; '.join(lines)}. A run can only "
+        "resume with the images it started with, in the same order: restore them, or start a new "
+        "run (model.pretrained=CHECKPOINT keeps the backbone)"
     )
 
 

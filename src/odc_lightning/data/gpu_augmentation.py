@@ -1,8 +1,9 @@
-"""An augmentation's later transforms, done to a batch on its device with the numbers of `drawing`.
+"""The later transforms of an augmentation, applied to a batch on its device.
 
-kornia computes, by those of its functions that are equal to torchvision's. Its classes are not
-used: the order of colours is the same for a whole batch there, brightness is added rather than
-multiplied (ColorJiggle), and erasing draws the ratio of sides from another distribution.
+`augmentation_draws` has drawn their parameters. kornia's functions that equal torchvision's do the
+computing. kornia's classes are not used: they order the colour changes once for a whole batch,
+add brightness instead of multiplying it (ColorJiggle), and draw the aspect ratio for erasing from
+another distribution.
 """
 
 from __future__ import annotations
@@ -38,16 +39,15 @@ else:
 
 
 class BatchedAugmentation:
-    """Does to each image of a batch what was drawn for it.
+    """Applies to each image of a batch the transforms that were drawn for it.
 
-    In float32 from beginning to end, so what torchvision rounds to 8 bits after each transform is
-    not rounded here.
+    Everything is float32: torchvision rounds to 8 bits after each transform, this class does not.
 
     Args:
-        transforms: the later ones of `drawing.split`.
+        transforms: the `later` ones of `augmentation_draws.split`.
 
     Raises:
-        ValueError: kornia is not installed.
+        ValueError: if kornia is not installed.
     """
 
     def __init__(self, transforms: Sequence[Any]) -> None:
@@ -64,10 +64,10 @@ class BatchedAugmentation:
 
         Args:
             images: (b, 3, H, W) uint8.
-            drawn: (b, `count`) on the CPU, what `draw` gave for each image.
+            drawn: (b, `count`) on the CPU, the result of `draw` for each image.
         """
         images = images.float().mul_(1 / 255)  # as torchvision does
-        unit = 255.0  # of the colours that a transform was given
+        unit = 255.0  # the colour value of white in a transform's arguments
         column = 0
         for transform in self.transforms:
             width = DRAWN[type(transform)].width
@@ -86,26 +86,26 @@ class BatchedAugmentation:
 
 
 def on_rows(images: Tensor, rows: IntArray, numbers: Numbers, function: Function) -> Tensor:
-    """Replace some images (b, 3, H, W) by what `function` makes of them and their numbers (b, ...).
+    """Apply `function` to the images (b, 3, H, W) at `rows`, with their `numbers` (b, ...).
 
-    The choice is made on the CPU and nothing is copied back, so the CPU waits for no GPU.
+    The rows are chosen on the CPU and nothing is copied back, so the CPU never waits for the GPU.
     """
     if len(rows) == 0:
         return images
-    theirs = _on(images.device, numbers[rows])
+    selected = _on(images.device, numbers[rows])
     if len(rows) == len(images):
-        return function(images, theirs)
+        return function(images, selected)
     where = _on(images.device, rows)
-    return images.index_copy(0, where, function(images.index_select(0, where), theirs))
+    return images.index_copy(0, where, function(images.index_select(0, where), selected))
 
 
 def jitter(images: Tensor, numbers: Numbers) -> Tensor:
-    """Brightness, contrast, saturation and hue of each image in its own order.
+    """Change brightness, contrast, saturation and hue, in a separate order for each image.
 
     Args:
         images: (b, 3, H, W) from 0 to 1.
-        numbers: (b, 8); which of the four is first, second, third and fourth, and the factor of
-            each, NaN where it is not changed.
+        numbers: (b, 8); the order of the four changes, then the factor of each, NaN where it is
+            not applied.
     """
     functions: list[Function] = [
         adjust_brightness_accumulative,
@@ -122,7 +122,7 @@ def jitter(images: Tensor, numbers: Numbers) -> Tensor:
 
 
 def erase(images: Tensor, rectangles: Tensor, value: Tensor) -> Tensor:
-    """Lay a rectangle of colour `value` (1 or 3, 1, 1) on each image.
+    """Fill a rectangle of each image with the colour `value` (1 or 3, 1, 1).
 
     Args:
         images: (b, 3, H, W).
@@ -136,7 +136,7 @@ def erase(images: Tensor, rectangles: Tensor, value: Tensor) -> Tensor:
 
 
 def _function(transform: Any, unit: float) -> Function:
-    """What is done to images (b, 3, H, W) with the numbers (b, count) that were drawn for them."""
+    """The function that applies a transform to images (b, 3, H, W) with their numbers (b, ...)."""
     if isinstance(transform, v2.RandomHorizontalFlip):
         return lambda images, _: hflip(images)
     if isinstance(transform, v2.RandomVerticalFlip):
@@ -165,7 +165,7 @@ def _colour(given: Any, unit: float, device: torch.device) -> Tensor:
 
 
 def _on(device: torch.device, array: Any) -> Tensor:
-    """Without waiting, which a copy from memory that is not pinned would."""
+    """The array on the device; memory is pinned first, so that the copy does not block."""
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     if device.type != "cuda":
         return tensor.to(device)

@@ -1,4 +1,4 @@
-"""A data loader that Lightning can take up again in the middle of an epoch."""
+"""A dataloader that Lightning can resume in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from odc_lightning.data.sampler import EpochSampler
 
 
 class ResumableLoader(DataLoader[Sample]):
-    """A data loader over an `EpochSampler` that knows how many batches were taken.
+    """A dataloader over an `EpochSampler` that counts the batches it has yielded.
 
-    Lightning keeps `state_dict` in its checkpoints and hands it to `load_state_dict` before the
+    Lightning saves `state_dict` in its checkpoints and passes it to `load_state_dict` before the
     first batch after a restart.
     """
 
     sampler: EpochSampler
     batch_size: int
-    _epoch = 0  # which the batches are from: the sampler may be one ahead
+    _epoch = 0  # the epoch of the batches: the sampler may be one ahead
     _taken = 0  # batches of that epoch
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class
         # A generator starts at its first batch, not when it is made. Lightning makes the first
-        # iterator before it tells the sampler the epoch, and workers begin to fetch at once.
+        # iterator before it sets the sampler's epoch, and workers would start fetching at once.
         self._epoch = self.sampler.epoch
         self._taken = self.sampler.first // self.batch_size
         for batch in super().__iter__():

@@ -1,4 +1,4 @@
-"""Subsets whose classes are of very different sizes, as the paper's Figure 6 has them."""
+"""Class sizes of long-tailed subsets, as in the paper's Figure 6."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from odc_lightning.utils.arrays import IntArray
 
 
 def long_tail_profile(num_classes: int, imbalance: float) -> np.ndarray:
-    """Sizes of the classes beside the largest one, falling exponentially.
+    """Class sizes relative to the largest class, falling exponentially.
 
     Args:
         num_classes: K.
-        imbalance: r, the size of the largest class over that of the smallest.
+        imbalance: r, the size of the largest class divided by that of the smallest.
 
     Returns:
         (K,) r^(-c / (K - 1)) for c = 0 ... K - 1: from 1 down to 1 / r.
@@ -23,12 +23,14 @@ def long_tail_profile(num_classes: int, imbalance: float) -> np.ndarray:
         ValueError: for fewer than two classes, or an imbalance below 1.
     """
     if num_classes < 2:
-        raise ValueError(f"subset.imbalance={imbalance} for {num_classes} class; it takes two")
+        raise ValueError(
+            f"subset.imbalance={imbalance} for {num_classes} class; expected two classes or more"
+        )
     number = isinstance(imbalance, int | float) and not isinstance(imbalance, bool)
     if not number or not 1 <= imbalance < np.inf:
         raise ValueError(
-            f"subset.imbalance={imbalance}; expected 1 (all classes alike) or more: the size of "
-            "the largest class over that of the smallest"
+            f"subset.imbalance={imbalance}; expected 1 (all classes of one size) or more: the size "
+            "of the largest class divided by that of the smallest"
         )
     return imbalance ** (-np.arange(num_classes) / (num_classes - 1))
 
@@ -40,16 +42,17 @@ def long_tail_counts(
 
     Args:
         num_classes: K.
-        imbalance: the size of the largest class over that of the smallest.
+        imbalance: the size of the largest class divided by that of the smallest.
         largest: images in the largest class; or
-        total: images in all, the same for any imbalance. What rounding down leaves goes to the
-            classes that lost most by it.
+        total: images in all classes, the same for any imbalance. Counts are rounded down, and the
+            remaining images go to the classes that lost most by rounding.
 
     Returns:
-        (K,) falling counts, all of them 1 or more.
+        (K,) counts in descending order, each 1 or more.
 
     Raises:
-        ValueError: if the smallest class would be empty, or both or neither number is given.
+        ValueError: if the smallest class would be empty, or if both or neither of `largest` and
+            `total` are given.
     """
     profile = long_tail_profile(num_classes, imbalance)
     if largest is not None and total is None:
@@ -63,12 +66,13 @@ def long_tail_counts(
     else:
         raise ValueError(
             f"subset: imbalance={imbalance:g} with images_per_class={largest} and "
-            f"num_images={total}; give one of the two: images in the largest class, or in all"
+            f"num_images={total}; give one of the two: images_per_class for the largest class, or "
+            "num_images for all classes together"
         )
     if counts[-1] < 1:
         raise ValueError(
             f"subset.imbalance={imbalance:g}: the smallest of {num_classes} classes would be "
-            "empty; take more images, or a smaller imbalance"
+            "empty; use more images or a smaller imbalance"
         )
     return counts
 
@@ -76,11 +80,11 @@ def long_tail_counts(
 def deal_counts(
     counts: IntArray, available: Mapping[int, int], rng: np.random.Generator
 ) -> dict[int, int]:
-    """Which class gets which count: at random, but none more than it has.
+    """Assign the counts to classes at random, each to a class that has enough images.
 
     Args:
-        counts: (K,) falling.
-        available: images in each of K classes or more.
+        counts: (K,) in descending order.
+        available: number of images of each class, for K classes or more.
         rng: draws the order of the classes.
 
     Returns:
@@ -92,13 +96,13 @@ def deal_counts(
     order = rng.permutation(np.array(sorted(available))).tolist()
     dealt: dict[int, int] = {}
     for count in counts.tolist():
-        # Falling counts: whatever holds this one holds all that come.
+        # Counts descend, so a class that has enough images now has enough for all later counts.
         fitting = next((label for label in order if available[label] >= count), None)
         if fitting is None:
             most = max((available[label] for label in order), default=0)
             raise ValueError(
                 f"subset: {len(dealt) + 1} classes of at least {count} images are needed for this "
-                f"imbalance, and the largest that is left has {most}; take fewer images, or a "
+                f"imbalance, and the largest remaining class has {most}; use fewer images or a "
                 "smaller imbalance"
             )
         order.remove(fitting)

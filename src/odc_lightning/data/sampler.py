@@ -1,4 +1,4 @@
-"""The order of training, as a function of the seed and the epoch alone."""
+"""The order of the training images, a function of the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from odc_lightning.utils.arrays import IntArray
 
 
 def epoch_order(num_samples: int, seed: int, epoch: int, replacement: bool = False) -> IntArray:
-    """The (N,) indices of one epoch over all ranks; `replacement` draws each one anew."""
+    """The indices (N,) of one epoch over all ranks: a permutation, or draws with `replacement`."""
     rng = np.random.default_rng((seed, epoch))
     if replacement:
         return rng.integers(num_samples, size=num_samples)
@@ -19,10 +19,10 @@ def epoch_order(num_samples: int, seed: int, epoch: int, replacement: bool = Fal
 
 
 def uniform_order(labels: IntArray, seed: int, epoch: int) -> IntArray:
-    """The (N,) indices of an epoch in which all clusters occur equally often (DeepCluster).
+    """The indices (N,) of an epoch in which all clusters occur equally often (DeepCluster).
 
-    Of each cluster N / C + 1 samples are drawn, with replacement where it has no more than that;
-    they are shuffled and the first N are kept. Empty clusters do not count.
+    N // C + 1 samples are drawn from each of the C non-empty clusters, with replacement if a
+    cluster has no more than that. The draws are shuffled and the first N are kept.
 
     Args:
         labels: (N,) the cluster of each sample.
@@ -37,7 +37,7 @@ def uniform_order(labels: IntArray, seed: int, epoch: int) -> IntArray:
 
 
 def occurrences(order: IntArray) -> IntArray:
-    """How many times (N,) each entry has occurred before in `order`."""
+    """How often each entry has occurred earlier in `order`; (N,)."""
     by_index = np.argsort(order, kind="stable")
     starts = np.flatnonzero(np.diff(order[by_index], prepend=-1))
     lengths = np.diff(starts, append=len(order))
@@ -49,29 +49,32 @@ def occurrences(order: IntArray) -> IntArray:
 def rank_share(order: IntArray, rank: int, world_size: int, drop_last: bool) -> IntArray:
     """Every `world_size`-th entry, the same number for each rank.
 
-    The g-th batches of all ranks together are the g-th batch of a single process. What does not
-    divide evenly is dropped with `drop_last` (so that the number of complete batches does not
-    depend on the number of ranks either), else filled up from the beginning of `order`.
+    The g-th batches of all ranks together are the g-th batch of a single process. If the entries
+    do not divide evenly, `drop_last` drops the rest, so that the number of complete batches does
+    not depend on the number of ranks. Otherwise entries from the start of `order` are repeated.
     """
     rounded = len(order) if drop_last else len(order) + world_size - 1
     return np.resize(order, rounded // world_size * world_size)[rank::world_size]
 
 
 class EpochSampler(Sampler[tuple[int, int, int]]):
-    """Yields `(epoch, index, copy)`, which is all that `IndexedDataset` needs to know.
+    """Yields `(epoch, index, copy)`, the keys of `IndexedDataset`.
 
-    `copy` counts how often the index has occurred before in the epoch, over all ranks: 0 where
-    each occurs once. Lightning calls `set_epoch` before each epoch, after a restart too.
+    `copy` counts how often the index has occurred earlier in the epoch, over all ranks; it is 0 if
+    each index occurs once. Lightning calls `set_epoch` before each epoch, also after a restart.
 
     Attributes:
-        labels: (N,) clusters to sample uniformly over; None: samples occur as they are. Whoever
-            sets it does so before the first batch of an epoch.
+        labels: (N,) clusters to sample uniformly over; None for `epoch_order`. It must be set
+            before the first batch of an epoch.
 
     Args:
         num_samples: N.
-        rank, world_size: this process takes one in `world_size` samples.
+        rank, world_size: this process takes every `world_size`-th sample.
         replacement: draw N indices with replacement, as the authors' code does.
-        drop_last: see `rank_share`; set it as on the data loader.
+        drop_last: see `rank_share`; the same value as the dataloader's.
+
+    Raises:
+        ValueError: unless 0 <= rank < world_size.
     """
 
     def __init__(
@@ -93,13 +96,13 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
         self.drop_last = drop_last
         self.epoch = 0
         self.labels: IntArray | None = None
-        self._start = (0, 0)  # an epoch, and how many of its keys were used before a restart
+        self._start = (0, 0)  # an epoch, and the number of its keys that were used before a restart
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def start_at(self, epoch: int, num_used: int) -> None:
-        """In this `epoch` alone, leave out the first `num_used` keys: a restart has used them."""
+        """Skip the first `num_used` keys of this `epoch`, which were used before a restart."""
         self._start = (epoch, num_used)
 
     @property
@@ -115,7 +118,7 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
             order = uniform_order(self.labels, self.seed, self.epoch)
         keys = np.stack([order, occurrences(order)], axis=1)
         rows = rank_share(np.arange(len(order)), self.rank, self.world_size, self.drop_last)
-        epoch = self.epoch  # for `set_epoch` may come while workers still fetch
+        epoch = self.epoch  # a copy, because `set_epoch` may be called while workers still fetch
         for index, copy in keys[rows][self.first :].tolist():
             yield epoch, index, copy
 

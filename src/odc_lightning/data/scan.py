@@ -1,4 +1,4 @@
-"""Find every truncated or unreadable image before training, not hours into it."""
+"""The search for truncated or unreadable images before training starts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Problem = tuple[Path, str]  # a file and what is wrong with it
 
 # The last bytes of a complete file. MPO is the JPEG of cameras that store several pictures.
 _END = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b";"}
-_PADDING = b"\x00\xff\r\n\t "  # what some programs write behind the end
+_PADDING = b"\x00\xff\r\n\t "  # bytes that some programs write after the end
 _TAIL = 4096
 _FILES_PER_TASK = 256
 
@@ -34,7 +34,10 @@ def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem
     Args:
         paths: image files.
         mode: `quick` reads the header and the end of JPEG, PNG, GIF and WebP files and decodes
-            only the others; `full` decodes every file; `none` finds nothing.
+            only the others; `full` decodes every file; `none` skips the scan.
+
+    Raises:
+        ValueError: for another mode.
     """
     if mode not in ("quick", "full", "none"):
         raise ValueError(f"scan={mode!r}; expected quick, full or none")
@@ -45,14 +48,14 @@ def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem
         part = paths[start : start + _FILES_PER_TASK]
         return [(path, fault) for path in part if (fault := find_fault(path, mode)) is not None]
 
-    # Threads do, for reading and decoding release the interpreter lock.
+    # Threads suffice: reading and decoding release the interpreter lock.
     with ThreadPoolExecutor(max_workers=4 * (os.cpu_count() or 1)) as pool:
         parts = pool.map(scan_part, range(0, len(paths), _FILES_PER_TASK))
         return [problem for part in parts for problem in part]
 
 
 def find_fault(path: Path, mode: Literal["quick", "full"] = "quick") -> str | None:
-    """What is wrong with one file, or None."""
+    """The fault of one file, or None if it has none."""
     try:
         if path.stat().st_size == 0:
             return "empty file (0 bytes)"
@@ -65,14 +68,14 @@ def find_fault(path: Path, mode: Literal["quick", "full"] = "quick") -> str | No
         return "not an image that Pillow can read"
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
         return str(error) or type(error).__name__
-    # Other decoders refuse a file without its end; these two do not notice.
+    # The other decoders refuse a file without its end; the decoders of these two do not notice.
     if not has_end and kind in ("PNG", "GIF"):
         return "truncated: the end of the file is missing"
     return None
 
 
 def _has_end(path: Path, kind: str | None) -> bool:
-    """Whether the end mark of its format closes the file; False where there is none to look for.
+    """Whether the file ends with the end marker of its format; False for formats without one.
 
     False alone does not prove a fault: phones append videos to a JPEG, for example.
     """
@@ -94,10 +97,11 @@ def without_problems(
     """The images of `source` that have no problem.
 
     Args:
-        on_error: `skip` leaves the damaged images out and logs how many and which; `raise` refuses.
+        on_error: `skip` leaves the damaged images out and logs their number and names; `raise`
+            raises.
 
     Raises:
-        ValueError: with `raise`, if there are problems; it lists them.
+        ValueError: with `raise`, if there are problems; the message lists them.
     """
     if not problems:
         return source
@@ -105,7 +109,7 @@ def without_problems(
     if on_error == "raise":
         raise ValueError(
             f"{count}:\n{_listing(problems, at_most=20)}\n"
-            "Mend or remove these files, or set data.on_error=skip to train without them."
+            "Repair or remove these files, or set data.on_error=skip to train without them."
         )
     warn = rank_zero_only(logger.warning)  # all ranks see the same problems
     warn("%s and are left out:\n%s", count, _listing(problems, at_most=10))

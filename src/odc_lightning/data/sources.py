@@ -1,4 +1,4 @@
-"""Where images come from: arrays in memory, files on disk, or a part of another source."""
+"""Image sources: arrays in memory, files on disk, or a part of another source."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ class ImageSource(ABC):
     """N images in a fixed order; a pseudo-label is stored at the index of its image.
 
     Attributes:
-        labels: true classes (N,), -1 where unknown, or None. Training never sees them: they are
-            for scoring.
-        objects: for images that show several things, (N, C): 1 where the image shows one of the
-            class, -1 where it does not, 0 where what it shows is difficult (the numbers of VOC's
-            own lists); else None.
+        labels: true classes (N,), -1 where unknown, or None. They are for scoring; training never
+            sees them.
+        objects: for images that show several classes, (N, C): 1 if the image shows the class, -1
+            if it does not, 0 if it is difficult to recognise, as in VOC's lists; else None.
         class_names: the name of each class, or None.
     """
 
@@ -41,10 +40,10 @@ class ImageSource(ABC):
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """What to call the image: a path below the root, or for example `digits/123`."""
+        """The name of the image: a path below the root, or for example `digits/123`."""
 
     def path(self, index: int) -> Path | None:
-        """The file of the image, or None if it lives in memory."""
+        """The file of the image, or None if the image is in memory."""
         return None
 
 
@@ -52,7 +51,10 @@ class ArraySource(ImageSource):
     """Images in memory: gray (N, H, W) or colour (N, H, W, 3), uint8.
 
     Args:
-        prefix: image i is called `prefix/i`.
+        prefix: image i is named `prefix/i`.
+
+    Raises:
+        ValueError: for another type or shape, or labels that are not (N,).
     """
 
     def __init__(
@@ -84,7 +86,12 @@ class ArraySource(ImageSource):
 
 
 class FileSource(ImageSource):
-    """Image files below `root`. An absolute name stands for itself."""
+    """Image files below `root`; a name may also be an absolute path.
+
+    Raises:
+        ValueError: for labels that are not (N,), or objects that are not (N, C) of -1, 0 and 1.
+            `load` raises it, too, for a file that cannot be decoded.
+    """
 
     def __init__(
         self,
@@ -148,7 +155,7 @@ def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None
         return None
     if labels.shape != (num_images,):
         raise ValueError(f"labels have shape {labels.shape}; expected ({num_images},)")
-    return labels.astype(np.int64)  # data sets come with all kinds of integers
+    return labels.astype(np.int64)  # data sets have integers of various widths
 
 
 def _checked_objects(
@@ -160,7 +167,7 @@ def _checked_objects(
     if objects.ndim != 2 or objects.shape != (num_images, num_classes or objects.shape[1]):
         raise ValueError(
             f"objects have shape {objects.shape}; expected ({num_images}, {num_classes or 'C'}), "
-            "a row an image and a column a class"
+            "one row per image and one column per class"
         )
     if len(unknown := np.setdiff1d(objects, (-1, 0, 1))) > 0:
         raise ValueError(

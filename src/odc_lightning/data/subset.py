@@ -10,7 +10,7 @@ from odc_lightning.data.long_tail import deal_counts, long_tail_counts
 from odc_lightning.data.sources import ImageSource, SubsetSource
 from odc_lightning.utils.arrays import IntArray
 
-# What `data.subset` may have, the arguments of `subset_of`.
+# The keys that `data.subset` may have: the arguments of `subset_of`.
 SUBSET_KEYS = ("num_classes", "images_per_class", "num_images", "imbalance", "seed")
 
 
@@ -20,7 +20,7 @@ def take_subset(
     images_per_class: int | None = None,
     seed: int = 0,
 ) -> IntArray:
-    """Draw classes, then images of each; the paper's ablations use 300 classes of 300 images.
+    """Draw classes, then images of each; the paper's ablations use 300 classes with 300 images.
 
     Args:
         labels: (N,) classes, -1 for unlabelled images, which are never drawn.
@@ -37,7 +37,7 @@ def take_subset(
     rng = np.random.default_rng(seed)
     classes = np.unique(labels[labels >= 0])
     if len(classes) == 0:
-        raise ValueError("no labelled images to draw classes from; use subset.num_images")
+        raise ValueError("there are no labelled images to draw classes from; use subset.num_images")
     if num_classes is not None:
         _check_count("subset.num_classes", num_classes, len(classes), "labelled classes")
         classes = rng.choice(classes, num_classes, replace=False)
@@ -64,17 +64,18 @@ def take_long_tail(
 
     Args:
         labels: (N,) classes, -1 for unlabelled images, which are never drawn.
-        imbalance: the size of the largest class over that of the smallest.
+        imbalance: the size of the largest class divided by that of the smallest.
         num_classes: how many classes; None for all.
         images_per_class: images in the largest class; or
-        num_images: in all classes together.
-        seed: the same seed gives the same draw. Which class is how large is drawn too.
+        num_images: images in all classes together.
+        seed: the same seed gives the same draw. The size of each class is drawn, too.
 
     Returns:
         Sorted indices into `labels`.
 
     Raises:
-        ValueError: if the classes are too few or too small, or not one of the numbers is given.
+        ValueError: if the classes are too few or too small, or if both or neither of
+            `images_per_class` and `num_images` are given.
     """
     rng = np.random.default_rng(seed)
     classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
@@ -93,16 +94,18 @@ def take_share(labels: IntArray, share: float, seed: int = 0, leave: int = 0) ->
         labels: (N,) classes.
         share: in (0, 1].
         seed: the same seed gives the same draw.
-        leave: so many images of each class are not drawn, whatever the share.
+        leave: number of images of each class that are never drawn, whatever the share.
 
     Returns:
         Sorted indices into `labels`.
 
     Raises:
-        ValueError: for another share.
+        ValueError: if `share` is not in (0, 1].
     """
     if not 0 < share <= 1:
-        raise ValueError(f"a share of {share} of the labels; expected one in (0, 1], such as 0.01")
+        raise ValueError(
+            f"a share of {share} of the labels; expected a number in (0, 1], such as 0.01"
+        )
 
     def number(label: int, available: int) -> int:
         return min(max(1, round(share * available)), available - leave)
@@ -111,7 +114,7 @@ def take_share(labels: IntArray, share: float, seed: int = 0, leave: int = 0) ->
 
 
 def take_images(num_samples: int, num_images: int, seed: int = 0) -> IntArray:
-    """Draw `num_images` of `num_samples` images, whatever their classes; sorted indices."""
+    """Sorted indices of `num_images` of `num_samples` images, drawn regardless of class."""
     _check_count("subset.num_images", num_images, num_samples, "images")
     rng = np.random.default_rng(seed)
     return np.sort(rng.choice(num_samples, num_images, replace=False))
@@ -125,16 +128,21 @@ def subset_of(
     imbalance: float | None = None,
     seed: int = 0,
 ) -> SubsetSource:
-    """`take_long_tail` for an imbalance; else `take_subset` by class, `take_images` by number.
+    """A random part of a source.
+
+    `take_long_tail` draws if `imbalance` is given, `take_subset` if `num_classes` or
+    `images_per_class` is, `take_images` if only `num_images` is.
 
     Raises:
-        ValueError: if both ways are asked for, or neither, or classes of a source without labels.
+        ValueError: if neither classes nor a number of images are given, or both without an
+            imbalance, or classes for a source without labels.
     """
     by_class = num_classes is not None or images_per_class is not None
     if imbalance is None and by_class == (num_images is not None):
         raise ValueError(
             f"subset: num_classes={num_classes}, images_per_class={images_per_class}, "
-            f"num_images={num_images}; give either num_images or the other two"
+            f"num_images={num_images}; expected either num_images, or num_classes and "
+            "images_per_class"
         )
     if imbalance is None and num_images is not None:
         return SubsetSource(source, take_images(len(source), num_images, seed))
@@ -152,9 +160,9 @@ def subset_of(
 
 
 def same_classes(source: ImageSource, drawn: ImageSource) -> ImageSource:
-    """The images of `source` whose class is in `drawn`, or all of them where classes are unknown.
+    """The images of `source` whose class is in `drawn`, or all images if classes are unknown.
 
-    Scores on classes that training never saw would say little.
+    Scores on classes that were not in training would mean little.
     """
     if source.labels is None or drawn.labels is None:
         return source
@@ -167,7 +175,7 @@ def _draw_of_each(
     number: Callable[[int, int], int],
     rng: np.random.Generator,
 ) -> IntArray:
-    """Sorted indices of images drawn from each class, of which `number` says how many to draw."""
+    """Sorted indices of `number(class, available)` images drawn from each class."""
     drawn = []
     for label in classes:
         members = np.flatnonzero(labels == label)

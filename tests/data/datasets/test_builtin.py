@@ -83,7 +83,7 @@ def test_fashion_mnist_on_disk_comes_first(tmp_path: Path) -> None:
 
 def test_fashion_mnist_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtin, "DEBIAN_FASHION_MNIST", tmp_path / "none")
-    with pytest.raises(ValueError, match=r"FashionMNIST is not complete.*download=true"):
+    with pytest.raises(ValueError, match=r"FashionMNIST is missing or incomplete.*download=true"):
         fashion_mnist(str(tmp_path), "train", download=False)
 
 

@@ -117,7 +117,9 @@ def test_folder_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nowhere is not a folder"):
         voc2007(str(tmp_path / "nowhere"), "test")
     (tmp_path / "VOCdevkit").mkdir()
-    with pytest.raises(ValueError, match=r"VOCdevkit/VOC2007 in it; .*VOCtest_06-Nov-2007\.tar"):
+    with pytest.raises(
+        ValueError, match=r"VOCdevkit/VOC2007/ImageSets/Main; .*VOCtest_06-Nov-2007\.tar"
+    ):
         voc2007(str(tmp_path), "test")
 
 
@@ -145,9 +147,9 @@ def test_one_list_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (("000005", "000007"), "1 are in one of them only, for example 000012"),
-        (("000005", "000007", "000013"), "2 are in one of them only, for example 000012"),
-        ((*TRAINVAL, "000099"), "1 are in one of them only, for example 000099"),
+        (("000005", "000007"), "1 are in only one of them, for example 000012"),
+        (("000005", "000007", "000013"), "2 are in only one of them, for example 000012"),
+        ((*TRAINVAL, "000099"), "1 are in only one of them, for example 000099"),
     ],
 )
 def test_lists_disagree(images: Sequence[str], message: str, tmp_path: Path) -> None:

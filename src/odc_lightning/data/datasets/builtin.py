@@ -1,4 +1,4 @@
-"""Well-known data sets as image sources: scikit-learn's digits and torchvision's downloads."""
+"""Well-known data sets as image sources: scikit-learn's digits and data sets of torchvision."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 
 def digits(split: Split) -> SubsetSource:
-    """scikit-learn's 1797 gray digits of 8x8 pixels; they come with the package.
+    """scikit-learn's 1797 gray digits of 8x8 pixels, which are installed with scikit-learn.
 
-    They have no official split: a fixed stratified draw keeps 1437 for training, 360 for
+    They have no official split: a fixed stratified draw keeps 1437 for training and 360 for
     validation.
     """
     is_train = _is_train(split)
@@ -38,10 +38,13 @@ def digits(split: Split) -> SubsetSource:
 
 
 def fashion_mnist(root: str, split: Split, download: bool = True) -> ArraySource:
-    """Fashion-MNIST, 28x28 gray: 60,000 images to train on, 10,000 for validation.
+    """Fashion-MNIST, 28x28 gray: 60,000 images for training, 10,000 for validation.
 
-    Taken from `root` if it lies there, else from Debian's package `dataset-fashion-mnist` if that
-    is installed, else downloaded to `root`.
+    It is read from `root` if it is there, else from Debian's package `dataset-fashion-mnist` if
+    that is installed, else downloaded to `root`.
+
+    Raises:
+        ValueError: if it is in neither place and is not downloaded.
     """
     is_train = _is_train(split)
     try:
@@ -57,20 +60,20 @@ def fashion_mnist(root: str, split: Split, download: bool = True) -> ArraySource
 
 
 def cifar10(root: str, split: Split, download: bool = True) -> ArraySource:
-    """CIFAR-10, 32x32 colour: 50,000 images to train on, 10,000 for validation."""
+    """CIFAR-10, 32x32 colour: 50,000 images for training, 10,000 for validation."""
     return _cifar(datasets.CIFAR10, "cifar10", root, split, download)
 
 
 def cifar100(root: str, split: Split, download: bool = True) -> ArraySource:
-    """CIFAR-100, 32x32 colour: 50,000 images to train on, 10,000 for validation."""
+    """CIFAR-100, 32x32 colour: 50,000 images for training, 10,000 for validation."""
     return _cifar(datasets.CIFAR100, "cifar100", root, split, download)
 
 
 def stl10(root: str, split: Split, download: bool = True) -> ArraySource:
-    """STL-10, 96x96 colour: 105,000 images to train on, 8,000 for validation.
+    """STL-10, 96x96 colour: 105,000 images for training, 8,000 for validation.
 
     The training images are the 5,000 labelled ones followed by the 100,000 unlabelled ones, whose
-    label is -1: clustering uses them all, and scores have labels to look at.
+    label is -1. Clustering uses all of them, scores use the labelled ones.
     """
     part = "train+unlabeled" if _is_train(split) else "test"
     data = _fetch(datasets.STL10, root, download, split=part)
@@ -86,7 +89,7 @@ def _cifar(
 
 
 def _fetch(dataset: Callable[..., Any], root: str, download: bool, **kwargs: Any) -> Any:
-    """Build a torchvision data set; it checks what lies on disk before it downloads."""
+    """Build a torchvision data set, which checks the files on disk before it downloads."""
     folder = _folder(root)
     try:
         return dataset(folder, download=download, **kwargs)
@@ -94,13 +97,13 @@ def _fetch(dataset: Callable[..., Any], root: str, download: bool, **kwargs: Any
         name = getattr(dataset, "__name__", "the data set")
         advice = "check the network" if download else "allow the download (download=true)"
         raise ValueError(
-            f"{name} is not complete under {folder.resolve()} and was not downloaded: {error} "
-            f"Set data.root to the folder that has it, or {advice}."
+            f"{name} is missing or incomplete in {folder.resolve()} and was not downloaded: "
+            f"{error} Set data.root to the folder that has it, or {advice}."
         ) from error
 
 
 def _debian_fashion_mnist(is_train: bool) -> Any:
-    """Unpack Debian's archives the way torchvision lays them out, and let it read them."""
+    """Unpack Debian's archives into torchvision's layout, and read them with torchvision."""
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "FashionMNIST", "raw")
         raw.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Your own images: a folder of any shape, a list of files, or ImageNet."""
+"""Image files as sources: a folder with any sub-folders, a list of files, or ImageNet."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
 def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
     """Every image at any depth below `root`, sorted by path; no labels are needed.
 
-    Hidden files and folders are passed over. Links to folders are followed, and each folder is
-    read once, so that links in a circle end.
+    Hidden files and folders are skipped. Links to folders are followed. Each folder is read once,
+    so circular links do no harm.
 
     Args:
-        labels_from_folder: take the folder that an image lies in as its class, for scoring.
+        labels_from_folder: use the name of the folder that contains an image as its class, for
+            scoring.
 
     Raises:
-        ValueError: if `root` is no folder or holds no images, or if classes are asked for and
-            images lie in `root` itself.
+        ValueError: if `root` is not a folder or has no images, or with `labels_from_folder` if
+            images lie directly in `root`.
     """
     folder = existing_folder(root)
     extensions = image_extensions()
@@ -39,7 +40,9 @@ def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
         if path.suffix.lower() in extensions
     )
     if not names:
-        raise ValueError(f"no images below data.root={folder}; is it the right folder?")
+        raise ValueError(
+            f"no images below data.root={folder}; expected at least one. Is it the right folder?"
+        )
     if not labels_from_folder:
         return FileSource(folder, names)
     parents = [PurePath(name).parent.as_posix() for name in names]
@@ -52,7 +55,11 @@ def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
 
 
 def imagenet(root: str) -> FileSource:
-    """ImageNet's `train` or `val` folder, with one sub-folder a class (`n01440764`, ...)."""
+    """ImageNet's `train` or `val` folder, with one sub-folder per class (`n01440764`, ...).
+
+    Raises:
+        ValueError: if `root` has no such sub-folders.
+    """
     folder = existing_folder(root)
     if not any(_WNID.fullmatch(entry.name) for entry in folder.iterdir()):
         raise ValueError(
@@ -64,11 +71,11 @@ def imagenet(root: str) -> FileSource:
 
 
 def file_list(path: str, root: str | None = None) -> FileSource:
-    """The images that a text file names, in its order.
+    """The images that a text file lists, in the order of the list.
 
-    The file is either plain text, one path a line, or CSV whose first line is `path` or
-    `path,label`. Labels may be numbers or words; an empty one or -1 means unknown. Relative paths
-    start at `root`, without which they start at the folder of the list.
+    The file is either plain text with one path per line, or CSV whose first line is `path` or
+    `path,label`. Labels may be numbers or words; an empty one or -1 means unknown. Paths are
+    relative to `root`, or to the folder of the list if `root` is None.
 
     Raises:
         ValueError: if the list is missing or empty, or a line has the wrong number of fields.
@@ -80,10 +87,10 @@ def file_list(path: str, root: str | None = None) -> FileSource:
     header = [field.strip() for field in lines[0].split(",")] if lines else []
     is_csv = header in (["path"], ["path", "label"])
     if listing.suffix.lower() == ".csv" and not is_csv:
-        raise ValueError(f"{listing} does not begin with the line `path` or `path,label`")
+        raise ValueError(f"{listing}: expected `path` or `path,label` as the first line")
     rows = list(csv.reader(lines[1:])) if is_csv else [[line] for line in lines]
     if not rows:
-        raise ValueError(f"file list {listing} names no images")
+        raise ValueError(f"file list {listing} names no images; expected one path per line")
     num_fields = len(header) if is_csv else 1
     for row in rows:
         if len(row) != num_fields:
@@ -96,18 +103,22 @@ def file_list(path: str, root: str | None = None) -> FileSource:
 
 
 def existing_folder(root: str) -> Path:
-    """`data.root` as a path, with the home folder for `~`; refused unless it is a folder."""
+    """`data.root` as a path, with `~` expanded.
+
+    Raises:
+        ValueError: if it is not a folder.
+    """
     folder = Path(root).expanduser()
     if not folder.is_dir():
-        raise ValueError(f"data.root={folder} is not a folder")
+        raise ValueError(f"data.root={folder} is not a folder; expected the folder of the images")
     return folder
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Files below `root` that are not hidden; a folder reached by two ways is read once."""
+    """Files below `root` that are not hidden; a folder reached by two paths is read once."""
 
     def fail(error: OSError) -> NoReturn:
-        raise error  # os.walk would pass over an unreadable folder in silence
+        raise error  # os.walk would silently skip an unreadable folder
 
     seen: set[tuple[int, int]] = set()
     for folder, subfolders, files in os.walk(root, onerror=fail, followlinks=True):
@@ -121,10 +132,10 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _encode_labels(values: Sequence[str]) -> tuple[IntArray, list[str]]:
-    """Number the classes in the order of their names (of their values if all are numbers)."""
+    """Labels (N,) and class names, in the order of the names, or by value if all are numbers."""
     known = {value for value in values if value not in ("", "-1")}
     all_numbers = all(value.isdecimal() for value in known)
-    class_names = sorted(known)  # also decides between 1 and 01
+    class_names = sorted(known)  # also orders 1 and 01
     if all_numbers:
         class_names.sort(key=int)
     number = {name: i for i, name in enumerate(class_names)}

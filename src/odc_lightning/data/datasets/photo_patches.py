@@ -13,22 +13,22 @@ from odc_lightning.data.sources import ArraySource
 
 Split = Literal["train", "val"]
 
-# Of each photograph the right quarter is for validation: no pixel is in both splits.
+# The right quarter of each photograph is for validation: no pixel is in both splits.
 TRAIN_SHARE = 0.75
 
 
 def photo_patches(split: Split, size: int = 32, stride: int = 8) -> ArraySource:
-    """Square patches of a Chinese temple and of a flower, 427 x 640 pixels each.
+    """Square patches of photographs of a Chinese temple and of a flower, 427 x 640 pixels each.
 
-    Patches of the left three quarters are for training, those of the rest for validation; the
-    label is the photograph. Patches of one split overlap where `stride` is less than `size`.
+    Patches of the left three quarters are for training, patches of the right quarter for
+    validation. The label is the photograph. Patches overlap if `stride` is less than `size`.
 
     Args:
         size: side of a patch in pixels.
         stride: pixels from one patch to the next, down and to the right.
 
     Raises:
-        ValueError: no such split, or sizes that give no patches.
+        ValueError: for another split, or if `size` and `stride` give no patches.
     """
     if split not in ("train", "val"):
         raise ValueError(f"split={split!r}; expected train or val")

@@ -16,12 +16,12 @@ CLASSES = (
     *("train", "tvmonitor"),
 )
 
-# What a split's lists and images come in. Both unpack into VOCdevkit/VOC2007.
+# The archive of each split's lists and images. Both unpack into VOCdevkit/VOC2007.
 ARCHIVES = {"trainval": "VOCtrainval_06-Nov-2007.tar", "test": "VOCtest_06-Nov-2007.tar"}
 
 
 def voc2007(root: str, split: Literal["trainval", "test"]) -> FileSource:
-    """VOC2007: 5,011 images to train on (`trainval`), 4,952 for validation (`test`).
+    """VOC2007: 5,011 images for training (`trainval`), 4,952 for validation (`test`).
 
     An image has no single class, so `labels` is None. `objects` is (N, 20), as in VOC's lists.
 
@@ -40,8 +40,8 @@ def voc2007(root: str, split: Literal["trainval", "test"]) -> FileSource:
     for path, column in zip(lists, columns, strict=True):
         if differing := sorted(column.keys() ^ columns[0].keys()):
             raise ValueError(
-                f"{path} and {lists[0].name} name different images: {len(differing)} are in one "
-                f"of them only, for example {differing[0]}. Unpack {ARCHIVES[split]} anew."
+                f"{path} and {lists[0].name} name different images: {len(differing)} are in only "
+                f"one of them, for example {differing[0]}. Unpack {ARCHIVES[split]} again."
             )
     images = list(columns[0])
     objects = np.array([[column[image] for column in columns] for image in images], np.int8)
@@ -56,8 +56,9 @@ def _voc2007_folder(root: str) -> Path:
         if (folder / "ImageSets" / "Main").is_dir():
             return folder
     raise ValueError(
-        f"data.root={start} has no ImageSets/Main, nor has VOC2007 or VOCdevkit/VOC2007 in it; "
-        f"expected the folder into which {' and '.join(ARCHIVES.values())} were unpacked"
+        f"data.root={start} has no ImageSets/Main, VOC2007/ImageSets/Main or "
+        f"VOCdevkit/VOC2007/ImageSets/Main; expected the folder into which "
+        f"{' and '.join(ARCHIVES.values())} were unpacked"
     )
 
 
@@ -65,8 +66,8 @@ def _read_list(path: Path, archive: str) -> dict[str, int]:
     """Whether each image shows the class, in the order of the list: 1, -1 or 0 (difficult)."""
     if not path.is_file():
         raise ValueError(
-            f"{path} is missing; the trainval and the test images have an archive each, and this "
-            f"list comes in {archive}. Unpack it into the same VOCdevkit."
+            f"{path} is missing. Trainval and test images have one archive each, and this list is "
+            f"in {archive}. Unpack it into the same VOCdevkit."
         )
     shown: dict[str, int] = {}
     for line in path.read_text("utf-8").splitlines():
@@ -74,19 +75,19 @@ def _read_list(path: Path, archive: str) -> dict[str, int]:
         if len(fields) != 2 or fields[1] not in ("-1", "0", "1"):
             raise ValueError(f"{path}: {line!r}; expected an image and -1, 0 or 1")
         if fields[0] in shown:
-            raise ValueError(f"{path} names the image {fields[0]} twice. Unpack {archive} anew.")
+            raise ValueError(f"{path} names the image {fields[0]} twice. Unpack {archive} again.")
         shown[fields[0]] = int(fields[1])
     if not shown:
-        raise ValueError(f"{path} names no images. Unpack {archive} anew.")
+        raise ValueError(f"{path} names no images. Unpack {archive} again.")
     return shown
 
 
 def _check_files(folder: Path, names: list[str], archive: str) -> None:
     images = folder / "JPEGImages"
-    # One reading of the folder; on network drives thousands of single looks take minutes.
+    # One listing of the folder: on network drives thousands of single checks take minutes.
     found = {f"JPEGImages/{path.name}" for path in images.iterdir()} if images.is_dir() else set()
     if missing := [name for name in names if name not in found]:
         raise ValueError(
-            f"{len(missing)} of the {len(names)} images that the lists name are not in {folder}, "
+            f"{len(missing)} of the {len(names)} images that the lists name are not in {folder}; "
             f"the first is {missing[0]}. Unpack {archive} into the same VOCdevkit."
         )
