@@ -1,4 +1,4 @@
-"""Checkpoints: how they are read, what becomes of their keys, and which run they are from."""
+"""Checkpoints: reading, conversion to the backbone's names, safe writing, and their run."""
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.durable import (
