@@ -1,24 +1,27 @@
-"""How images are prepared, in words that other programs know."""
+"""Description of the image preprocessing in transformers' format."""
 
 from typing import Any
 
 import torch
 from torchvision.transforms import v2
 
-# Pillow's numbers.
+# Pillow's numbers for the resampling filters.
 _RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 
 
 def describe(transform: Any) -> dict[str, Any]:
-    """The steps of an evaluation's view, as transformers' ``preprocessor_config.json`` has them.
+    """The steps of an evaluation transform, as in transformers' ``preprocessor_config.json``.
 
     Args:
-        transform: a composition of a resize of the shorter side, a crop of the centre, numbers
-            from 0 to 1, and a normalisation. Sides as ``{"shortest_edge": 256}`` or
-            ``{"height": 224, "width": 224}``; resampling by Pillow's number.
+        transform: a composition of a resize, a centre crop, a conversion to numbers from 0 to 1,
+            and a normalisation.
+
+    Returns:
+        The content of the file. Sizes are ``{"shortest_edge": 256}`` or ``{"height": 224, "width":
+        224}``; resampling is Pillow's number.
 
     Raises:
-        ValueError: there is something else in it.
+        ValueError: if the transform has another step.
     """
     found: dict[str, Any] = {
         "do_resize": False,
@@ -31,7 +34,7 @@ def describe(transform: Any) -> dict[str, Any]:
         match step:
             case v2.Resize(size=size) if not found["do_center_crop"] and not found["do_resize"]:
                 found |= {"do_resize": True, "size": _size(list(size))}
-                # An enumeration, or its value, by the version.
+                # An enumeration or its value, depending on torchvision's version.
                 name = getattr(step.interpolation, "value", step.interpolation)
                 found["resample"] = _RESAMPLING[name]
             case v2.CenterCrop(size=size):
@@ -45,7 +48,10 @@ def describe(transform: Any) -> dict[str, Any]:
             case v2.Normalize(mean=mean, std=std):
                 found |= {"do_normalize": True, "image_mean": list(mean), "image_std": list(std)}
             case _:
-                raise ValueError(f"{step} has no place in a preprocessor_config.json")
+                raise ValueError(
+                    f"{step} cannot be described in a preprocessor_config.json; expected Resize, "
+                    "CenterCrop, PILToTensor, ToDtype(float32, scale=True) and Normalize"
+                )
     return found
 
 
