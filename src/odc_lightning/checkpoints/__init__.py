@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Checkpoints: reading, conversion to the backbone's names, safe writing, and their run."""
-=======
-"""Checkpoints: how they are read, how their keys are mapped, and the run they belong to."""
->>>>>>> main
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.durable import (
