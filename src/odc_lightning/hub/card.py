@@ -1,4 +1,4 @@
-"""The model card: the network, its scores, and how to use the files."""
+"""The model card: description of the network, measured scores, files and their use."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from odc_lightning.hub.library_weights import Published
 from odc_lightning.runs.summary import Summary
 
 PAPER = "https://arxiv.org/abs/2006.10645"
-# By the targets of the training, as in `Summary`.
+# `Summary["targets"]` -> a sentence for the card.
 _TARGETS = {
     "clusters": "It learned to tell clusters of its training images apart, without labels.",
     "classes": "It learned from labels.",
@@ -17,17 +17,17 @@ _TARGETS = {
 
 
 class Facts(NamedTuple):
-    """Facts for a card.
+    """The facts on a model card.
 
     Attributes:
-        name: of the run.
-        config: of the run.
-        summary: of the run; None if the run has none.
-        published: the weights.
-        files: name -> description.
-        checks: what was compared -> the largest difference.
+        name: the run's name.
+        config: the run's config.
+        summary: the run's summary; None if the run wrote none.
+        published: the weights under a library's names.
+        files: file name -> description.
+        checks: compared result -> the largest difference.
         num_features: F.
-        image_size: S.
+        image_size: S, in pixels.
         num_clusters: C; None for a network without clusters.
         agreement: see `odc_lightning.inference.Reference`.
         num_images: number of images in the checks.
@@ -47,7 +47,7 @@ class Facts(NamedTuple):
 
 
 def card(facts: Facts) -> str:
-    """Text of ``README.md``, with the metadata that the Hugging Face hub reads."""
+    """The text of ``README.md``, with the metadata that the Hugging Face hub reads."""
     parts = [
         _head(facts),
         f"# {facts.name}",
@@ -59,15 +59,16 @@ def card(facts: Facts) -> str:
         _table({"": "this run", **_measured(facts)}),
         "## Files",
         _table({"file": "what it is", **{f"`{k}`": v for k, v in facts.files.items()}}),
-        f"All files were compared with the original network on {facts.num_images} of its training "
-        "images. The largest differences:",
+        f"Before they were written, they were compared with the network itself on "
+        f"{facts.num_images} of its training images; the largest differences:",
         _table({"": "largest difference", **{k: f"{v:.1e}" for k, v in facts.checks.items()}}),
         "## Use",
         _use(facts),
         "## Limits",
-        "The table above has all measurements. Clusters are groups of training images that the "
-        "network finds similar. They need not match any named class, and they inherit the biases "
-        "of those images. No licence is stated here; add one before you publish the network.",
+        "Nothing was measured beyond the table above. Clusters group images that the network finds "
+        "similar; they need not match the categories that people use, and they inherit the biases "
+        "of the training images. No licence is stated here: the publisher of the network chooses "
+        "it.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -81,7 +82,7 @@ def _head(facts: Facts) -> str:
 
 
 def _measured(facts: Facts) -> dict[str, str]:
-    """Rows of the table, without unknown values."""
+    """Rows of the table of scores; unknown values have no row."""
     config, summary = facts.config, facts.summary
     rows = {"seed": str(config.seed)}
     if facts.num_clusters is not None:
@@ -114,7 +115,7 @@ def _beside(value: float, untrained: float | None, form: str) -> str:
 
 
 def _table(rows: Mapping[str, str]) -> str:
-    """A Markdown table of two columns; the first row is the header."""
+    """A Markdown table with two columns; the first row is the header."""
     (first, second), *rest = rows.items()
     lines = [f"| {first} | {second} |", "|---|---|"]
     return "\n".join([*lines, *(f"| {key} | {value} |" for key, value in rest)])
@@ -149,5 +150,5 @@ def _use(facts: Facts) -> str:
             f'{outputs} = session.run(None, {{"images": images}})'
         )
         blocks.append(f"```python\n{code}\n```")
-    text = "`images` are float32 (B, 3, S, S), prepared as in `preprocessor_config.json`."
+    text = "`images` are float32 (B, 3, S, S), prepared as `preprocessor_config.json` says."
     return "\n\n".join([*blocks, text])

@@ -1,4 +1,4 @@
-"""Comparison of an exported network with the original."""
+"""Comparison of the outputs of two programs."""
 
 from torch import Tensor
 
@@ -7,26 +7,29 @@ TOLERANCE = 1e-4
 
 
 def check_close(what: str, found: Tensor, expected: Tensor) -> float:
-    """Compare the output of another program with that of the network.
+    """Compare the output of another program with the network's output.
 
     Args:
-        what: name of the program, for the message.
-        found: its output.
-        expected: the network's output, of the same shape.
+        what: the program's name, for messages.
+        found: output of the program.
+        expected: output of the network, of the same shape.
 
     Returns:
         The largest difference.
 
     Raises:
-        ValueError: the shapes differ, or the difference is larger than rounding explains.
+        ValueError: if the shapes differ, or the numbers differ beyond rounding.
     """
     if found.shape != expected.shape:
-        raise ValueError(f"{what} gives {tuple(found.shape)}, expected {tuple(expected.shape)}")
+        raise ValueError(
+            f"{what} gives shape {tuple(found.shape)}, expected {tuple(expected.shape)}; nothing "
+            "was exported"
+        )
     difference = float((found - expected).abs().max())
     allowed = TOLERANCE * max(1.0, float(expected.abs().max()))
     if not difference <= allowed:
         raise ValueError(
-            f"{what} gives numbers that differ by {difference:.2g} from those of the network, "
+            f"{what} gives numbers that differ by {difference:.2g} from the network's output, "
             f"expected {allowed:.2g} at most; nothing was exported"
         )
     return difference
