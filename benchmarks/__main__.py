@@ -1,8 +1,8 @@
-"""Everything that is measured here: ``python -m benchmarks [SECTION ...]``, or ``make bench``.
+"""Run all benchmarks: ``python -m benchmarks [SECTION ...]``, or ``make bench``.
 
-Each section runs in a process of its own, so that neither threads nor memory of one meet another.
-Tables go to the screen and to ``tables.md``, all figures to ``bench.json``, the step's growth to
-``growth.png``. The exit code is 1 if a section fails; the others go on.
+Each section runs in its own process, so that sections share neither threads nor memory. Tables go
+to the screen and to ``tables.md``, all figures to ``bench.json``, the growth of the step to
+``growth.png``. If a section fails, the others continue and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import odc_lightning  # noqa: F401  # before torch: it tells OpenMP how to wait
+import odc_lightning  # noqa: F401  # before torch, because it configures how OpenMP's threads wait
 from benchmarks.growth_figure import draw_growth
 from benchmarks.machine import machine
 from benchmarks.sections import SECTIONS, Section, run
 from benchmarks.tables import targets_table
 from odc_lightning.utils.json_file import write_json
 
-QUICK_NOTE = "Quick: sizes are tiny, to see that all runs. The figures say nothing."
+QUICK_NOTE = "Quick run at tiny sizes, as a smoke test. The figures have no meaning."
 
 
 def report(sections: Sequence[Section], about: dict[str, Any], quick: bool) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def report(sections: Sequence[Section], about: dict[str, Any], quick: bool) -> d
 
 
 def markdown(sections: Sequence[Section], about: dict[str, Any], quick: bool) -> str:
-    """All tables, that of the targets last."""
+    """All tables as Markdown, that of the targets last."""
     blocks = [", ".join(f"{name}: {value}" for name, value in about.items())]
     blocks += [QUICK_NOTE] if quick else []
     for section in sections:
@@ -61,15 +61,17 @@ def markdown(sections: Sequence[Section], about: dict[str, Any], quick: bool) ->
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default"
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all runs")
-    parser.add_argument("--out", type=Path, default=Path("outputs/bench"), help="is written into")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, as a smoke test")
+    parser.add_argument(
+        "--out", type=Path, default=Path("outputs/bench"), help="output folder; %(default)s"
+    )
     options = parser.parse_args(argv)
     if unknown := set(options.sections) - SECTIONS.keys():
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")

@@ -1,4 +1,4 @@
-"""The memory's step where N, C, D or B alone is another one."""
+"""The memory's step while one of N, C, D and B varies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from benchmarks.versions import REFRESH_EVERY, Obvious, Ours, new_memory
 from odc_lightning.features.placement import available_ram
 
 LETTERS = {"samples": "N", "clusters": "C", "dim": "D", "batch": "B", "ranks": "ranks"}
-# What `benchmarks.growth_figure` looks for.
+# Columns that `benchmarks.growth_figure` reads.
 STEP_MS, FLOOR_MS, OBVIOUS_MS = "step (ms)", "floor (ms)", "obvious step (ms)"
 COLUMNS = (
     *(STEP_MS, FLOOR_MS, "step / floor", OBVIOUS_MS, "obvious / step"),
@@ -38,12 +38,12 @@ NAMES = {"cpu": "CPU", "cuda": "GPU"}
 
 
 class Point(NamedTuple):
-    """What was measured at one size.
+    """The measurements at one size.
 
     Attributes:
-        cells: under `COLUMNS`.
+        cells: values of `COLUMNS`.
         seconds: of a step; None if it could not be measured.
-        by_few: the step's time by that of the memory with few samples.
+        by_few: time of the step divided by that of the memory with few samples.
     """
 
     cells: tuple[Cell, ...]
@@ -52,17 +52,17 @@ class Point(NamedTuple):
 
 
 def axis_title(name: str, device: str) -> str:
-    """Of the table of an axis, a key of `LETTERS`, on ``"CPU"`` or ``"GPU"``."""
+    """The title of the table of an axis, a key of `LETTERS`, on ``"CPU"`` or ``"GPU"``."""
     return f"Step against {LETTERS[name]}, {device}"
 
 
 def threads(device: str) -> str:
-    """The device, and what is to be said of its threads."""
+    """The name of the device, with its number of threads."""
     return "CPU, one thread" if device == "cpu" else NAMES[device]
 
 
 def made(size: Size, device: str) -> Ours:
-    """A memory of that size; all cores make it, and one measures it."""
+    """A memory of a size, built on all cores (measurements use one)."""
     torch.set_num_threads(os.cpu_count() or 1)
     memory = new_memory(size.samples, size.clusters, size.dim, device)
     torch.set_num_threads(1)
@@ -70,16 +70,16 @@ def made(size: Size, device: str) -> Ours:
 
 
 def missing(size: Size, device: str) -> str | None:
-    """Why a step at that size cannot be measured; None if it can."""
+    """The reason why a step at a size cannot be measured; None if it can."""
     needed = size.samples * (4 * size.dim + 64) + size.clusters * (32 * size.dim + 12 * size.batch)
     if device == "cuda":
-        torch.cuda.empty_cache()  # what the sizes before have left
+        torch.cuda.empty_cache()  # memory of previous sizes
     free = available_ram() if device == "cpu" else torch.cuda.mem_get_info()[0]
     return None if needed < free else f"not measured: needs {needed / 1e9:.1f} GB"
 
 
 def point(ours: Ours, repeats: int, few: Ours | None = None) -> Point:
-    """Hold our step against the obvious one, and time it beside floor, obvious and ``few``."""
+    """Check our step against the obvious one, and time it with floor, obvious and ``few``."""
     obvious, floor = Obvious.beside(ours), Obvious.beside(ours)
     *parts, step = step_cases(ours, obvious, floor)
     check_all([*parts, step], ours, obvious)
@@ -109,7 +109,7 @@ def _only_ours(case: Case, repeats: int) -> float:
 
 
 def axis_table(name: str, base: Size, points: Mapping[int, Point], device: str) -> Table:
-    """A row for each value of the field ``name`` of a size, the others as at the base."""
+    """A table with one row per value of the field ``name``; other fields are those of the base."""
     rows = [(value, *points[value].cells) for value in sorted(points)]
     small = f"Small clusters: up to {NUM_SMALL} at once, where N allows it."
     note = f"Otherwise {base}; {threads(device)}. {small}"

@@ -1,4 +1,4 @@
-"""The parts of the memory's step in two versions, which must do the same before they are timed."""
+"""The parts of the memory's step in two versions, which are checked to agree before timing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.versions import REFRESH_EVERY, THRESHOLD, Obvious, Ours, Version
 
 NUM_SMALL = 100
 TOLERANCE = 1e-5
-FLOOR_SEED = 10**6  # of the floor's batches, beside those of the repeats
+FLOOR_SEED = 10**6  # of the floor's batches, distinct from the repeats' seeds
 
 UPDATE, WEIGHTS, CHECK, REFRESH = (
     "sample update",
@@ -31,15 +31,15 @@ Part = Callable[[Version], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A part to be timed in turns.
+    """A part that is timed in turns.
 
     Attributes:
         name: its line in the table.
-        ours: the one that ought to be quick.
-        obvious: the one that recomputes.
-        prepare: called with the number of the repeat before them, and not timed.
-        floor: what neither can do without.
-        iterations: in a call of each; times are of one iteration.
+        ours: our incremental version.
+        obvious: the version that recomputes everything.
+        prepare: called with the number of the repeat before both, and not timed.
+        floor: the work that neither version can avoid.
+        iterations: per call; times are of one iteration.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Case:
 
 
 def step_cases(ours: Ours, obvious: Obvious, floor: Version) -> list[Case]:
-    """The parts of a step, and the whole of k of them.
+    """The parts of a step, and k whole steps.
 
-    All three share the features. They have other batches, each its own, since rows that another one
-    has just touched are in the processor's cache.
+    All three versions share the features. Each has its own batches, since rows that another version
+    has just read are in the processor's cache.
     """
 
     def draw(repeat: int) -> None:
@@ -79,7 +79,7 @@ def step_cases(ours: Ours, obvious: Obvious, floor: Version) -> list[Case]:
 
 
 def rare_cases(ours: Ours, obvious: Obvious) -> list[Case]:
-    """Another obvious refresh, and many small clusters at once, where there can be."""
+    """Another obvious refresh, and many small clusters at once, if the sizes allow them."""
     found = [Case(BY_SORTING, ours.refresh, obvious.refresh_by_sorting)]
     if can_be_small(ours):
         number = num_small(ours)
@@ -95,17 +95,17 @@ def rare_cases(ours: Ours, obvious: Obvious) -> list[Case]:
 
 
 def can_be_small(version: Version) -> bool:
-    """Whether clusters are so large that some can be small while the others are normal."""
+    """Whether clusters are large enough that some can be small while the others are normal."""
     return len(version.labels) > 2 * THRESHOLD * len(version.centroids)
 
 
 def num_small(version: Version) -> int:
-    """How many clusters are made small at once."""
+    """The number of clusters that are made small at once."""
     return min(NUM_SMALL, len(version.centroids) // 4)
 
 
 def with_small_clusters(labels: Tensor, number: int) -> Tensor:
-    """Labels (N,) with the first clusters small: most of their members are in the next ones."""
+    """Labels (N,) in which the first clusters are small: most of their members moved to others."""
     labels = labels.clone()
     for cluster in range(number):
         members = (labels == cluster).nonzero().flatten()
@@ -114,17 +114,17 @@ def with_small_clusters(labels: Tensor, number: int) -> Tensor:
 
 
 def check_all(cases: Sequence[Case], ours: Ours, obvious: Obvious) -> None:
-    """As `check`, before any of them is timed: then each writes what the other does not know."""
+    """`check` all cases before timing, since timed versions change their own state only."""
     ours.memory.recompute()
     for case in cases:
         check(case, ours, obvious)
 
 
 def check(case: Case, ours: Ours, obvious: Obvious) -> None:
-    """Refuse to time versions that do not do the same from the same start.
+    """Check that both versions do the same from the same start.
 
     Raises:
-        AssertionError: if what they return, or leave, differs.
+        AssertionError: their return values or their states differ.
     """
     obvious.take(ours)
     case.prepare(0)
@@ -134,7 +134,7 @@ def check(case: Case, ours: Ours, obvious: Obvious) -> None:
     before = ours.features[indices]
     result = case.ours()
     state = ours.state()
-    # The features are shared; afterwards they are again what our sums are of.
+    # The features are shared; afterwards they match our sums again.
     ours.features[indices] = before
     torch.testing.assert_close(
         [result, *state],

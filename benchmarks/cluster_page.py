@@ -1,8 +1,8 @@
-"""What the page of a large run costs: ``python -m benchmarks.cluster_page --images 100000``.
+"""Cost of the cluster page of a large run: ``python -m benchmarks.cluster_page --images 100000``.
 
-Makes small JPEG files, crops of scikit-learn's two photographs, with made-up features in as many
-groups as there are clusters; builds the page as `odc_lightning.clusters` does; opens it in
-Debian's Chromium without a window. Prints Markdown tables.
+Makes small JPEG files, crops of scikit-learn's two photographs, and random features in as many
+groups as there are clusters. Builds the page as `odc_lightning.clusters` does, and opens it in
+headless Chromium (Debian's). Prints Markdown tables.
 """
 
 import argparse
@@ -31,9 +31,9 @@ from odc_lightning.runs.clustered_images import ClusteredImages
 
 SIDE = 128  # pixels of an image
 DIM = 128  # D
-LOADS = 5  # of which the median is told
+LOADS = 5  # page loads; their median is reported
 PER_FOLDER = 1000
-# Times in ms since the navigation began: of the browser, and of the page itself.
+# Times in ms since the start of navigation: from the browser, and from the page itself.
 PAINT = """
 const done = arguments[0];
 const start = (name) => performance.getEntriesByName(name)[0]?.startTime;
@@ -47,7 +47,7 @@ look();
 
 
 def write_images(folder: Path, number: int) -> list[str]:
-    """Crops at random places and of random sizes; returns their names."""
+    """Write crops of random position and size; returns their names."""
     photographs = [Image.fromarray(image) for image in load_sample_images().images]
     names = [f"{index // PER_FOLDER:04d}/{index:07d}.jpg" for index in range(number)]
     for each in sorted({name.partition("/")[0] for name in names}):
@@ -67,7 +67,7 @@ def write_images(folder: Path, number: int) -> list[str]:
 
 
 def made_up(root: Path, names: Sequence[str], num_clusters: int) -> ClusteredImages:
-    """Features of unit length around as many directions as there are clusters."""
+    """Random features of unit length around one direction per cluster."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(0, num_clusters, (len(names),), generator=generator)
     directions = normalize(torch.randn(num_clusters, DIM, generator=generator), dim=1)
@@ -82,7 +82,7 @@ def made_up(root: Path, names: Sequence[str], num_clusters: int) -> ClusteredIma
 
 
 def sizes(folder: Path) -> list[tuple[str, int, float]]:
-    """Kind, number of files, and megabytes of what is in the folder of a page."""
+    """Kind, number of files, and megabytes of the content of a page's folder."""
     kinds = {
         "thumbnails (sheets)": "page/pictures/sheets/*",
         "four faces of each cluster": "page/pictures/faces/*",
@@ -103,7 +103,7 @@ def sizes(folder: Path) -> list[tuple[str, int, float]]:
 
 
 def first_paint(folder: Path) -> tuple[float, float]:
-    """Median ms from the start of loading to the first paint, and to the first cards."""
+    """Median milliseconds from the start of loading to the first paint, and to the first cards."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -125,16 +125,16 @@ def first_paint(folder: Path) -> tuple[float, float]:
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command's arguments."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--clusters", type=int, default=1000)
-    parser.add_argument("--folder", type=Path, help="for images and page, which then stay")
+    parser.add_argument("--images", type=int, default=100_000, help="N; %(default)s")
+    parser.add_argument("--clusters", type=int, default=1000, help="C; %(default)s")
+    parser.add_argument("--folder", type=Path, help="keep the images and the page in this folder")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     given = parse(argv)
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)

@@ -1,8 +1,7 @@
-"""Whole epochs of ODC beside plain training with labels, and beside DeepCluster.
+"""Whole epochs of ODC, compared with training on labels and with DeepCluster.
 
-The small network on Fashion-MNIST as the experiments have it, loading and augmentation included,
-the scores and the files that commands add left out. Methods take turns, each time in a process of
-their own.
+The experiments' small network on Fashion-MNIST, including loading and augmentation, without the
+scores and files that commands add. Methods take turns, each run in its own process.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ EXPERIMENTS = {
 
 
 class Effort(NamedTuple):
-    """How much is run.
+    """The size of the measurement.
 
     Attributes:
         images: N.
-        epochs: of each run, of which the first one does not count.
+        epochs: of each run; the first one does not count.
         rounds: runs of each method.
     """
 
@@ -50,7 +49,7 @@ FULL, QUICK = Effort(10_000, 3, 2), Effort(1_200, 2, 1)
 
 
 class EpochClock(pl.Callback):
-    """Seconds of each epoch, with what is done between it and the next, and of all before."""
+    """Measures the time before the first epoch, and of each epoch until the next starts."""
 
     def __init__(self) -> None:
         self.marks: list[float] = []
@@ -66,12 +65,12 @@ class EpochClock(pl.Callback):
 
     @property
     def seconds(self) -> list[float]:
-        """Before the first epoch, and of each."""
+        """Seconds before the first epoch, then of each epoch."""
         return [end - start for start, end in zip(self.marks, self.marks[1:], strict=False)]
 
 
 def training(method: str, images: int, epochs: int) -> Callable[[], list[float]]:
-    """Set a training up; the work gives what `EpochClock.seconds` says."""
+    """Set up a training; the returned work gives `EpochClock.seconds`."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     folder = tempfile.mkdtemp()
     overrides = [
@@ -131,6 +130,6 @@ def measure(quick: bool) -> Iterator[Table | Target]:
         f"An epoch: {images:,} images of 28 pixels, a small network",
         ("trained by", "before the first (s)", "epoch (s)", "epoch / labels", "peak memory (MB)"),
         rows,
-        f"Medians of {rounds * (epochs - 1)} epochs. Memory is what the process had of its own, "
-        "above what it had before training; one more process loads images.",
+        f"Medians of {rounds * (epochs - 1)} epochs. Memory is the process's own, above its amount "
+        "before training; one more process loads images.",
     )

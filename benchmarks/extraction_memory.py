@@ -1,6 +1,6 @@
-"""Memory that DeepCluster's features take, beside holding them all.
+"""Memory for DeepCluster's features, compared with holding all of them.
 
-Both versions whiten the same features, and are held against each other before anything is told.
+Both versions whiten the same features, and are checked to agree before results are reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOLERANCE = 1e-3
 
 
 class Size(NamedTuple):
-    """N samples of F features, of which D directions are kept."""
+    """N samples with F features, reduced to D dimensions."""
 
     samples: int
     width: int
@@ -35,7 +35,7 @@ class Size(NamedTuple):
 
 
 def batches(size: Size) -> Iterator[Tensor]:
-    """Features whose directions differ in variance, so that PCA has something to find."""
+    """Features whose dimensions differ in variance, so that PCA has structure to find."""
     generator = torch.Generator().manual_seed(0)
     scale = torch.linspace(3, 0.1, size.width)
     for start in range(0, size.samples, BATCH):
@@ -44,13 +44,13 @@ def batches(size: Size) -> Iterator[Tensor]:
 
 
 def sample(size: Size) -> Tensor:
-    """The rows that tell the directions."""
+    """The rows from which PCA is computed."""
     order = torch.randperm(size.samples, generator=torch.Generator().manual_seed(1))
     return order[:PCA_SAMPLES].sort().values
 
 
 def ours(size: Size) -> Tensor:
-    """As `OfflineClustering` does it: a file, sums over a sample, blocks."""
+    """The method of `OfflineClustering`: a file, sums over a sample, blocks."""
     with tempfile.TemporaryDirectory() as folder:
         with scratch_rows(batches(size), size.samples, Path(folder)) as raw:
             project = whitening(moments(raw, sample(size)), size.dim)
@@ -60,14 +60,14 @@ def ours(size: Size) -> Tensor:
 
 
 def obvious(size: Size) -> Tensor:
-    """As DeepCluster's code does it: all features at once."""
+    """The method of DeepCluster's code: all features at once."""
     features = torch.cat(list(batches(size)))
     project = whitening(moments(features, sample(size)), size.dim)
     return normalize(project(features), dim=1)
 
 
 def work(version: Callable[[Size], Tensor], size: Size) -> Callable[[], list[list[float]]]:
-    """Run a version, and tell some cosines."""
+    """Run a version; the returned work gives some cosines."""
 
     def run() -> list[list[float]]:
         rows = version(size)[:COMPARED]
@@ -77,10 +77,10 @@ def work(version: Callable[[Size], Tensor], size: Size) -> Callable[[], list[lis
 
 
 def peaks(size: Size) -> tuple[int, int]:
-    """Bytes that ours and the obvious version take, each in a new process.
+    """Peak bytes of our version and of the obvious one, each in a new process.
 
     Raises:
-        RuntimeError: if they disagree, or one fails.
+        RuntimeError: the versions disagree, or one fails.
     """
     mine, theirs = (peak_of(partial(work, version), size) for version in (ours, obvious))
     gap = float((torch.tensor(mine.result) - torch.tensor(theirs.result)).abs().mean())
@@ -90,12 +90,12 @@ def peaks(size: Size) -> tuple[int, int]:
 
 
 def extraction_table(sizes: Sequence[Size]) -> Table:
-    """Peaks of both versions in MB."""
+    """The table of both versions' peaks, in MB."""
     rows: list[tuple[Cell, ...]] = []
     for size in sizes:
         mine, theirs = peaks(size)
         given = 4 * size.samples * size.width, 4 * size.samples * size.dim
-        # A few rows fit into memory that the process had before.
+        # A few rows fit into memory that the process already had.
         ratio = theirs / mine if mine > 0 else None
         rows.append((f"{size.samples:,}", *(each / 1e6 for each in (*given, mine, theirs)), ratio))
     width, dim = sizes[0][1:]

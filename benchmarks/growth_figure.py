@@ -1,4 +1,4 @@
-"""How the memory's step grows with N, C, D, B and ranks, drawn from ``bench.json``."""
+"""Figure of the memory's step against N, C, D, B and ranks, drawn from ``bench.json``."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ Series = list[tuple[float, float]]
 
 
 def draw_growth(report: Mapping[str, Any], device: str, output_png: Path) -> bool:
-    """Draw a panel for each axis that was measured.
+    """Draw one panel per measured axis.
 
     Args:
         report: the content of ``bench.json``.
         device: ``"CPU"`` or ``"GPU"``.
-        output_png: is written.
+        output_png: the file to write.
 
     Returns:
-        Whether there was any axis to draw; else nothing is written.
+        Whether there was an axis to draw; otherwise no file is written.
     """
     panels = {
         letter: lines
@@ -70,7 +70,7 @@ def draw_growth(report: Mapping[str, Any], device: str, output_png: Path) -> boo
 
 
 def _lines(report: Mapping[str, Any], title: str) -> dict[str, Series]:
-    """Points of each kind of step in the table of that title, where both are numbers."""
+    """Points of each kind of step in the table with this title, if both values are numbers."""
     found: dict[str, Series] = {}
     for table in report["tables"]:
         if table["title"] != title:

@@ -1,7 +1,7 @@
-"""Section ``kmeans``: the bootstrap's K-Means beside plain faiss and scikit-learn.
+"""Section ``kmeans``: the bootstrap's K-Means, compared with plain faiss and scikit-learn.
 
-All start from random samples, use all of them, and do the same number of Lloyd's iterations and an
-assignment after the last. On two threads.
+All start from random samples, use all samples, and run the same number of Lloyd iterations and a
+final assignment. On two threads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLUMNS = ("", "seconds", "time / faiss", "time / floor", "inertia / faiss")
 
 
 class Size(NamedTuple):
-    """N samples, C clusters, D directions; Lloyd's iterations."""
+    """N samples, C clusters, D dimensions; Lloyd iterations."""
 
     samples: int
     clusters: int
@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """Of the products of all samples with all centroids."""
+        """Operations in the products of all samples with all centroids."""
         return 2 * self.samples * self.clusters * self.dim * (self.iterations + 1)
 
 
@@ -60,7 +60,7 @@ def measure(quick: bool) -> Iterator[Table | Target]:
 
 
 def compared(size: Size, repeats: int) -> Iterator[Table | Target]:
-    """All versions, in turns."""
+    """Time all versions in turns."""
     features = clustered(size)
     inertia: dict[str, float] = {}
 
@@ -94,8 +94,8 @@ def compared(size: Size, repeats: int) -> Iterator[Table | Target]:
         rows.append(("ours by torch, GPU", NO_GPU, None, None, None))
     rows.append(("floor", floor, floor / seconds["faiss"], 1, None))
     note = (
-        f"{size}; {THREADS} threads. Faiss stands there twice, to show the noise. The floor is the "
-        "products of all samples with the centroids alone."
+        f"{size}; {THREADS} threads. Faiss is listed twice, to show the noise. The floor is the "
+        "products of all samples with the centroids, and nothing else."
     )
     yield Table(f"K-Means, {size}", COLUMNS, rows, note)
     ratios = {
@@ -104,14 +104,14 @@ def compared(size: Size, repeats: int) -> Iterator[Table | Target]:
     }
     for name, (ratio, at_most) in ratios.items():
         yield Target(f"K-Means: {name} of ours (auto) / of faiss, {size}", ratio, at_most)
-    # The largest size is the last; its terms are what holds.
+    # The largest size comes last; its terms replace the others.
     yield terms_table("CPU", {KMEANS: seconds["ours (auto)"] / size.flops})
     if torch.cuda.is_available():
         yield terms_table("GPU", {KMEANS: seconds["ours by torch, GPU"] / size.flops})
 
 
 def clustered(size: Size) -> Tensor:
-    """Features (N, D) around twice as many directions as there are clusters."""
+    """Features (N, D) around two directions per cluster."""
     generator = torch.Generator().manual_seed(SEED)
     directions = torch.randn(2 * size.clusters, size.dim, generator=generator)
     chosen = torch.randint(len(directions), (size.samples,), generator=generator)
@@ -120,7 +120,7 @@ def clustered(size: Size) -> Tensor:
 
 
 def ours(backend: Backend) -> Callable[[Tensor, Size], float]:
-    """The bootstrap's; gives its inertia, as all versions here."""
+    """The bootstrap's K-Means; returns its inertia, like all versions here."""
 
     def run(features: Tensor, size: Size) -> float:
         found = kmeans(
@@ -132,7 +132,7 @@ def ours(backend: Backend) -> Callable[[Tensor, Size], float]:
 
 
 def plain_faiss(features: Tensor, size: Size) -> float:
-    """As faiss's documentation has it, without its subsampling."""
+    """faiss as in its documentation, without subsampling."""
     import faiss
 
     points = features.numpy()
@@ -150,7 +150,7 @@ def plain_faiss(features: Tensor, size: Size) -> float:
 
 
 def scikit_learn(features: Tensor, size: Size) -> float:
-    """Lloyd's algorithm there, never stopped before its time."""
+    """scikit-learn's Lloyd algorithm, without early stopping."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -169,7 +169,7 @@ def scikit_learn(features: Tensor, size: Size) -> float:
 
 
 def products(features: Tensor, size: Size) -> None:
-    """The multiplications alone, in blocks that are not kept."""
+    """Only the products, in blocks that are discarded."""
     centroids = features[: size.clusters]
     for _ in range(size.iterations + 1):
         for rows in features.split(BLOCK):

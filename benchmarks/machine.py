@@ -1,4 +1,4 @@
-"""Where a benchmark ran."""
+"""The machine that a benchmark ran on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = ("torch", "numpy", "scikit-learn")
 
 
 def machine() -> dict[str, str | int | float]:
-    """The processor, its memory, how busy it was, the GPU, and versions of what computes."""
+    """Processor, RAM, load, GPU, and the versions of the numerical libraries."""
     import faiss
     import torch
 

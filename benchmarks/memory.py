@@ -1,9 +1,10 @@
-"""Section ``memory``: a step of the memory beside its floor, and beside the obvious full recompute.
+"""Section ``memory``: a step of the memory, compared with its floor and the obvious full recompute.
 
-The obvious version finds sizes and centroids anew from all labels and features, O(N) and O(N D), as
+The obvious version recomputes sizes and centroids from all labels and features, O(N) and O(N D), as
 the authors' code does. The floor is the product of B features with C centroids, and B rows of the
 memory gathered and written. On one thread: OpenMP's threads wait for each other in every operation,
-for milliseconds where another process has their core, and ours has more and shorter operations.
+for milliseconds if another process uses their core, and our version has more and shorter
+operations.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from benchmarks.versions import REFRESH_EVERY, Obvious, Ours, Version
 
 
 class Plan(NamedTuple):
-    """What is measured.
+    """The sizes to measure.
 
     Attributes:
         base: the point where the axes meet.
-        few: the N that larger ones must not be dearer than.
-        axes: which field of the base takes which other values.
+        few: a small N; steps at larger N must not take longer.
+        axes: field of the base -> its other values.
         repeats: of each step.
     """
 
@@ -71,7 +72,7 @@ COLUMNS_OF_PARTS = (
 
 
 def measure(quick: bool) -> Iterator[Table | Target]:
-    """The parts at the base, an axis after the other, and the same on a GPU."""
+    """The parts at the base, each axis, and the same on a GPU."""
     plan = QUICK if quick else FULL
     yield from on_device(plan, "cpu")
     if torch.cuda.is_available():
@@ -87,7 +88,7 @@ def measure(quick: bool) -> Iterator[Table | Target]:
 
 
 def on_device(plan: Plan, device: str) -> Iterator[Table | Target]:
-    """All of one device. One large memory is alive at a time."""
+    """All measurements on one device, with one large memory at a time."""
     name_of_device = NAMES[device]
     base, repeats = made(plan.base, device), plan.repeats
     yield from parts(plan, base, device)
@@ -122,12 +123,12 @@ def on_device(plan: Plan, device: str) -> Iterator[Table | Target]:
 
 
 def flatness(plan: Plan) -> str:
-    """What the target is called that a step is flat in N."""
+    """The name of the target that the step's time does not depend on N."""
     return f"step at N = {max(plan.axes['samples']):,} / at N = {plan.few:,}"
 
 
 def parts(plan: Plan, ours: Ours, device: str) -> Iterator[Table | Target]:
-    """Every part beside the obvious one."""
+    """Every part, compared with the obvious version."""
     obvious, floor = Obvious.beside(ours), Obvious.beside(ours)
     times: dict[str, tuple[float, float, float | None]] = {}
     cases = [*step_cases(ours, obvious, floor), *rare_cases(ours, obvious)]
@@ -159,17 +160,17 @@ def parts(plan: Plan, ours: Ours, device: str) -> Iterator[Table | Target]:
 
 
 def beside(mine: float, least: float | None) -> tuple[Cell, Cell]:
-    """The cells of a floor in seconds, and of the ratio to it."""
+    """The cells of a floor and of the ratio to it."""
     return (None, None) if least is None else (1e3 * least, mine / least)
 
 
 def beyond_the_product(
     plan: Plan, ours: Ours, device: str
 ) -> Generator[Table | Target, None, dict[str, float]]:
-    """The step less the product that no version can do without.
+    """The step minus the product that no version can avoid.
 
     Returns:
-        What the known parts of a step cost, measured in the same turns.
+        The costs of the known parts of a step, measured in the same turns.
     """
     obvious, floor = Obvious.beside(ours), Obvious.beside(ours)
     *_, step = step_cases(ours, obvious, floor)
@@ -211,7 +212,7 @@ def beyond_the_product(
 def model_table(
     known: Mapping[str, float], measured: Sequence[tuple[Size, float]], device: str
 ) -> Table:
-    """How well the terms tell what they were found from."""
+    """A table of how well the terms reproduce the measurements that they were fitted to."""
     rows: list[tuple[Cell, ...]] = []
     for size, seconds in measured:
         model = terms.step_seconds(known, size)

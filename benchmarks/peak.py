@@ -1,4 +1,4 @@
-"""Section ``peak``: memory that clustering takes above the features, in processes of their own."""
+"""Section ``peak``: memory that clustering needs beyond the features, each in its own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AT_MOST = 0.5  # of the features' bytes, for the bootstrap: never a second copy
 
 
 class Size(NamedTuple):
-    """N samples, C clusters, D directions; K-Means for some iterations."""
+    """N samples, C clusters, D dimensions; iterations of K-Means."""
 
     samples: int
     clusters: int
@@ -34,7 +34,7 @@ QUICK_EXTRACTIONS = [ExtractionSize(600, 32, 8)]
 
 
 def measure(quick: bool) -> Iterator[Table | Target]:
-    """The bootstrap's K-Means, what an epoch's end and small clusters take, and the extraction."""
+    """Peaks of the bootstrap's K-Means, an epoch's end, small clusters, and the extraction."""
     size = QUICK if quick else FULL
     features = 4 * size.samples * size.dim
     peaks = {
@@ -52,8 +52,8 @@ def measure(quick: bool) -> Iterator[Table | Target]:
         "Peak memory beside the features",
         ("", "features (MB)", "peak above them (MB)", "peak / features"),
         rows,
-        f"N = {size.samples:,}, C = {size.clusters:,}, D = {size.dim}; each in a process of its "
-        "own that holds the features (and the memory, where one is needed) before it is looked at.",
+        f"N = {size.samples:,}, C = {size.clusters:,}, D = {size.dim}; each in its own process, "
+        "which holds the features (and the memory, if needed) before the measurement starts.",
     )
     for backend in ("faiss", "torch"):
         peak = peaks[f"K-Means by {backend}"].peak
@@ -62,7 +62,7 @@ def measure(quick: bool) -> Iterator[Table | Target]:
 
 
 def clustering(size: Size, backend: Backend) -> Callable[[], float]:
-    """The bootstrap's K-Means; gives its inertia."""
+    """The bootstrap's K-Means; the returned work gives its inertia."""
     features = new_memory(size.samples, size.clusters, size.dim).features
 
     def work() -> float:
@@ -72,12 +72,12 @@ def clustering(size: Size, backend: Backend) -> Callable[[], float]:
 
 
 def recomputation(size: Size) -> Callable[[], float]:
-    """What is done at the end of an epoch; gives how far off the sums were."""
+    """The recomputation at the end of an epoch; the returned work gives the error of the sums."""
     return new_memory(size.samples, size.clusters, size.dim).recompute
 
 
 def relabelling(size: Size) -> Callable[[], int]:
-    """The plan for many small clusters at once; gives the number of splits."""
+    """The plan for many small clusters; the returned work gives the number of splits."""
     ours = Ours(new_memory(size.samples, size.clusters, size.dim), batch=1)
     ours.set_labels(with_small_clusters(ours.labels, num_small(ours)))
 
@@ -95,7 +95,7 @@ def relabelling(size: Size) -> Callable[[], int]:
 
 
 def gpu_cells(size: Size) -> tuple[Cell, ...]:
-    """As the other rows, by torch's own count of the GPU's memory."""
+    """The cells of the GPU's row, by torch's count of the GPU's memory."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""The highest amount of memory that something takes, in a process of its own."""
+"""Peak memory of a piece of work, measured in its own process."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ SECONDS_BETWEEN_LOOKS = 0.005
 
 
 class Peak(NamedTuple):
-    """Bytes above what the process had when it was ready, and what the work gave."""
+    """The peak in bytes above the amount before the work, and the work's result."""
 
     peak: int
     result: Any
 
 
 def peak_of(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> Peak:
-    """Prepare and work in a new process, and look at the work.
+    """Prepare and run some work in a new process, and measure the work.
 
     Args:
-        prepare: importable by name; allocates what shall not count, and returns the work. What
-            that gives must go through a pipe: no tensors.
+        prepare: importable by name; allocates memory that does not count, and returns the work.
+            The work's result goes through a pipe, so it must not have tensors.
         arguments: of ``prepare``.
 
     Raises:
-        RuntimeError: if either fails.
+        RuntimeError: either of them fails.
     """
     (found,) = apart(_watched, prepare, arguments)
     return found
 
 
 def own_memory() -> int:
-    """Bytes of this process that no file stands behind (Linux)."""
+    """Bytes of this process that are not backed by files (Linux)."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 

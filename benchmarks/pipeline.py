@@ -1,9 +1,9 @@
-"""Images that one core decodes and augments in a second: ours beside torchvision's ways.
+"""Images that one core decodes and augments per second, compared with torchvision's pipelines.
 
 ``python -m benchmarks.pipeline`` prints Markdown tables. The images are JPEG files of ImageNet's
 usual size, pieces of scikit-learn's two photographs, and become views of 224 pixels under
-``conf/augmentation/imagenet.yaml``. All ways take turns, in one process and on one thread. Neither
-putting batches together nor handing them over between processes is in the times.
+``conf/augmentation/imagenet.yaml``. All pipelines take turns, in one process and on one thread.
+Collating batches and passing them between processes are not part of the times.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ OneImage = Callable[[int], Any]
 def measure(
     quick: bool, cores: Sequence[int] = CORES, gpu_speeds: Sequence[float] = ()
 ) -> Iterator[Table | Target]:
-    """Images a second in each way, what cores feed, and the target.
+    """Images per second of each pipeline and of several cores, and the target.
 
     Args:
-        quick: few images and one repeat, to see that it runs.
-        cores: numbers of loading processes, a core each.
+        quick: few images and one repeat, as a smoke test.
+        cores: numbers of loading processes, one core each.
         gpu_speeds: images/s that GPUs could train on, for the share of a step that they wait.
     """
     seconds = seconds_an_image(num_images=4 if quick else 32, repeats=1 if quick else 15)
@@ -71,7 +71,7 @@ def measure(
 
 
 def feeding(seconds: dict[str, float], cores: Sequence[int]) -> Table:
-    """Up to which speed of training no step waits for images."""
+    """The training speeds up to which no step waits for images."""
     rows: list[tuple[Cell, ...]] = [
         (way, *(number / seconds[way] for number in cores)) for way in (OURS, OURS_BATCHED)
     ]
@@ -86,7 +86,7 @@ def feeding(seconds: dict[str, float], cores: Sequence[int]) -> Table:
 
 
 def waits(seconds: dict[str, float], cores: Sequence[int], gpu_speeds: Sequence[float]) -> Table:
-    """The share of a step that GPUs of these speeds wait."""
+    """The share of a step that GPUs of these speeds wait for images."""
     rows: list[tuple[Cell, ...]] = [
         (f"{way}, {number} cores", *(waiting(seconds[way], number, speed) for speed in gpu_speeds))
         for way in (OURS, OURS_BATCHED)
@@ -106,7 +106,7 @@ def waiting(seconds_an_image: float, cores: int, gpu_images_per_second: float) -
 
 
 def seconds_an_image(num_images: int, repeats: int) -> dict[str, float]:
-    """Median seconds of each way."""
+    """Median seconds per image of each pipeline."""
     with tempfile.TemporaryDirectory() as folder, one_thread():
         write_photos(Path(folder) / "photos", num_images)
         all_ways = ways(Path(folder))
@@ -116,10 +116,10 @@ def seconds_an_image(num_images: int, repeats: int) -> dict[str, float]:
 
 
 def ways(folder: Path) -> dict[str, OneImage]:
-    """How each way makes a view of one image.
+    """The pipelines, each as a function that makes a view of one image.
 
     Args:
-        folder: with JPEG files in sub-folders.
+        folder: a folder with JPEG files in sub-folders.
     """
     transform = imagenet_transform()
     source = image_folder(str(folder))
@@ -132,7 +132,7 @@ def ways(folder: Path) -> dict[str, OneImage]:
         return decode_image(str(files[index]), ImageReadMode.RGB)
 
     def on_tensors(crop: v2.RandomResizedCrop) -> OneImage:
-        # What is no conversion from Pillow, after the crop.
+        # The steps after the crop, without the conversion from Pillow.
         later = [t for t in transform.transforms[1:] if not isinstance(t, v2.PILToTensor)]
         steps = v2.Compose([crop, *later])
         return lambda index: steps(decoded(index))
@@ -157,7 +157,7 @@ def imagenet_transform() -> v2.Compose:
 
 
 def write_photos(folder: Path, count: int) -> None:
-    """JPEG files of 500 x 375, each another piece of a photograph."""
+    """Write JPEG files of 500 x 375 pixels, each a different piece of a photograph."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
@@ -173,7 +173,7 @@ def write_photos(folder: Path, count: int) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """As in a loading process."""
+    """Run the body on one thread, as in a dataloader worker."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -190,7 +190,7 @@ def _all_images(way: OneImage, num_images: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few images, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="few images, as a smoke test")
     parser.add_argument("--cores", type=int, nargs="+", default=CORES)
     parser.add_argument(
         "--gpu-speeds", type=float, nargs="+", default=(), help="images/s that GPUs train on"

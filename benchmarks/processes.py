@@ -1,4 +1,4 @@
-"""Generators that run in a process of their own."""
+"""Generators that run in their own process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from typing import Any, NamedTuple
 
-# odc_lightning comes first: before torch is there, it tells OpenMP how to wait.
+# odc_lightning comes first: it configures how OpenMP's threads wait, before torch is imported.
 PRELOADED = ["odc_lightning", "benchmarks.versions"]
 
 
@@ -18,27 +18,28 @@ class _Failure(NamedTuple):
 
 
 def processes() -> ForkServerContext:
-    """Processes that are new, with torch imported once for all of them."""
+    """A context for new processes, with torch imported once for all of them."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
 
 
 def apart(generator: Callable[..., Iterator[Any]], *arguments: Any) -> Iterator[Any]:
-    """What a generator yields, each when it is ready, from a fresh process.
+    """Run a generator in a new process, and yield its items when they are ready.
 
     Args:
         generator: importable by name.
-        arguments: of it, as the items such that pickle takes them.
+        arguments: of the generator; they and its items must be picklable.
 
     Raises:
-        RuntimeError: it raised an exception, whose traceback is the message, or its process ended.
+        RuntimeError: the generator raised an exception, whose traceback is the message, or its
+            process ended.
     """
     context = processes()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(theirs, generator, arguments))
     process.start()
-    theirs.close()  # else the pipe would never end if the process does
+    theirs.close()  # otherwise the pipe would stay open when the process ends
     try:
         yield from _received(ours)
     except EOFError:

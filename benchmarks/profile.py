@@ -1,7 +1,7 @@
-"""Where the time of the memory's step goes: ``python -m benchmarks.profile``.
+"""Profile of the memory's step: ``python -m benchmarks.profile``.
 
-A Markdown table of torch's operations, by their own time. It asks for nothing but a
-`ClusterMemory`, so it shows an older version of the package as well, if PYTHONPATH leads to one.
+Prints a Markdown table of torch's operations, by their own time. It needs only a `ClusterMemory`,
+so it also profiles an older version of the package, if PYTHONPATH leads to one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import normalize
 from torch.profiler import ProfilerActivity, profile
 
-import odc_lightning  # noqa: F401  # before torch: it tells OpenMP how to wait
+import odc_lightning  # noqa: F401  # before torch, because it configures how OpenMP's threads wait
 from benchmarks.tables import Table
 from odc_lightning.clustering import loss_weights
 from odc_lightning.memory import ClusterMemory
@@ -23,7 +23,7 @@ REFRESH_EVERY = 10
 
 
 def step(memory: ClusterMemory, number: int, batch: int) -> None:
-    """What the callbacks do in a step."""
+    """The calls of the callbacks in a step."""
     generator = torch.Generator().manual_seed(number)
     indices = torch.randint(memory.num_samples, (batch,), generator=generator)
     features = torch.randn(batch, memory.features.shape[1], generator=generator)
@@ -36,7 +36,7 @@ def step(memory: ClusterMemory, number: int, batch: int) -> None:
 
 
 def profiled(samples: int, clusters: int, dim: int, batch: int, most: int = 8) -> Table:
-    """The dearest operations of some steps, on one thread."""
+    """The most expensive operations of some steps, on one thread."""
     torch.set_num_threads(1)
     memory = ClusterMemory(samples, clusters, dim)
     generator = torch.Generator().manual_seed(0)

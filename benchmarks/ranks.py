@@ -1,7 +1,7 @@
 """Section ``ranks``: the memory's step on several gloo processes, which share one batch.
 
-Each rank compares its own share of the batch with the centroids; one all-gather carries what came
-out, and every rank writes all of it.
+Each rank compares its own share of the batch with the centroids. One all-gather exchanges the
+results, and every rank writes all of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def measure(quick: bool) -> Iterator[Table | Target]:
-    """A row for each number of ranks. Each is started as often as the others, in turns."""
+    """A table with one row per number of ranks, measured in turns."""
     size, counts, rounds = (QUICK, (1, 2), 1) if quick else (FULL, (1, 2, 4), 3)
     runs: dict[int, list[list[float]]] = {ranks: [] for ranks in counts}
     for number in range(rounds):
@@ -62,7 +62,7 @@ def measure(quick: bool) -> Iterator[Table | Target]:
 
 
 def seconds(size: Size, ranks: int, repeats: int) -> list[float]:
-    """Of each of `PARTS` in a step, on rank 0: medians over repeats of k steps."""
+    """Seconds of each of `PARTS` in a step, on rank 0: medians over repeats of k steps."""
     with tempfile.TemporaryDirectory() as folder:
         processes()
         arguments = size, ranks, repeats, folder
@@ -83,7 +83,7 @@ def _rank(rank: int, size: Size, ranks: int, repeats: int, folder: str) -> None:
     if rank == 0:
         medians = [statistics.median(part) for part in zip(*found[1:], strict=True)]
         Path(folder, "seconds.json").write_text(json.dumps(medians), encoding="ascii")
-    dist.barrier()  # a rank that leaves early can make the others wait for it for ever
+    dist.barrier()  # if a rank ends early, the others can wait for it forever
     dist.destroy_process_group()
 
 

@@ -1,8 +1,8 @@
-"""What 10^6 to 10^9 samples need, by the terms that ``make bench`` has measured.
+"""Estimated time and memory for 10^6 to 10^9 samples, from the terms that ``make bench`` measures.
 
 ``python -m benchmarks.scale outputs/bench/bench.json`` prints Markdown. ``--term 'NAME=SECONDS'``
-puts another machine's figure in the place of a measured one. Nothing here is measured at these
-sizes: it is what follows from the terms, if none of them changes.
+replaces a measured term, for example by that of another machine. Nothing is measured at these
+sizes: the estimates follow from the terms, if these stay constant.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SECTIONS = {terms.KMEANS: "kmeans", terms.RANKS: "ranks"}
 
 
 def replicated(size: Size, ranks: int, feature_bytes: int) -> dict[str, int]:
-    """Bytes that every rank holds, by what they are for.
+    """Bytes that every rank holds, by purpose.
 
     Args:
         size: N, C, D, and B of all ranks together.
         ranks: R.
-        feature_bytes: of a number of the samples memory: 4 in fp32, 2 in fp16.
+        feature_bytes: bytes per number in the samples memory: 4 in fp32, 2 in fp16.
     """
     samples, clusters, dim, batch = size
     return {
@@ -42,16 +42,16 @@ def replicated(size: Size, ranks: int, feature_bytes: int) -> dict[str, int]:
 
 
 def checkpoint_bytes(size: Size, feature_bytes: int) -> int:
-    """Of the clustering in a checkpoint, which is written by one rank."""
+    """Bytes of the clustering in a checkpoint, which one rank writes."""
     parts = replicated(size, 1, feature_bytes)
     return sum(parts.values()) - parts["similarities of a step"]
 
 
 def to_shard(parts: Mapping[str, int], room: float, ranks: int) -> list[str] | None:
-    """Which parts R ranks would have to divide among them, the largest first, to have room.
+    """The parts that R ranks would have to shard, largest first, so that all parts fit.
 
     Returns:
-        Nothing if each rank has room for all; None if they have none even then.
+        An empty list if all parts fit on each rank; None if they do not fit even when sharded.
     """
     sharded: list[str] = []
     left = dict(parts)
@@ -65,14 +65,14 @@ def to_shard(parts: Mapping[str, int], room: float, ranks: int) -> list[str] | N
 
 
 class Cost(NamedTuple):
-    """Of R ranks, each with the whole memory.
+    """The cost on R ranks, each with the whole memory.
 
     Attributes:
-        step: seconds of the memory's part of a step, without what the network takes.
+        step: seconds of the memory's part of a step, without the network's.
         traffic: bytes that a rank receives in a step.
         kmeans: seconds of the bootstrap's K-Means, which rank 0 computes alone.
         sharing: seconds in which the ranks exchange their features for the bootstrap.
-        recomputation: seconds of the exact sums at the end of an epoch, by each rank for itself.
+        recomputation: seconds of the exact sums at the end of an epoch, computed on each rank.
     """
 
     step: float
@@ -83,7 +83,7 @@ class Cost(NamedTuple):
 
 
 def cost(known: Mapping[str, float], size: Size, ranks: int) -> Cost:
-    """What the present code takes, features in fp32.
+    """The cost of the present code, with features in fp32.
 
     Args:
         known: terms, see `benchmarks.terms`.
@@ -107,13 +107,13 @@ def cost(known: Mapping[str, float], size: Size, ranks: int) -> Cost:
     except KeyError as error:
         (name,) = error.args
         raise ValueError(
-            f"the term {name!r} is not known: measure it by `python -m benchmarks "
-            f"{SECTIONS.get(name, 'memory')}`, or give it: --term '{name}=SECONDS'"
+            f"the term {name!r} is not known: measure it with `python -m benchmarks "
+            f"{SECTIONS.get(name, 'memory')}`, or give it with --term '{name}=SECONDS'"
         ) from error
 
 
 def sizes(clusters: int, dim: int, batch: int) -> list[Size]:
-    """Each N with that C, and with as many images a cluster as the paper has."""
+    """Each N with that C, and with as many images per cluster as in the paper."""
     return [
         Size(samples, number, dim, batch)
         for samples in SAMPLES
@@ -122,7 +122,7 @@ def sizes(clusters: int, dim: int, batch: int) -> list[Size]:
 
 
 def memory_table(chosen: Sequence[Size], ranks: int, room: float) -> Table:
-    """Bytes of every rank in GB, and what does not fit in ``room`` bytes."""
+    """A table of each rank's memory in GB, and of the parts that do not fit in ``room`` bytes."""
     rows: list[tuple[Cell, ...]] = []
     for size in chosen:
         whole, half = (replicated(size, ranks, feature_bytes) for feature_bytes in (4, 2))
@@ -150,14 +150,14 @@ def memory_table(chosen: Sequence[Size], ranks: int, room: float) -> Table:
 
 
 def said(sharded: list[str] | None) -> str:
-    """In words."""
+    """The parts to shard as text."""
     if sharded is None:
         return "no room, even if all is"
     return ", ".join(sharded) or "nothing"
 
 
 def cost_table(known: Mapping[str, float], chosen: Sequence[Size], ranks: Sequence[int]) -> Table:
-    """Time and traffic with each number of ranks."""
+    """A table of time and traffic for each number of ranks."""
     rows: list[tuple[Cell, ...]] = []
     for size in chosen:
         for number in ranks:
@@ -183,7 +183,7 @@ def cost_table(known: Mapping[str, float], chosen: Sequence[Size], ranks: Sequen
 
 
 def limits_table(dim: int, batch: int, clusters: int, ranks: int, room: float) -> Table:
-    """The largest N of which each rank has room for all."""
+    """A table of the largest N that fits on each rank."""
     rows: list[tuple[Cell, ...]] = []
     for name, number in ((f"C = {clusters:,}", clusters), (f"C = N / {IMAGES_PER_CLUSTER}", None)):
         fitting = [
@@ -198,11 +198,11 @@ def limits_table(dim: int, batch: int, clusters: int, ranks: int, room: float) -
 def largest_samples(
     dim: int, batch: int, clusters: int | None, ranks: int, room: float, feature_bytes: int
 ) -> int:
-    """The largest N of which each rank has room for all, by bisection.
+    """The largest N that fits on each rank, by bisection.
 
     Args:
         dim, batch: D and B.
-        clusters: C; None for as many as the paper has of N samples.
+        clusters: C; None for as many images per cluster as in the paper.
         ranks: R.
         room: bytes.
         feature_bytes: see `replicated`.
@@ -217,31 +217,37 @@ def largest_samples(
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; ``terms`` is what is known then."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scale", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("report", type=Path, nargs="?", help="a bench.json")
-    parser.add_argument("--on", choices=("CPU", "GPU"), default="CPU", help="whose terms")
-    parser.add_argument("--term", action="append", default=[], metavar="NAME=SECONDS")
-    parser.add_argument("--clusters", type=int, default=10_000, help="C, beside N / 128")
+    parser.add_argument("--on", choices=("CPU", "GPU"), default="CPU", help="device of the terms")
+    parser.add_argument(
+        "--term",
+        action="append",
+        default=[],
+        metavar="NAME=SECONDS",
+        help="replaces a measured term",
+    )
+    parser.add_argument("--clusters", type=int, default=10_000, help="C, in addition to N / 128")
     parser.add_argument("--dim", type=int, default=256, help="D")
     parser.add_argument("--batch", type=int, default=512, help="B, of all ranks together")
-    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--room", type=float, default=80, help="GB that each rank has")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 8, 64], help="numbers of ranks")
+    parser.add_argument("--room", type=float, default=80, help="memory of each rank in GB")
     return parser.parse_args(argv)
 
 
 def given_terms(options: argparse.Namespace) -> dict[str, float]:
-    """Of the report, and those of the command line in their place.
+    """The terms of the report, replaced by those of the command line.
 
     Raises:
-        ValueError: if there is no such report, or a term is not NAME=SECONDS.
+        ValueError: the report does not exist, or a term is not NAME=SECONDS.
     """
     known: dict[str, float] = {}
     if options.report is not None:
         if not options.report.is_file():
-            raise ValueError(f"{options.report} is no file; `make bench` writes bench.json")
+            raise ValueError(f"{options.report} is not a file; `make bench` writes bench.json")
         content = json.loads(options.report.read_text(encoding="utf-8"))
         known = terms.read_terms(content, options.on)
     for text in options.term:
@@ -253,7 +259,7 @@ def given_terms(options: argparse.Namespace) -> dict[str, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Compute and print."""
+    """Compute and print the tables."""
     options = parse(argv)
     room = options.room * 1e9
     chosen = sizes(options.clusters, options.dim, options.batch)

@@ -1,4 +1,4 @@
-"""The sections of ``python -m benchmarks``, and how one of them is run."""
+"""The sections of ``python -m benchmarks``, and the code that runs one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECTIONS = {
 
 @dataclass
 class Section:
-    """What one section has given so far, and why it ended early if it did."""
+    """The results of a section so far, and its error if it failed."""
 
     name: str
     tables: list[Table] = field(default_factory=list)
@@ -35,12 +35,12 @@ class Section:
 
 
 def measured(module: str, quick: bool) -> Iterator[Table | Target]:
-    """What a section yields; in its own process."""
+    """The tables and targets of a section; runs in its own process."""
     yield from importlib.import_module(module).measure(quick)
 
 
 def run(name: str, quick: bool) -> Section:
-    """Run a section in a process of its own and say how it goes."""
+    """Run a section in its own process and report its progress."""
     section, start = Section(name), perf_counter()
     print(f"{name} ...", file=sys.stderr, flush=True)
     try:

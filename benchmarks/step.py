@@ -1,10 +1,9 @@
-"""A training step of ODC beside plain cross-entropy, with the same network on the same images.
+"""A training step of ODC, compared with plain cross-entropy on the same network and images.
 
-One Trainer does all steps. They take turns: a step in which nothing but a fixed label comes with
-the batch, one with the algorithm's callbacks, one with those that look on as well
-(`callbacks=default`). So all share weights, optimiser, batches and whatever else the machine does.
-A step is timed from the moment when its batch is on the device to its end, optimiser included;
-loading is not part of it (benchmarks/pipeline.py).
+One Trainer runs all steps. They take turns: a step with fixed labels only, one with the algorithm's
+callbacks, and one with the monitors too (`callbacks=default`). All thus share weights, optimiser,
+batches and the load of the machine. A step is timed from the moment when its batch is on the device
+to its end, optimiser included; loading is not part of it (benchmarks/pipeline.py).
 """
 
 from __future__ import annotations
@@ -43,14 +42,14 @@ class Size(NamedTuple):
     """A network, its images, and the clustering.
 
     Attributes:
-        title: what it is called in the table.
-        overrides: of the config, which has the network and the algorithm.
+        title: its name in the table.
+        overrides: of the config, with the network and the algorithm.
         num_samples: N.
         num_clusters: C.
-        batch: B, images a step.
+        batch: B, images per step.
         side: of the images, in pixels.
         num_views: V.
-        steps: of each kind that count.
+        steps: timed steps of each kind.
     """
 
     title: str
@@ -92,7 +91,7 @@ TINY = Size("tiny", ("experiment=odc_fashion_mnist",), 2_000, 50, 16, 28, steps=
 
 
 class Random(Dataset[dict[str, Any]]):
-    """One random image for all indices, so that nothing is loaded; every index three times."""
+    """One random image for all indices, so that nothing is loaded; each index occurs 3 times."""
 
     def __init__(self, size: Size) -> None:
         views = () if size.num_views == 1 else (size.num_views,)
@@ -121,7 +120,7 @@ class Batches(pl.LightningDataModule):
 
 
 class Clustered(pl.Callback):
-    """In place of the bootstrap: random features of unit length, in clusters of equal size."""
+    """Replaces the bootstrap: random features of unit length, in clusters of equal size."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         owner = SamplesMemory.of(trainer)
@@ -134,7 +133,7 @@ class Clustered(pl.Callback):
 
 
 class Labelled(pl.Callback):
-    """What plain training has instead: a fixed label an image."""
+    """Replaces clustering in plain training: a fixed label for each image."""
 
     def __init__(self, num_clusters: int, num_views: int) -> None:
         self.num_clusters, self.num_views = num_clusters, num_views
@@ -158,7 +157,7 @@ class Clock(pl.Callback):
 
 
 class Stop(pl.Callback):
-    """The end of what a `Clock` has begun."""
+    """Ends the measurement that a `Clock` started."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -169,7 +168,7 @@ class Stop(pl.Callback):
 
 
 def only_in(callback: pl.Callback, kinds: tuple[int, ...]) -> pl.Callback:
-    """The same callback, which sleeps in steps of other kinds."""
+    """The callback, inactive in steps of other kinds."""
 
     def gated(hook: Callable[..., None]) -> Callable[..., None]:
         def call(trainer: pl.Trainer, *arguments: Any) -> None:
@@ -193,7 +192,7 @@ def seconds(size: Size, accelerator: str = "cpu", precision: str = "32-true") ->
             f"data.batch_size={size.batch}",
             f"run_dir={folder}",
             "trainer.max_epochs=1",
-            # A step of ODC is every third one of the Trainer's: 10 of its own to a refresh.
+            # Every third step of the Trainer is a step of ODC; 10 of these are between refreshes.
             "algorithm.centroid_refresh.every_n_steps=30",
         ]
         with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
@@ -231,12 +230,12 @@ def seconds(size: Size, accelerator: str = "cpu", precision: str = "32-true") ->
     return [statistics.median(kept[kind :: len(KINDS)]) for kind in range(len(KINDS))]
 
 
-# They work before the first step, at an epoch's end, or need a bar or a file.
+# Callbacks that act before the first step or at an epoch's end, or need a bar or a file.
 BETWEEN_STEPS = ("label_scores", "index_table", "progress", "checkpoint")
 
 
 def row(size: Size, times: list[float]) -> tuple[str | float | None, ...]:
-    """A line of the table."""
+    """A row of the table."""
     plain, odc, everything = times
     return (
         size.title,

@@ -1,4 +1,4 @@
-"""What every benchmark gives: tables, and targets that are met or not."""
+"""The results of benchmarks: tables, and targets that are met or missed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ NO_GPU = "not measured: no GPU"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under their heads.
+    """A table of measurements.
 
     Attributes:
-        title: what was measured.
-        columns: heads, with units.
-        rows: as many cells each; a number is shown with three significant digits, and None as a
-            dash.
-        note: what has to be known to read it.
+        title: its subject.
+        columns: headers, with units.
+        rows: one cell per column; numbers are shown with three significant digits, None as a dash.
+        note: conditions of the measurement.
     """
 
     title: str
@@ -39,13 +38,13 @@ class Table:
 
 
 class Target(NamedTuple):
-    """A ratio that was aimed at.
+    """A ratio with an upper limit.
 
     Attributes:
-        what: which ratio, and where.
-        measured: None where it could not be.
-        at_most: the aim.
-        missing: what is said where it could not be measured.
+        what: the ratio and its conditions.
+        measured: None if it could not be measured.
+        at_most: the limit.
+        missing: the text if it could not be measured.
     """
 
     what: str
@@ -62,7 +61,7 @@ class Target(NamedTuple):
 
 
 def shown(cell: Cell) -> str:
-    """Three significant digits, or all of a large number."""
+    """The cell as text: three significant digits, or all digits of a large number."""
     if cell is None:
         return "–"
     if isinstance(cell, str):
@@ -71,7 +70,7 @@ def shown(cell: Cell) -> str:
 
 
 def targets_table(targets: list[Target]) -> Table:
-    """All targets, one below the other."""
+    """A table of all targets."""
     rows: list[tuple[Cell, ...]] = [
         (target.what, target.measured, target.at_most, target.verdict) for target in targets
     ]

@@ -1,4 +1,4 @@
-"""Costs of one operation each, and the seconds that a step of the memory takes by them."""
+"""Terms, each the cost of one operation, and the time of a memory step estimated from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFRESH = "refresh, seconds a byte"  # of the centroids in fp32
 PASS = "pass, seconds a byte"  # of the features, for the exact sums at the end of an epoch
 RANKS = "ranks, seconds a byte"  # that a rank receives from the others
 KMEANS = "K-Means, seconds a flop"
-# What a step takes beyond these goes with one of three, by what fits best.
+# The rest of a step's time is assigned to the best fitting of these three.
 SIMILARITIES = "rest, seconds a similarity"  # B C of them
 NUMBERS = "rest, seconds a number"  # B D of them
 FIXED = "rest, seconds a step"
@@ -29,7 +29,7 @@ TITLE = "Measured terms"
 
 
 class Size(NamedTuple):
-    """N samples, C clusters, D directions, B of a batch of all ranks together."""
+    """N samples, C clusters, D dimensions, and a batch B of all ranks together."""
 
     samples: int
     clusters: int
@@ -41,7 +41,7 @@ class Size(NamedTuple):
 
 
 def amounts(size: Size, ranks: int = 1) -> dict[str, float]:
-    """How much of each term a step has on each of R ranks.
+    """The amount of each term in a step, on each of R ranks.
 
     A rank compares its own B / R samples with the centroids, and writes all B.
     """
@@ -51,7 +51,7 @@ def amounts(size: Size, ranks: int = 1) -> dict[str, float]:
         PRODUCT: 2 * own * clusters * dim,
         ROWS: 4 * dim * (batch + batch),
         REFRESH: 4 * clusters * dim / REFRESH_EVERY,
-        # Feature, index and label: of the last two 8 bytes each.
+        # Feature, index and label; the last two have 8 bytes each.
         RANKS: (4 * dim + 16) * (batch - own),
         SIMILARITIES: own * clusters,
         NUMBERS: batch * dim,
@@ -60,10 +60,10 @@ def amounts(size: Size, ranks: int = 1) -> dict[str, float]:
 
 
 def step_seconds(terms: Mapping[str, float], size: Size, ranks: int = 1) -> float:
-    """Seconds of the memory's part of a step.
+    """Estimated seconds of the memory's part of a step.
 
     Raises:
-        KeyError: a term is missing that the step has some of.
+        KeyError: a term that the step needs is missing.
     """
     return sum(terms[name] * amount for name, amount in amounts(size, ranks).items() if amount)
 
@@ -71,24 +71,24 @@ def step_seconds(terms: Mapping[str, float], size: Size, ranks: int = 1) -> floa
 def fitted_rest(
     terms: Mapping[str, float], measured: Sequence[tuple[Size, float]]
 ) -> dict[str, float]:
-    """The terms of the rest, none of them negative, by least squares of relative errors.
+    """The terms of the rest, none negative, by least squares of relative errors.
 
     Args:
         terms: `PRODUCT`, `ROWS` and `REFRESH`.
-        measured: seconds of a step of one rank, at some sizes.
+        measured: pairs of a size and the measured seconds of a step on one rank.
     """
     names = (SIMILARITIES, NUMBERS, FIXED)
     known = {**terms, **dict.fromkeys(names, 0.0)}
     rest = [1 - step_seconds(known, size) / seconds for size, seconds in measured]
     shares = [[amounts(size)[name] / seconds for name in names] for size, seconds in measured]
-    # The columns differ by many powers of ten, which the solver's tolerance does not bear.
+    # Scaled, since the columns differ by many powers of ten, beyond the solver's tolerance.
     scale = np.max(shares, axis=0)
     found, _ = nnls(np.array(shares) / scale, np.array(rest))
     return dict(zip(names, (found / scale).tolist(), strict=True))
 
 
 def terms_table(device: str, terms: Mapping[str, float]) -> Table:
-    """What `read_terms` reads: the terms of ``device``, ``"CPU"`` or ``"GPU"``."""
+    """The table that `read_terms` reads: the terms of ``device``, ``"CPU"`` or ``"GPU"``."""
     return Table(f"{TITLE}, {device}", ("term", "measured"), list(terms.items()))
 
 

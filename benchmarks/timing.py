@@ -1,4 +1,4 @@
-"""Times that can be compared: steps take turns, so that whatever else runs meets them all."""
+"""Comparable times: steps take turns, so that the load of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def in_turns(
     """Median seconds of each step.
 
     Args:
-        steps: called one after the other in each repeat; which of them is first goes round.
-        repeats: that count. One more comes before, and warms up.
+        steps: called one after the other in each repeat; the first one rotates.
+        repeats: timed repeats; one more warms up before them.
         prepare: called with the number of the repeat before it, and not timed.
         iterations: in one call of a step; times are of one iteration.
     """
@@ -41,6 +41,6 @@ def in_turns(
 
 
 def wait() -> None:
-    """Until the GPU, if there is one, has done what it was told."""
+    """Wait until the GPU, if there is one, has finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""The two versions of the memory's step that `benchmarks.memory` holds against each other."""
+"""The two versions of the memory's step that `benchmarks.memory` compares."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from odc_lightning.memory import ClusterMemory
 MOMENTUM = 0.5
 THRESHOLD = 20
 SEED = 0
-BLOCK = 2**16  # samples made at once
+BLOCK = 2**16  # samples created at once
 
 
 class Batch(NamedTuple):
-    """Distinct ``indices`` (B,) int64 and the network's ``features`` (B, D) for them."""
+    """Distinct ``indices`` (B,) int64 and their ``features`` (B, D) from the network."""
 
     indices: Tensor
     features: Tensor
@@ -30,8 +30,8 @@ class Version(ABC):
     """The parts of an iteration, each on ``batch``.
 
     Attributes:
-        batches: those of the next k iterations.
-        batch: one of them.
+        batches: batches of the next k iterations.
+        batch: the current batch.
         features: (N, D) fp32.
         labels: (N,) int64.
         centroids: (C, D) fp32.
@@ -43,11 +43,11 @@ class Version(ABC):
         self.draw(0)
 
     def draw(self, seed: int) -> None:
-        """Choose the batches, the same in every version with as many samples."""
+        """Draw the batches; they are the same in all versions with the same N."""
         generator = torch.Generator().manual_seed(seed)
         num_samples, dim = self.features.shape
         size, device = REFRESH_EVERY * self.batch_size, self.labels.device
-        # Unlike torch's permutations it takes no time that grows with N.
+        # Unlike torch's permutations, its time does not grow with N.
         chosen = np.random.default_rng(seed).choice(num_samples, size, replace=False)
         indices = torch.from_numpy(chosen).to(device)
         features = torch.randn(size, dim, generator=generator).to(device)
@@ -77,10 +77,10 @@ class Version(ABC):
 
     @abstractmethod
     def set_labels(self, labels: Tensor) -> None:
-        """Take over other labels (N,)."""
+        """Replace the labels (N,)."""
 
     def update_and_count(self) -> Tensor:
-        """As `update`, and the sizes (C,) after it."""
+        """Do `update`, and return the sizes (C,) after it."""
         self.update()
         return self.sizes()
 
@@ -93,21 +93,21 @@ class Version(ABC):
         return bool((self.sizes() <= THRESHOLD).any())
 
     def product(self) -> Tensor:
-        """Similarities (B, C) alone, which no version can do without."""
+        """Only the similarities (B, C), which no version can avoid."""
         return self.batch.features @ self.centroids.T
 
     def gather_and_write(self) -> None:
-        """B rows of the memory, as they were."""
+        """Gather B rows of the memory and write them back unchanged."""
         indices = self.batch.indices
         self.features[indices] = self.features[indices]
 
     def product_and_rows(self) -> None:
-        """What no step can do without."""
+        """The work that no step can avoid."""
         self.product()
         self.gather_and_write()
 
     def iterate(self) -> Tensor:
-        """k whole iterations, with one refresh."""
+        """Do k whole iterations, with one refresh."""
         for batch in self.batches:
             self.batch = batch
             self.weights()
@@ -116,20 +116,20 @@ class Version(ABC):
         return self.refresh()
 
     def each_batch(self, part: "Callable[[Version], Any]") -> Any:
-        """One part of k iterations; returns what the last gave."""
+        """Do one part for each of the k batches; returns the last result."""
         for batch in self.batches:
             self.batch = batch
             result = part(self)
         return result
 
     def state(self) -> list[Tensor]:
-        """What two versions must agree on."""
+        """The state that two versions must agree on."""
         indices = torch.cat([batch.indices for batch in self.batches])
         return [self.labels, self.sizes(), self.centroids, self.features[indices]]
 
 
 class Ours(Version):
-    """What the callbacks do with a `ClusterMemory`."""
+    """The calls of the callbacks, on a `ClusterMemory`."""
 
     def __init__(self, memory: ClusterMemory, batch: int) -> None:
         self.memory = memory
@@ -164,11 +164,11 @@ class Ours(Version):
 
 
 class Obvious(Version):
-    """Features, labels and centroids alone; all else is found from them when it is needed."""
+    """Features, labels and centroids only; everything else is recomputed when needed."""
 
     @staticmethod
     def beside(ours: Ours) -> "Obvious":
-        """One that writes into our features, of which there may be no room for two."""
+        """A version that shares our features, since two copies may not fit in memory."""
         return Obvious(ours.features, ours.labels.clone(), ours.centroids.clone(), ours.batch_size)
 
     def sizes(self) -> Tensor:
@@ -187,7 +187,7 @@ class Obvious(Version):
         return self.centroids
 
     def refresh_by_sorting(self) -> Tensor:
-        """As `refresh`: the samples sorted by cluster, then one mean after another."""
+        """Like `refresh`: sort the samples by cluster, then compute one mean after another."""
         sizes = self.sizes()
         members = self.labels.argsort().split(sizes.tolist())
         means = torch.stack([self.features[own].mean(dim=0) for own in members])
@@ -195,8 +195,8 @@ class Obvious(Version):
         return self.centroids
 
     def deal_with_small(self) -> Tensor:
-        """A pass over all labels for every cluster that is emptied, sought, split or filled."""
-        rng = np.random.default_rng(SEED)  # drawn from in the order of ours
+        """Pass over all labels for every cluster that is emptied, searched, split or filled."""
+        rng = np.random.default_rng(SEED)  # used in the same order as in our version
         while self.any_small():
             is_small = self.sizes() <= THRESHOLD
             small, normal = is_small.nonzero().flatten(), (~is_small).nonzero().flatten()
@@ -215,7 +215,7 @@ class Obvious(Version):
         self.labels.copy_(labels)
 
     def take(self, ours: Ours) -> None:
-        """Start from where ours is."""
+        """Copy the state of our version."""
         self.labels.copy_(ours.labels)
         self.centroids = ours.centroids.clone()
 

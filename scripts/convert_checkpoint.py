@@ -1,4 +1,4 @@
-"""Write a checkpoint of another project under this one's names, and print what became of each key.
+"""Convert a checkpoint of another project to this one's names, and print how each key was mapped.
 
 ``python scripts/convert_checkpoint.py FILE OUT --model resnet50 [key=value ...]``
 """
@@ -24,22 +24,22 @@ ENDINGS = (".safetensors", ".pt", ".pth")
 def convert_file(
     file: Path, out: Path, overrides: list[str], allow: list[str], trusted: bool
 ) -> Conversion:
-    """Write the backbone's weights to ``out``, whole or not at all.
+    """Write the backbone's weights to ``out``, completely or not at all.
 
     Args:
         file: a checkpoint of any known format.
-        out: what it ends with says how it is written, see `ENDINGS`; it must not be there yet.
+        out: a new file; its ending chooses the format, see `ENDINGS`.
         overrides: of the config: ``model=...`` and keys below ``model``.
-        allow: names or patterns of what may differ, beside ``model.pretrained_allow``.
+        allow: names or patterns of weights that may differ, besides ``model.pretrained_allow``.
         trusted: whether the file may be unpickled, as ``model.pretrained_trusted``.
 
     Raises:
-        ValueError: if nothing can be written there, or the checkpoint does not fit.
+        ValueError: ``out`` cannot be written, or the checkpoint does not fit the network.
     """
     if out.suffix not in ENDINGS:
         raise ValueError(f"OUT={out}; expected a name that ends with {', '.join(ENDINGS)}")
     if out.exists():
-        raise ValueError(f"OUT={out} is there already; choose another name, or remove it")
+        raise ValueError(f"OUT={out} exists already; choose another name, or remove it")
     if not out.parent.is_dir():
         raise ValueError(f"OUT={out}: there is no folder {out.parent}; make it first")
     with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
@@ -56,7 +56,7 @@ def convert_file(
 
 
 def write(weights: dict[str, Tensor], out: Path) -> None:
-    """Write the whole file or none of it."""
+    """Write the weights, completely or not at all."""
     with whole_file(out) as unfinished:
         if out.suffix == ".safetensors":
             save_file(weights, unfinished, metadata={"format": "pt"})
@@ -65,21 +65,25 @@ def write(weights: dict[str, Tensor], out: Path) -> None:
 
 
 def main() -> None:
-    """Convert, and print the table of all keys."""
+    """Convert the checkpoint and print the table of all keys."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the checkpoint, or a run's folder")
-    parser.add_argument("out", type=Path, metavar="OUT", help=f"ends with {', '.join(ENDINGS)}")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in a training")
-    parser.add_argument("--model", required=True, help="which network, as model=... in a training")
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help=f"a new file that ends with {', '.join(ENDINGS)}"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings of the model, as in a training"
+    )
+    parser.add_argument("--model", required=True, help="the network, as model=... in a training")
     parser.add_argument(
         "--allow",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="a weight, or several as classifier.*, that may be missing, unknown or of another "
-        "shape; can be given more than once",
+        help="a weight, or a pattern such as classifier.*, that may be missing, unknown or of "
+        "another shape; can be given more than once",
     )
     parser.add_argument(
         "--trusted", action="store_true", help="unpickle the file, which can run any code"

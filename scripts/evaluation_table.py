@@ -17,10 +17,10 @@ def main() -> None:
         nargs="+",
         type=Path,
         metavar="RESULTS",
-        help="a results.json, or the folder that holds it",
+        help="a results.json, or its folder",
     )
     parser.add_argument(
-        "--figure", type=Path, metavar="FILE.png", help="draw the low-shot scores of all"
+        "--figure", type=Path, metavar="FILE.png", help="also draw all low-shot scores"
     )
     arguments = parser.parse_args()
     evaluations = []
@@ -32,7 +32,7 @@ def main() -> None:
             except ValueError as error:
                 parser.error(str(error))
         else:
-            print(f"{path}: no finished evaluation, there is no {file}", file=sys.stderr)
+            print(f"{path}: not a finished evaluation, there is no {file}", file=sys.stderr)
     if evaluations:
         print(evaluation_table(evaluations), end="")
     if arguments.figure:

@@ -11,9 +11,9 @@ def main() -> None:
     """Group the runs by name and draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "runs", nargs="+", metavar="NAME=RUN_DIR", help="a run; those of one name are its seeds"
+        "runs", nargs="+", metavar="NAME=RUN_DIR", help="a run; runs of the same name are seeds"
     )
-    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    parser.add_argument("figure", type=Path, metavar="FILE.png", help="the figure to write")
     arguments = parser.parse_args()
     methods: dict[str, list[Path]] = {}
     for run in arguments.runs:
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def common_clusters(methods: dict[str, list[Path]]) -> int | None:
-    """C, if all finished runs have the same."""
+    """C, if it is the same in all finished runs; else None."""
     files = [run / "summary.json" for runs in methods.values() for run in runs]
     known = {
         json.loads(file.read_text(encoding="utf-8"))["num_clusters"]

@@ -9,12 +9,12 @@ from odc_lightning.runs.results import read_results
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw a line for each evaluation."""
+    """Draw one line per evaluation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "results", nargs="+", type=Path, metavar="RESULTS", help="folder with a results.json"
     )
-    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    parser.add_argument("figure", type=Path, metavar="FILE.png", help="the figure to write")
     arguments = parser.parse_args(argv)
     try:
         evaluations = [read_results(folder / "results.json") for folder in arguments.results]

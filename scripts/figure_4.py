@@ -1,9 +1,9 @@
-"""Figure 4, how often centroids are updated, and which clusters are small.
+"""Figure 4, interval of centroid updates and threshold of small clusters.
 
 ``python scripts/figure_4.py SWEEP_OF_INTERVALS SWEEP_OF_SIZES out.png``
 
-In place of a sweep there may be a folder with evaluations of its runs, such as those on VOC07 that
-the paper shows (``--score svm_map``).
+Instead of a sweep, give a folder with evaluations of its runs, such as those on VOC07 in the paper
+(``--score svm_map``).
 """
 
 import argparse
@@ -31,8 +31,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("intervals", type=Path, metavar="SWEEP_OF_INTERVALS")
     parser.add_argument("sizes", type=Path, metavar="SWEEP_OF_SIZES")
-    parser.add_argument("figure", type=Path, metavar="FILE.png")
-    parser.add_argument("--score", choices=SCORES, default="knn_top1")
+    parser.add_argument("figure", type=Path, metavar="FILE.png", help="the figure to write")
+    parser.add_argument(
+        "--score", choices=SCORES, default="knn_top1", help="the score to draw; default: knn_top1"
+    )
     arguments = parser.parse_args(argv)
     score = arguments.score
     try:

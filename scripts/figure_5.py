@@ -1,4 +1,4 @@
-"""Figure 5, how labels settle: ``python scripts/figure_5.py NAME=RUN ... out.png``."""
+"""Figure 5, stability of the labels: ``python scripts/figure_5.py NAME=RUN ... out.png``."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Group the runs by name and draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "runs", nargs="+", metavar="NAME=RUN", help="a run; those of one name are its seeds"
+        "runs", nargs="+", metavar="NAME=RUN", help="a run; runs of the same name are seeds"
     )
-    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    parser.add_argument("figure", type=Path, metavar="FILE.png", help="the figure to write")
     arguments = parser.parse_args(argv)
     networks: dict[str, list[Path]] = {}
     for run in arguments.runs:

@@ -1,7 +1,8 @@
 """Figure 6, classes of unequal sizes: ``python scripts/figure_6.py EVALUATIONS out.png``.
 
-EVALUATIONS are of the runs of a sweep, on images of their own; the paper's on VOC07 are drawn with
-``--score svm_map``. A sweep itself will do too; then the kNN searches among the images of its tail.
+EVALUATIONS is a folder with evaluations of the runs of a sweep on other images; for VOC07, as in
+the paper, add ``--score svm_map``. A sweep's own folder works too; then kNN searches among the
+images of the long-tailed training set.
 """
 
 import argparse
@@ -14,11 +15,13 @@ KEY = "data.subset.imbalance"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw the score over the imbalance."""
+    """Draw the score against the imbalance."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("evaluations", type=Path, metavar="EVALUATIONS")
-    parser.add_argument("figure", type=Path, metavar="FILE.png")
-    parser.add_argument("--score", choices=SCORES, default="knn_top1")
+    parser.add_argument("figure", type=Path, metavar="FILE.png", help="the figure to write")
+    parser.add_argument(
+        "--score", choices=SCORES, default="knn_top1", help="the score to draw; default: knn_top1"
+    )
     arguments = parser.parse_args(argv)
     try:
         points = read_sweep(arguments.evaluations, KEY, arguments.score)

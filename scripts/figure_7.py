@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draw the clusters of a run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
-    parser.add_argument("figure", type=Path, metavar="FILE.png")
+    parser.add_argument("figure", type=Path, metavar="FILE.png", help="the figure to write")
     arguments = parser.parse_args(argv)
     try:
         config, clusters = arguments.run / "config.yaml", arguments.run / "clusters.csv"

@@ -1,7 +1,8 @@
-"""Print Table 4 of finished evaluations: ``python scripts/fine_tuning_table.py EVALUATIONS``.
+"""Print finished evaluations as Table 4: ``python scripts/fine_tuning_table.py EVALUATIONS``.
 
-EVALUATIONS holds a ``results.json`` in METHOD/START/SEED/ for every network: method ``original``,
-``dc`` or ``odc``, start the experiment that the network comes from; and ``untrained/none/SEED/``.
+EVALUATIONS holds METHOD/START/SEED/results.json for every network, where METHOD is ``original``,
+``dc`` or ``odc`` and START is the experiment of the pretrained weights; and
+``untrained/none/SEED/``.
 """
 
 import argparse

@@ -36,10 +36,10 @@ def row(run_dir: Path) -> list[str]:
 
 
 def table(run_dirs: list[Path]) -> str:
-    """A Markdown table, one row a finished run; the others are named on stderr."""
+    """A Markdown table with one row per finished run; other runs are reported on stderr."""
     finished = [path for path in run_dirs if (path / "summary.json").is_file()]
     for path in sorted(set(run_dirs) - set(finished)):
-        print(f"{path}: no finished run, it has no summary.json", file=sys.stderr)
+        print(f"{path}: not a finished run, it has no summary.json", file=sys.stderr)
     rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(row(run_dir) for run_dir in finished)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 

@@ -1,7 +1,7 @@
-"""Tables 1 to 4 beside the paper's: ``python scripts/tables.py FOLDER [--fine-tuning FOLDER]``.
+"""Tables 1 to 4 next to the paper's: ``python scripts/tables.py FOLDER [--fine-tuning FOLDER]``.
 
-FOLDER holds evaluations at any depth; those of one name are seeds. The folder of the fine-tuning
-holds METHOD/START/SEED/, as `scripts/fine_tuning_table.py` reads it.
+FOLDER holds evaluations at any depth; those with the same name are seeds. The fine-tuning folder
+holds METHOD/START/SEED/, see `scripts/fine_tuning_table.py`.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rich
 from hydra import compose, initialize_config_dir
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
@@ -18,6 +19,7 @@ from odc_lightning.cli.command import ignore_warnings
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.data import digits
 from odc_lightning.data.datasets.builtin import Split
+from odc_lightning.reporting.figures import curves
 
 Compose = Callable[..., DictConfig]
 
@@ -25,6 +27,28 @@ Compose = Callable[..., DictConfig]
 @pytest.fixture(autouse=True)
 def _without_irrelevant_warnings() -> None:
     ignore_warnings((*train.IRRELEVANT_WARNINGS, *evaluate.IRRELEVANT_WARNINGS))
+
+
+class NotRendered:
+    """A canvas that leaves an empty file."""
+
+    def __init__(self, figure: Figure) -> None:
+        assert figure.axes
+
+    def print_png(self, path: Path) -> None:
+        path.touch()
+
+
+@pytest.fixture(autouse=True)
+def _curves_are_not_rendered(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of the time of a short run is the rendering of ``curves.png``.
+
+    The figure is built in every run. Tests that are marked ``renders`` render it too.
+    """
+    if request.node.get_closest_marker("renders") is None:
+        monkeypatch.setattr(curves, "FigureCanvasAgg", NotRendered)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def by_subject(findings: list[Finding]) -> dict[str, Finding]:
 def test_this_machine_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "0 failures" in printed
+    assert "failures: 0, " in printed
     assert re.search(rf"^ok +torch +{re.escape(metadata.version('torch'))}$", printed, re.MULTILINE)
     for subject in ("Python", "faiss", "CPU", "disk of"):
         assert subject in printed
@@ -63,7 +63,7 @@ def test_two_builds_of_faiss_break_each_other(
     assert finding.state == "failure"
     assert "pip uninstall -y faiss-cpu faiss-gpu" in finding.advice
     assert main([str(tmp_path)]) == 1
-    assert "1 failures" in capsys.readouterr().out
+    assert "failures: 1, " in capsys.readouterr().out
 
 
 def test_no_faiss_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,6 +327,7 @@ def test_settings_of_the_run_can_be_changed(compose_evaluation: Compose, run: Pa
     assert evaluation.name == "mine"
 
 
+@pytest.mark.renders
 def test_a_supervised_network_is_the_upper_bound(
     compose_config: Compose, compose_evaluation: Compose, capsys: pytest.CaptureFixture[str]
 ) -> None:

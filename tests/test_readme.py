@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 import odc_lightning
 from benchmarks import cluster_page
 from conftest import Compose, compose_command, composer
-from helpers.paths import ROOT
+from helpers.paths import ROOT, TESTS
 from odc_lightning import dashboard
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.cli import odc
@@ -597,3 +597,11 @@ def check_defaults(text: str, config: DictConfig, at_least: int) -> None:
         said = OmegaConf.create(f"value: {value.rstrip('.')}").value
         said = float(said) if re.fullmatch(r"[\d.e-]+", str(said)) else said
         assert found == said, key
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_tests_that_are_named_exist(name: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", page(name)))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    defined = set(re.findall(r"^\s*def (test_\w+)", tests, re.MULTILINE))
+    assert named <= defined, named - defined

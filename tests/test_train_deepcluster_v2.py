@@ -36,6 +36,7 @@ def assert_same_training(one: Path, other: Path) -> None:
         assert torch.equal(tensor, right[name]), name
 
 
+@pytest.mark.renders
 def test_the_loss_falls_below_that_of_chance(compose_config: Compose, tmp_path: Path) -> None:
     summary: Any = train(compose_config(*OPTIONS, "trainer.max_epochs=6"))
     assert summary["train_loss"] < 0.75 * math.log(40)

@@ -142,7 +142,7 @@ def test_the_script(tmp_path: Path, name: str) -> None:
     assert lines[-1] == f"{name} (DINO): 120 weights taken, 3 dropped"
     again = convert(*command, cwd=tmp_path)
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
 
 
 @pytest.mark.long

@@ -21,6 +21,7 @@ SMALL = (
 )
 
 
+@pytest.mark.renders
 def test_what_is_not_given_is_chosen_and_said(
     compose_config: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,12 +1,12 @@
-"""What the clusters of finished ODC runs hold.
+"""The content of clusters of finished ODC runs.
 
-``python -m scripts.small_data.cluster_content RUN ... --out FOLDER`` (``TITLE=RUN`` names one).
+``python -m scripts.small_data.cluster_content RUN ... --out FOLDER`` (``TITLE=RUN`` sets a title).
 
-Of what images show, and of what augmentation did to views, how much does the label tell? For each
-property that is the share of its entropy, corrected for chance: 0 if the label says nothing about
-it, 1 if it says all. Views are labelled as training labels them: by the network in training mode,
-in batches. Writes ``content.md``, ``content.png``, and ``clusters.png`` with members of some
-clusters.
+Measures how much the cluster label tells about properties of an image, and about the augmentation
+of a view. The measure is a share of the property's entropy, corrected for chance: 0 if the label
+says nothing about the property, 1 if it determines it. Views are labelled as in training: by the
+network in training mode, in batches. Writes ``content.md``, ``content.png``, and ``clusters.png``
+with members of some clusters.
 """
 
 import argparse
@@ -34,32 +34,32 @@ from odc_lightning.module import ODCModule
 from odc_lightning.reporting.figures.curves import BLUE, GREEN, GREY, ORANGE
 from odc_lightning.reporting.tables import markdown_table
 
-LEVELS = 5  # a number becomes the fifth of the images that it is in
-NUM_VIEWS = 5000  # images that are looked at in a view
+LEVELS = 5  # continuous properties are divided in five parts with equally many images
+NUM_VIEWS = 5000  # images from which views are drawn
 BATCH = 64
 JITTER = 0.6  # of brightness, as in augmentation=small_views
 SHOWN_CLUSTERS, SHOWN_MEMBERS = 8, 12
 
 Properties = dict[str, NDArray[np.float64]]  # name -> a value for each image or view
-Told = dict[str, float]
+Values = dict[str, float]  # name -> the value of one view, or the share that a label tells
 
 
 @dataclass
 class Clustered:
-    """A finished run: its network, its memory, and the images that it was trained on."""
+    """A finished run: its network, its memory, and its training images."""
 
     module: ODCModule
     memory: ClusterMemory
     source: ImageSource
-    size: int  # pixels, of a side of what the network sees
+    size: int  # side of the network's input, in pixels
     crop: tuple[float, float]
 
     @staticmethod
     def read(path: Path) -> "Clustered":
-        """From the run's folder.
+        """Read a run's folder.
 
         Raises:
-            ValueError: it is no folder of a run with a samples memory.
+            ValueError: it is not the folder of a run with a samples memory.
         """
         file = checkpoint_file(path)
         run = TrainingRun.of(file)
@@ -88,8 +88,8 @@ class Clustered:
         )
 
 
-def draw_view(image: Image.Image, size: int, crop: Sequence[float]) -> tuple[Tensor, Told]:
-    """A random crop, mirrored or not, in other brightness, and what was done.
+def draw_view(image: Image.Image, size: int, crop: Sequence[float]) -> tuple[Tensor, Values]:
+    """Draw a random crop with a random flip and a random brightness.
 
     Returns:
         (3, size, size) fp32 in [-1, 1], and the properties of the view.
@@ -111,7 +111,7 @@ def draw_view(image: Image.Image, size: int, crop: Sequence[float]) -> tuple[Ten
 
 
 def of_images(source: ImageSource) -> Properties:
-    """What can be said of each of the N images."""
+    """The properties of each of the N images."""
     pixels = np.stack([np.asarray(source.load(i).convert("L")) for i in range(len(source))]) / 255
     inked = pixels > 0.1
     assert source.labels is not None  # the benchmark's images have them
@@ -124,11 +124,12 @@ def of_images(source: ImageSource) -> Properties:
     }
 
 
-def told(labels: NDArray[np.int64], properties: Properties) -> Told:
-    """How much labels (N,) tell about each property (N,): the share of its entropy, 0 for chance.
+def shares_told(labels: NDArray[np.int64], properties: Properties) -> Values:
+    """The share of each property's entropy (N,) that labels (N,) tell; 0 is chance.
 
-    That is mutual information less what chance gives, over the same of the property with itself. A
-    property of more than 10 values is taken in `LEVELS` parts of equal size.
+    It is the mutual information minus its expectation by chance, divided by the same quantity of
+    the property with itself. A property with more than 10 values is divided in `LEVELS` parts of
+    equal size.
     """
     return {
         name: float(adjusted_mutual_info_score(levels(values), labels, average_method="min"))
@@ -137,7 +138,7 @@ def told(labels: NDArray[np.int64], properties: Properties) -> Told:
 
 
 def levels(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The values' own numbers if they are few, else which fifth of them each is in."""
+    """The index of each value if there are few, else the fifth of all values that it is in."""
     distinct, numbers = np.unique(values, return_inverse=True)
     if len(distinct) <= 10:
         return numbers.astype(np.int64)
@@ -146,17 +147,17 @@ def levels(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @torch.no_grad()
-def of_views(clustered: Clustered, seed: int = 0) -> tuple[Told, float]:
-    """What the label of a view tells about the view.
+def of_views(clustered: Clustered, seed: int = 0) -> tuple[Values, float]:
+    """How much the label of a view tells about the view.
 
     Returns:
-        About each property, and the share of images of which two views get the same label.
+        The share for each property, and the share of images whose two views get the same label.
     """
     torch.manual_seed(seed)
     source, memory, module = clustered.source, clustered.memory, clustered.module.train()
     chosen = torch.randperm(len(source))[:NUM_VIEWS]
     labels: list[list[Tensor]] = [[], []]
-    properties: list[Told] = []
+    properties: list[Values] = []
     for batch in chosen.split(BATCH):
         for again in (0, 1):
             images = [source.load(int(index)) for index in batch]
@@ -165,7 +166,7 @@ def of_views(clustered: Clustered, seed: int = 0) -> tuple[Told, float]:
                 strict=True,
             )
             features = module.neck(module.backbone(torch.stack(views)))
-            # With m = 1 the memory's old feature has no part in the new one.
+            # With m = 1 the new feature does not depend on the memory's previous one.
             labels[again].append(memory.propose(batch, features)[1])
             properties += done if again == 0 else ()
     first, second = (torch.cat(parts) for parts in labels)
@@ -174,11 +175,11 @@ def of_views(clustered: Clustered, seed: int = 0) -> tuple[Told, float]:
         name: np.array([row[name] for row in properties]) for name in properties[0]
     }
     classes = {"class": np.asarray(source.labels, dtype=float)[chosen.numpy()]}
-    return told(first.numpy(), classes | by_name), float((first == second).float().mean())
+    return shares_told(first.numpy(), classes | by_name), float((first == second).float().mean())
 
 
-def draw_bars(rows: Mapping[str, Told], output_png: Path) -> None:
-    """Horizontal bars: for each property one of each run."""
+def draw_bars(rows: Mapping[str, Values], output_png: Path) -> None:
+    """Draw horizontal bars: one per property and run."""
     names = list(next(iter(rows.values())))
     figure = Figure(figsize=(9, 0.5 * len(names) + 1.4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -199,7 +200,7 @@ def draw_bars(rows: Mapping[str, Told], output_png: Path) -> None:
 
 
 def draw_clusters(runs: Mapping[str, Clustered], output_png: Path, seed: int = 0) -> None:
-    """A column a run, a row a cluster drawn at random, its images drawn at random."""
+    """Draw one column per run and one row per random cluster, with random members."""
     rng = np.random.default_rng(seed)
     figure = Figure(figsize=(4.2 * len(runs), 3.2), dpi=110, layout="constrained")
     for axes, (title, run) in zip(
@@ -223,13 +224,13 @@ def draw_clusters(runs: Mapping[str, Clustered], output_png: Path, seed: int = 0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="[TITLE=]RUN", help="folder of a finished run")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
     given = parser.parse_args(argv)
-    images: dict[str, Told] = {}
-    views: dict[str, Told] = {}
+    images: dict[str, Values] = {}
+    views: dict[str, Values] = {}
     same: dict[str, float] = {}
     runs: dict[str, Clustered] = {}
     for argument in given.runs:
@@ -240,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             run = runs[title] = Clustered.read(path)
         except ValueError as error:
             parser.error(str(error))
-        images[title] = told(run.memory.labels.numpy(), of_images(run.source))
+        images[title] = shares_told(run.memory.labels.numpy(), of_images(run.source))
         views[title], same[title] = of_views(run)
     given.out.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(
@@ -266,8 +267,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     draw_clusters(runs, given.out / "clusters.png")
 
 
-def table(rows: Mapping[str, Told]) -> str:
-    """A column a run, a row a property."""
+def table(rows: Mapping[str, Values]) -> str:
+    """A Markdown table with one column per run and one row per property."""
     names = list(next(iter(rows.values())))
     cells = [[name, *(f"{row[name]:.2f}" for row in rows.values())] for name in names]
     return markdown_table(["", *rows], cells)

@@ -1,7 +1,7 @@
-"""The rivals that compare views without clustering the set: SimCLR and SwAV, by lightly's losses.
+"""Baselines that compare views and do not cluster: SimCLR and SwAV, with the losses of lightly.
 
-Both take the place of a head on top of ``neck=projection``, with two views of each image;
-`ImageIndices` tells them which rows are views of one image.
+Both are heads on top of ``neck=projection``, with two views of each image. `ImageIndices` marks the
+rows that are views of the same image.
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ VIEWS = 2
 
 
 class ImageIndices(pl.Callback):
-    """The target of each row of features is the index of its image."""
+    """Sets the target of each row of features to the index of its image."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse data that do not come in two views.
+        """Refuse data without two views of each image.
 
         Raises:
-            ValueError: another number of views.
+            ValueError: the number of views is not two.
         """
         num_views = getattr(trainer.datamodule, "num_views", 1)  # type: ignore[attr-defined]
         if stage == "fit" and num_views != VIEWS:
@@ -41,12 +41,12 @@ class ImageIndices(pl.Callback):
 
 
 class SimCLRHead(Head):
-    """No parameters: of all other rows of the batch, which is the image's other view?
+    """A head without parameters: finds the image's other view among all other rows of the batch.
 
     Args:
-        in_features: width of the features; any will do.
-        num_clusters: 2 B - 1, the rows to choose from. Only what is said of chance depends on it.
-        temperature: what the cosines are divided by.
+        in_features: width of the features; it may have any value.
+        num_clusters: 2 B - 1, the rows to choose from; only the reported chance depends on it.
+        temperature: divisor of the cosines.
     """
 
     def __init__(self, in_features: int, num_clusters: int, temperature: float = 0.2) -> None:
@@ -60,15 +60,16 @@ class SimCLRHead(Head):
 
 
 class SwAVHead(Head):
-    """Learned prototypes: each view predicts the soft assignment that the other one has.
+    """A head with learned prototypes: each view predicts the soft assignment of the other.
 
-    As published, without lightly's biases and, as its loss has it by default, without a queue.
+    As published, without the biases of lightly's prototypes. Without a queue, which is the default
+    of lightly's loss.
 
     Args:
         in_features: width D of the features.
         num_clusters: number of prototypes C.
-        temperature: what the cosines are divided by.
-        epsilon: of Sinkhorn and Knopp's algorithm; the less, the harder the assignments.
+        temperature: divisor of the cosines.
+        epsilon: of the Sinkhorn-Knopp algorithm; smaller values give harder assignments.
         iterations: of that algorithm.
     """
 
@@ -98,21 +99,21 @@ class SwAVHead(Head):
 
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
         """The loss of the batch (rows,), the same for each row, since lightly gives its mean."""
-        self.prototypes.normalize()  # the last step has left them at any length
+        self.prototypes.normalize()  # the optimiser's step changes their length
         views = [self(view) for view in two_views(features, target)]
         return self.loss(views, []).expand(len(features))
 
 
 def two_views(features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The first and the second views (B, D) of rows (2 B, D) with the indices of their images.
+    """Split rows (2 B, D) into first and second views (B, D), by the indices of their images.
 
     Raises:
-        ValueError: the rows are not in pairs of one image.
+        ValueError: the rows are not pairs of views of the same image.
     """
     if len(target) % VIEWS or bool((target[0::VIEWS] != target[1::VIEWS]).any()):
         raise ValueError(
-            f"{len(target)} rows that are not in pairs of one image's views; set "
-            f"data.num_views={VIEWS} and the callback ImageIndices"
+            f"{len(target)} rows are not pairs of views of the same image; set "
+            f"data.num_views={VIEWS} and add the callback ImageIndices"
         )
     return features[0::VIEWS], features[1::VIEWS]
 

@@ -1,9 +1,8 @@
-"""A folder of colour images made from what is installed: letters on scraps of photographs.
+"""A synthetic data set of colour images: letters on pieces of photographs, nothing to download.
 
-``python -m scripts.small_data.letters FOLDER`` draws ten capital letters in the scalable fonts
-that come with matplotlib, in any colour, size, place and slant, on pieces of scikit-learn's two
-photographs. What is to be told apart (the letter) is not what differs most (colours and
-background).
+``python -m scripts.small_data.letters FOLDER`` draws ten capital letters in the scalable fonts of
+matplotlib, in any colour, size, position and slant, on pieces of scikit-learn's two photographs.
+The class (the letter) is not what varies most (colours and background).
 """
 
 import argparse
@@ -20,7 +19,7 @@ FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "DejaVuSansMono-Bold", "cmr
 
 
 def draw(letter: str, photos: list[np.ndarray], rng: np.random.Generator) -> Image.Image:
-    """A letter in a random font on a random piece of a photograph, (32, 32) pixels of colour."""
+    """Draw a letter in a random font on a random piece of a photograph, 32 x 32 colour pixels."""
     photo = photos[rng.integers(len(photos))]
     top, left = (rng.integers(side - SIZE + 1) for side in photo.shape[:2])
     picture = Image.fromarray(photo[top : top + SIZE, left : left + SIZE])
@@ -35,7 +34,7 @@ def draw(letter: str, photos: list[np.ndarray], rng: np.random.Generator) -> Ima
 
 
 def contrasting(background: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int]:
-    """A colour that differs from the mean of the background by 100 levels or more."""
+    """A random colour that differs from the mean of the background by at least 100 levels."""
     while True:
         colour = rng.integers(256, size=3)
         if np.linalg.norm(colour - background) >= 100:
@@ -44,7 +43,7 @@ def contrasting(background: np.ndarray, rng: np.random.Generator) -> tuple[int, 
 
 
 def make_letters(folder: Path, images_per_letter: int = 600, seed: int = 0) -> None:
-    """Write ``FOLDER/A/0000.png`` and so on, a sub-folder a letter."""
+    """Write ``FOLDER/A/0000.png`` and so on, one sub-folder per letter."""
     photos = load_sample_images().images
     rng = np.random.default_rng(seed)
     for letter in LETTERS:
@@ -54,9 +53,9 @@ def make_letters(folder: Path, images_per_letter: int = 600, seed: int = 0) -> N
 
 
 def main() -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to write; made if it is not there")
+    parser.add_argument("folder", type=Path, help="output folder; created if missing")
     parser.add_argument("--images-per-letter", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

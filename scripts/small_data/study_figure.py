@@ -2,8 +2,8 @@
 
 ``python -m scripts.small_data.study_figure EVALUATIONS UNCHANGED FIGURE.png``
 
-A row for each change, a panel for each of the four figures. The band is the unchanged run: the mean
-of its seeds, and one standard deviation to either side, which is what a seed alone does.
+There is one row per change and one panel per score. The band shows the unchanged run: the mean of
+its seeds plus and minus one standard deviation, the effect of the seed alone.
 """
 
 import argparse
@@ -18,21 +18,21 @@ from scripts.small_data.table import FIGURES, Figures, collect
 from odc_lightning.reporting.figures.curves import BLUE, GREY, ORANGE
 
 
-def draw_study(found: dict[str, list[Figures]], unchanged: str, output_png: Path) -> None:
-    """Dots of each change beside the band of what is unchanged.
+def draw_study(results: dict[str, list[Figures]], unchanged: str, output_png: Path) -> None:
+    """Draw a dot for each change, and a band for the unchanged run.
 
     Args:
-        found: name -> the four figures of each seed, in percent.
-        unchanged: the name of the run of which everything else is one change.
-        output_png: is written.
+        results: name -> the four figures of each seed, in percent.
+        unchanged: name of the run from which all others differ by one change.
+        output_png: the file to write.
 
     Raises:
-        ValueError: ``unchanged`` has fewer than two seeds, or is not there.
+        ValueError: ``unchanged`` has fewer than two seeds, or is missing.
     """
-    seeds = found.get(unchanged, [])
+    seeds = results.get(unchanged, [])
     if len(seeds) < 2:
         raise ValueError(f"{unchanged} has {len(seeds)} evaluations; expected two seeds or more")
-    changes = {name: runs[0] for name, runs in found.items() if name != unchanged}
+    changes = {name: runs[0] for name, runs in results.items() if name != unchanged}
     order = sorted(changes, key=lambda name: changes[name][0])
     figure = Figure(figsize=(11, 0.24 * len(order) + 1.5), dpi=110, layout="constrained")
     for number, (axes, title) in enumerate(
@@ -54,11 +54,11 @@ def draw_study(found: dict[str, list[Figures]], unchanged: str, output_png: Path
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("evaluations", type=Path, help="folder of CHANGE/SEED/results.json")
-    parser.add_argument("unchanged", help="the change that is none")
-    parser.add_argument("figure", type=Path, help="is written")
+    parser.add_argument("unchanged", help="name of the unchanged run among them")
+    parser.add_argument("figure", type=Path, help="the figure to write")
     given = parser.parse_args(argv)
     try:
         draw_study(collect(given.evaluations), given.unchanged, given.figure)

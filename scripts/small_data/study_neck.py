@@ -1,4 +1,4 @@
-"""A neck of the study alone."""
+"""A neck that only the study of small data uses."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,5 +10,5 @@ class LinearEndNeck(NonLinearNeck):
     """The paper's neck without its last ReLU."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Turn features (B, in_features) into features (B, out_features)."""
+        """Project features (B, in_features) to features (B, out_features)."""
         return self.fc1(self.dropout(F.relu(self.bn0(self.fc0(features)))))

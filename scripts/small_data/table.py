@@ -1,7 +1,8 @@
-"""Print what `make small-data` measured: ``python scripts/small_data/table.py EVALUATIONS``.
+"""Print the results of `make small-data`: ``python scripts/small_data/table.py EVALUATIONS``.
 
-EVALUATIONS holds a ``results.json`` in METHOD/SEED/ for every network. Two tables: four figures of
-each method, and how much of the way from the untrained to the supervised network they are.
+EVALUATIONS holds METHOD/SEED/results.json for every network. The first table has four figures of
+each method. The second has their position between the untrained (0 %) and the supervised network
+(100 %).
 """
 
 import argparse
@@ -27,8 +28,8 @@ METHODS = {
 }
 FLOOR, CEILING = "untrained", "supervised"
 
-# Title -> protocol, metric and setting, all of the pooled features; the number of clusters is that
-# of the classes, which the data have.
+# Title -> protocol, metric and setting, all of the pooled features. The setting of the clustering,
+# its number of clusters, is not checked.
 FIGURES = {
     "kNN top-1 (%)": ("knn", "top1", "k=20"),
     "10-shot top-1 (%)": ("low_shot", "top1", "10 shots"),
@@ -40,7 +41,7 @@ Figures = list[float]  # in percent, one for each of `FIGURES`
 
 
 def collect(folder: Path) -> dict[str, list[Figures]]:
-    """The figures of each method, a list a seed, in the order of `METHODS`.
+    """The figures of each method, one list per seed, in the order of `METHODS`.
 
     Raises:
         ValueError: there is no evaluation, or one lacks a figure.
@@ -51,7 +52,7 @@ def collect(folder: Path) -> dict[str, list[Figures]]:
         found.setdefault(method, []).append(figures(read_results(file), file))
     if not found:
         raise ValueError(f"{folder} has no METHOD/SEED/results.json")
-    places = [*METHODS, *found]  # what is not known comes last
+    places = [*METHODS, *found]  # unknown methods come last
     return dict(sorted(found.items(), key=lambda item: places.index(item[0])))
 
 
@@ -75,7 +76,7 @@ def figures(evaluation: Evaluation, file: Path) -> Figures:
 
 
 def score_table(found: Mapping[str, list[Figures]]) -> str:
-    """Mean and standard deviation over the seeds."""
+    """A table of the means and standard deviations over the seeds."""
     rows = [
         [title_of(method), *(mean_and_spread(column) for column in zip(*seeds, strict=True))]
         for method, seeds in found.items()
@@ -84,7 +85,7 @@ def score_table(found: Mapping[str, list[Figures]]) -> str:
 
 
 def share_table(found: Mapping[str, list[Figures]]) -> str:
-    """How far each method's mean is on the way from `FLOOR` (0 %) to `CEILING` (100 %).
+    """A table of each method's mean between `FLOOR` (0 %) and `CEILING` (100 %).
 
     Raises:
         ValueError: one of these two is missing.
@@ -105,7 +106,7 @@ def share_table(found: Mapping[str, list[Figures]]) -> str:
 
 
 def share(value: float, floor: float, ceiling: float) -> str:
-    """``50 %`` for what is halfway; a dash where supervision gains nothing."""
+    """``50 %`` for a value halfway; a dash if supervision gains nothing."""
     return f"{100 * (value - floor) / (ceiling - floor):z.0f} %" if ceiling > floor else "–"
 
 
@@ -114,7 +115,7 @@ def title_of(method: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line entry."""
+    """Command-line entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("evaluations", type=Path, metavar="EVALUATIONS")
     arguments = parser.parse_args(argv)

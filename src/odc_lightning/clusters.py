@@ -68,7 +68,7 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
     sizes = built.facts.sizes[built.facts.sizes > 0]
     lines = [
         f"{len(clustered.labels):,} images in {len(sizes):,} clusters of {sizes.min():,} to "
-        f"{sizes.max():,}",
+        f"{sizes.max():,} images",
     ]
     if built.facts.overall_purity is not None:
         lines.append(f"purity {built.facts.overall_purity:.1%}")

@@ -1,7 +1,7 @@
-"""Look at this machine: ``python -m odc_lightning.doctor [FOLDER]``.
+"""Check this machine: ``python -m odc_lightning.doctor [FOLDER]``.
 
-Versions, devices, faiss, disk and shared memory: what is there, and what to do about what is not
-right. The exit code is 1 if something would fail. FOLDER is where runs would be written.
+Reports versions, devices, faiss, disk and shared memory, with advice for every problem. The exit
+code is 1 if something would fail. FOLDER is the folder that runs are written to.
 """
 
 import argparse
@@ -23,13 +23,13 @@ State = Literal["ok", "warning", "failure"]
 
 FAISS_BUILDS = ("faiss", "faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 MALICIOUS = {"pytorch-lightning": ("2.6.2", "2.6.3"), "lightning": ("2.6.2", "2.6.3")}
-MIN_DISK_BYTES = 5e9  # bytes: some checkpoints with a memory of a million samples
-MIN_SHARED_MEMORY_BYTES = 1e9  # bytes; Docker gives 64 MB
-MIN_OPEN_FILES = 4096  # open at once: each worker shares a file for each batch
+MIN_DISK_BYTES = 5e9  # several checkpoints with a memory of a million samples
+MIN_SHARED_MEMORY_BYTES = 1e9  # Docker's default is 64 MB
+MIN_OPEN_FILES = 4096  # each dataloader worker shares one file per batch
 
 
 class Finding(NamedTuple):
-    """What was looked at, how it is, and what to do where it is not well."""
+    """One check: its subject, the result, and advice if there is a problem."""
 
     subject: str
     found: str
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 def versions() -> Iterator[Finding]:
-    """Python, and every package that this one requires."""
+    """Check Python and every required package."""
     python = platform.python_version()
     too_new = sys.version_info >= (3, 14)
     yield Finding(
@@ -68,16 +68,16 @@ def _package(requirement: Requirement) -> Finding:
 
 
 def torch_and_torchvision() -> Iterator[Finding]:
-    """Whether they are builds for one another."""
+    """Check that the builds of torch and torchvision match."""
     try:
         torchvision = importlib.import_module("torchvision")
         importlib.import_module("torchvision.transforms.v2")
-    except Exception as error:  # whatever a broken build raises
+    except Exception as error:  # a broken build can raise anything
         yield Finding(
             "torchvision with torch",
             f"cannot be imported: {first_line(error)}",
             "failure",
-            "their builds do not fit: pip install --force-reinstall torch torchvision, both in "
+            "their builds do not match: pip install --force-reinstall torch torchvision, both in "
             "one command",
         )
         return
@@ -85,15 +85,15 @@ def torch_and_torchvision() -> Iterator[Finding]:
 
 
 def devices() -> Iterator[Finding]:
-    """What torch can compute on."""
+    """Check the devices that torch can use."""
     import torch
 
-    yield Finding("CPU", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads of torch")
+    yield Finding("CPU", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")
     has_driver = shutil.which("nvidia-smi") is not None
     if torch.version.cuda is None:
         yield Finding(
             "CUDA",
-            "torch is a build without CUDA",
+            "torch is built without CUDA",
             "warning" if has_driver else "ok",
             "this machine seems to have an NVIDIA GPU: install a CUDA build of torch and "
             "torchvision"
@@ -103,10 +103,10 @@ def devices() -> Iterator[Finding]:
     elif not torch.cuda.is_available():
         yield Finding(
             "CUDA",
-            f"torch is a build for CUDA {torch.version.cuda}, and sees no GPU",
+            f"torch is built for CUDA {torch.version.cuda}, but finds no GPU",
             "warning" if has_driver else "ok",
-            "there is a driver: look at nvidia-smi and CUDA_VISIBLE_DEVICES; a driver older than "
-            "the build needs asks for an older build of torch"
+            "a driver is installed: check nvidia-smi and CUDA_VISIBLE_DEVICES; a driver that is "
+            "too old needs an update, or an older build of torch"
             if has_driver
             else "",
         )
@@ -127,22 +127,25 @@ def _gpu(number: int) -> Finding:
     fits = any(arch.startswith(f"sm_{major}") for arch in built_for) or any(
         arch.startswith("compute_") for arch in built_for
     )
-    advice = f"torch is built for {', '.join(built_for)}, not for sm_{major}{minor}: another build"
+    advice = (
+        f"torch is built for {', '.join(built_for)}, not for sm_{major}{minor}: install another "
+        "build of torch"
+    )
     return Finding(f"GPU {number}", found, "ok" if fits else "failure", "" if fits else advice)
 
 
 def faiss() -> Iterator[Finding]:
-    """Which builds are installed, and whether K-Means runs."""
+    """Check the installed builds of faiss, and that its K-Means runs."""
     found = {name: version for name in FAISS_BUILDS if (version := _version(name))}
     builds = ", ".join(f"{name} {version}" for name, version in found.items())
-    without = "; without it neighbours and K-Means are torch's"
+    without = "; without faiss, neighbours and K-Means are torch's"
     if len(found) > 1:
         yield Finding(
             "faiss",
             builds,
             "failure",
-            f"two builds break each other: pip uninstall -y {' '.join(found)}, then pip install "
-            "faiss-gpu",
+            f"the builds overwrite each other's files: pip uninstall -y {' '.join(found)}, then "
+            "pip install faiss-gpu",
         )
         return
     if not found:
@@ -156,7 +159,7 @@ def faiss() -> Iterator[Finding]:
         kmeans = library.Kmeans(8, 2, niter=2, min_points_per_centroid=1)
         kmeans.train(rows)
         gpus = library.get_num_gpus() if hasattr(library, "get_num_gpus") else 0
-    except Exception as error:  # whatever a broken build raises
+    except Exception as error:  # a broken build can raise anything
         yield Finding(
             "faiss",
             f"{builds}: {first_line(error)}",
@@ -171,20 +174,18 @@ def faiss() -> Iterator[Finding]:
         "faiss",
         f"{builds}, K-Means works, {gpus} GPUs",
         "warning" if unseen else "ok",
-        "torch sees a GPU that faiss does not: what asks for faiss runs on the CPU"
-        if unseen
-        else "",
+        "faiss does not find the GPU that torch finds: faiss will run on the CPU" if unseen else "",
     )
 
 
 def disk(folder: Path) -> Iterator[Finding]:
-    """Whether runs can be written to the folder."""
+    """Check that runs can be written to the folder."""
     there = next(path for path in (folder, *folder.resolve().parents) if path.is_dir())
     free = shutil.disk_usage(there).free
     subject = f"disk of {folder}"
     if not os.access(there, os.W_OK):
         yield Finding(
-            subject, f"{there} cannot be written", "failure", "choose another with hydra.run.dir"
+            subject, f"{there} is not writable", "failure", "choose another with hydra.run.dir=..."
         )
         return
     little = free < MIN_DISK_BYTES
@@ -192,15 +193,15 @@ def disk(folder: Path) -> Iterator[Finding]:
         subject,
         f"{free / 1e9:.1f} GB free",
         "warning" if little else "ok",
-        "a checkpoint holds the samples memory (4 N D bytes) and is kept twice: make room, or "
-        "choose another disk with hydra.run.dir"
+        "a checkpoint holds the samples memory (4 N D bytes), and two are kept: free some space, "
+        "or choose another disk with hydra.run.dir=..."
         if little
         else "",
     )
 
 
 def shared_memory() -> Iterator[Finding]:
-    """Where workers leave batches for the training process."""
+    """Check the shared memory, through which dataloader workers pass batches."""
     place = Path("/dev/shm")
     if not place.is_dir():
         return
@@ -210,15 +211,15 @@ def shared_memory() -> Iterator[Finding]:
         "shared memory",
         f"{size / 1e9:.2f} GB",
         "warning" if little else "ok",
-        "workers may die with a bus error: give the container more (docker run --shm-size=8g), or "
-        "set data.num_workers=0"
+        "dataloader workers may die with a bus error: give the container more (docker run "
+        "--shm-size=8g), or set data.num_workers=0"
         if little
         else "",
     )
 
 
 def open_files() -> Iterator[Finding]:
-    """How many files a process may have open."""
+    """Check how many files a process may have open."""
     try:
         import resource
     except ImportError:  # not on Windows
@@ -229,13 +230,13 @@ def open_files() -> Iterator[Finding]:
         "open files",
         "no limit" if soft == resource.RLIM_INFINITY else f"{soft:,} at once",
         "warning" if few else "ok",
-        f"with many workers: ulimit -n {min(hard, 65536) if hard > 0 else 65536}" if few else "",
+        f"for many workers: ulimit -n {min(hard, 65536) if hard > 0 else 65536}" if few else "",
     )
 
 
 def examine(folder: Path) -> list[Finding]:
-    """Everything, in the order of the functions above."""
-    looks: list[Callable[[], Iterator[Finding]]] = [
+    """Run all checks, in the order of the functions above."""
+    checks: list[Callable[[], Iterator[Finding]]] = [
         versions,
         torch_and_torchvision,
         devices,
@@ -244,11 +245,11 @@ def examine(folder: Path) -> list[Finding]:
         shared_memory,
         open_files,
     ]
-    return [finding for look in looks for finding in look()]
+    return [finding for check in checks for finding in check()]
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """A line each, advice below it."""
+    """The report: one line per check, with advice below."""
     width = max(len(finding.subject) for finding in findings)
     marks: dict[State, str] = {"ok": "ok     ", "warning": "WARNING", "failure": "FAILURE"}
     lines = []
@@ -260,14 +261,21 @@ def table(findings: Sequence[Finding]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line entry."""
+    """Command-line entry point."""
     parser = argparse.ArgumentParser(prog="python -m odc_lightning.doctor", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"))
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("outputs"),
+        help="the folder that runs are written to; default: %(default)s",
+    )
     findings = examine(parser.parse_args(argv).folder)
     print(table(findings))
     failures = sum(finding.state == "failure" for finding in findings)
     warnings = sum(finding.state == "warning" for finding in findings)
-    print(f"\n{failures} failures, {warnings} warnings")
+    print(f"\nfailures: {failures}, warnings: {warnings}")
     return int(failures > 0)
 
 

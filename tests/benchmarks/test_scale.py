@@ -84,7 +84,9 @@ def test_the_page_is_printed_from_a_report_and_the_command_line(
     rows = [[name, value] for name, value in KNOWN.items() if name != terms.KMEANS]
     table = {"title": "Measured terms, GPU", "columns": ["term", "measured"], "rows": rows}
     path.write_text(json.dumps({"tables": [table]}), encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"'K-Means, seconds a flop' is not known: measure it by"):
+    with pytest.raises(
+        SystemExit, match=r"'K-Means, seconds a flop' is not known: measure it with"
+    ):
         scale.main([str(path), "--on", "GPU"])
     scale.main([str(path), "--on", "GPU", "--term", f"{terms.KMEANS}=1e-12", "--ranks", "1", "2"])
     printed = capsys.readouterr().out
@@ -98,7 +100,7 @@ def test_the_page_is_printed_from_a_report_and_the_command_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no/such/file.json"], "no/such/file.json is no file; `make bench` writes"),
+        (["no/such/file.json"], "no/such/file.json is not a file; `make bench` writes"),
         (["--term", "speed=1"], "--term 'speed=1': expected one of product"),
     ],
 )

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from conftest import Compose
+from conftest import Compose, composer
 from helpers.equal_runs import assert_equal_runs, checkpoint, losses
 from odc_lightning.callbacks import GracefulStop
 from odc_lightning.checkpoints import newest_whole
@@ -76,6 +76,14 @@ def test_from_any_step(compose_config: Compose, tmp_path: Path, algorithm: str) 
         assert_equal_runs(tmp_path / "whole", tmp_path / name)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was never stopped."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(composer(folder, "train")(*ODC, *SMALL))
+    return folder / "run"
+
+
 class SignalAt(pl.Callback):
     """Sends this very process a signal, at the end of a step as others see it."""
 
@@ -95,6 +103,7 @@ class SignalAt(pl.Callback):
 def test_a_signal_saves_and_leaves_between_steps(
     compose_config: Compose,
     tmp_path: Path,
+    whole: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     step: int,
@@ -102,7 +111,6 @@ def test_a_signal_saves_and_leaves_between_steps(
 ) -> None:
     settings = (*ODC, *SMALL)
     before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    train(compose_config(*settings, run="whole"))
     with monkeypatch.context() as patched:
         add_callback(patched, SignalAt(step, number))
         with pytest.raises(SystemExit) as left:
@@ -114,7 +122,7 @@ def test_a_signal_saves_and_leaves_between_steps(
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
 
     train(compose_config(*settings, "train.resume=auto", run="stopped"))
-    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+    assert_equal_runs(whole, tmp_path / "stopped")
 
 
 @pytest.mark.parametrize("of_a_sweep", [False, True])
@@ -266,12 +274,11 @@ def test_other_ways_to_ask_are_refused(compose_config: Compose) -> None:
         train(compose_config(*ODC, *SMALL, "train.resume=auto", "ckpt_path=x"))
 
 
-def test_with_workers_it_is_the_same(compose_config: Compose, tmp_path: Path) -> None:
+def test_with_workers_it_is_the_same(compose_config: Compose, tmp_path: Path, whole: Path) -> None:
     settings = (*ODC, *SMALL)
-    train(compose_config(*settings, run="whole"))
     train(compose_config(*settings, "trainer.max_epochs=1", "data.num_workers=2", run="changed"))
     train(compose_config(*settings, "data.num_workers=0", "train.resume=auto", run="changed"))
-    assert_equal_runs(tmp_path / "whole", tmp_path / "changed")
+    assert_equal_runs(whole, tmp_path / "changed")
 
 
 def test_an_exception_in_the_data_costs_what_came_after_the_last_checkpoint(
@@ -317,18 +324,18 @@ def empty(path: Path) -> None:
 def test_a_damaged_checkpoint_is_passed_over(
     compose_config: Compose,
     tmp_path: Path,
+    whole: Path,
     caplog: pytest.LogCaptureFixture,
     damage: Callable[[Path], None],
 ) -> None:
     settings = (*ODC, *SMALL)
-    train(compose_config(*settings, run="whole"))
     train(compose_config(*settings, "trainer.max_epochs=2", run="hit"))
     folder = tmp_path / "hit" / "checkpoints"
     assert {path.name for path in folder.iterdir()} == {"last.ckpt", "last.previous.ckpt"}
     damage(folder / "last.ckpt")
     train(compose_config(*settings, "train.resume=auto", run="hit"))
     assert f"skipping {folder / 'last.ckpt'}" in caplog.text
-    assert_equal_runs(tmp_path / "whole", tmp_path / "hit")
+    assert_equal_runs(whole, tmp_path / "hit")
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(

@@ -1,6 +1,6 @@
 """Draws of the low-shot protocol, and its scores against a loop over scikit-learn's SVMs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -14,13 +14,14 @@ from sklearn.svm import LinearSVC
 
 from odc_lightning.metrics import linear_svm, low_shot
 from odc_lightning.metrics.average_precision import average_precisions, voc_average_precision
-from odc_lightning.metrics.low_shot import ONE_SHOT_COST, SHOTS, low_shot_scores
+from odc_lightning.metrics.low_shot import ONE_SHOT_COST, LowShotScores, low_shot_scores
 from odc_lightning.metrics.low_shot_draws import (
     draw_multi_label,
     draw_single_label,
     largest_shot,
     one_versus_rest,
 )
+from odc_lightning.metrics.low_shot_settings import SHOTS, ChooseCost, LowShotSettings
 
 COSTS = (10.0, 1.0, 0.01)
 # One shot has fewer samples than dimensions, eight have more.
@@ -58,6 +59,19 @@ def scenes() -> dict[str, Any]:
         "test_features": features[250:],
         "test_objects": objects[250:],
     }
+
+
+def scored(
+    *,
+    n_jobs: int = 1,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    **arguments: Any,
+) -> LowShotScores:
+    """`low_shot_scores` of data as the fixtures have them, and settings."""
+    names = ("train_features", "train_objects", "test_features", "test_objects")
+    data = {name: arguments.pop(name) for name in names}
+    settings = LowShotSettings(**arguments)
+    return low_shot_scores(**data, settings=settings, n_jobs=n_jobs, on_progress=on_progress)
 
 
 def normalised(features: NDArray) -> NDArray[np.float64]:
@@ -119,9 +133,7 @@ def test_scores_and_costs_are_those_of_the_loop(
 ) -> None:
     data = digits if single_label else scenes
     expected = loops(data, 2, single_label)
-    found = low_shot_scores(
-        **data, single_label=single_label, shots=FEW_SHOTS, draws=2, costs=COSTS, seed=3
-    )
+    found = scored(**data, single_label=single_label, shots=FEW_SHOTS, draws=2, costs=COSTS, seed=3)
     assert found.shots == FEW_SHOTS
     assert found.map.shape == found.map_sklearn.shape == found.costs.shape == (2, 3)
     assert (found.top1 is not None) == single_label
@@ -146,7 +158,7 @@ def test_the_legacy_cost_is_the_best_on_the_test_images(
     monkeypatch.setattr(low_shot, "cross_validate", lambda *arguments: pytest.fail("validated"))
     data = digits if single_label else scenes
     expected = loops(data, 2, single_label)
-    found = low_shot_scores(
+    found = scored(
         **data,
         single_label=single_label,
         shots=FEW_SHOTS,
@@ -173,17 +185,16 @@ def test_the_legacy_cost_is_best_by_the_voc_definition(
         return ap, 1 - ap
 
     options: dict[str, Any] = {"shots": [2, 8], "draws": 2, "costs": COSTS}
-    expected = low_shot_scores(**scenes, **options, choose_cost="test_set")
+    expected = scored(**scenes, **options, choose_cost="test_set")
     monkeypatch.setattr(low_shot, "average_precisions", contrary)
-    found = low_shot_scores(**scenes, **options, choose_cost="test_set")
+    found = scored(**scenes, **options, choose_cost="test_set")
     assert np.array_equal(found.costs, expected.costs)
     assert found.map_sklearn == pytest.approx(1 - expected.map)
 
 
 def test_processes_find_the_same(scenes: dict[str, Any]) -> None:
     one, two = (
-        low_shot_scores(**scenes, shots=[2, 4], draws=2, costs=COSTS, n_jobs=n_jobs)
-        for n_jobs in (1, 2)
+        scored(**scenes, shots=[2, 4], draws=2, costs=COSTS, n_jobs=n_jobs) for n_jobs in (1, 2)
     )
     assert np.array_equal(one.costs, two.costs)
     assert one.map == pytest.approx(two.map)
@@ -192,7 +203,7 @@ def test_processes_find_the_same(scenes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("choose_cost", ["cross_validation", "test_set"])
 def test_fits_and_progress_are_counted(
-    scenes: dict[str, Any], choose_cost: low_shot.ChooseCost, monkeypatch: pytest.MonkeyPatch
+    scenes: dict[str, Any], choose_cost: ChooseCost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit_svm, made = linear_svm.fit_svm, []
 
@@ -204,7 +215,7 @@ def test_fits_and_progress_are_counted(
     monkeypatch.setattr(low_shot, "fit_svm", fit_and_count)
     monkeypatch.setattr(linear_svm, "_MAX_ITERATIONS", 20)
     calls: list[tuple[int, int]] = []
-    found = low_shot_scores(
+    found = scored(
         **scenes,
         shots=[4, 1, 2],
         draws=2,
@@ -220,8 +231,8 @@ def test_fits_and_progress_are_counted(
 
 
 def test_scores_are_in_the_order_of_the_shots(scenes: dict[str, Any]) -> None:
-    up = low_shot_scores(**scenes, shots=[1, 8], draws=2, costs=COSTS)
-    down = low_shot_scores(**scenes, shots=[8, 1], draws=2, costs=COSTS)
+    up = scored(**scenes, shots=[1, 8], draws=2, costs=COSTS)
+    down = scored(**scenes, shots=[8, 1], draws=2, costs=COSTS)
     assert np.array_equal(up.map, down.map[:, ::-1])
     assert np.array_equal(up.costs, down.costs[:, ::-1])
     assert (up.costs[:, 0] == ONE_SHOT_COST).all()
@@ -306,7 +317,7 @@ def test_a_class_with_too_few_images_is_named(scenes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"6 negative images .* class 0 has 5; .* allow are 2"):
         draw_multi_label([[1, 1, 1]] * 3 + [[-1, -1, -1]] * 5 + [[0, -1, -1]] * 9, 3, draw=0)
     with pytest.raises(ValueError, match="96 shots need 96 positive"):
-        low_shot_scores(**scenes, shots=SHOTS)
+        scored(**scenes, shots=SHOTS)
 
 
 @pytest.mark.parametrize(
@@ -324,4 +335,4 @@ def test_bad_input_is_an_error(
     scenes: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        low_shot_scores(**(scenes | {"shots": [1]} | changes))
+        scored(**(scenes | {"shots": [1]} | changes))

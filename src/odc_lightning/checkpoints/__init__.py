@@ -1,4 +1,4 @@
-"""Checkpoints: reading, conversion to the backbone's names, safe writing, and their run."""
+"""Checkpoints: how they are read, how their keys are mapped, and the run they belong to."""
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.durable import (
@@ -8,7 +8,7 @@ from odc_lightning.checkpoints.durable import (
     step_of,
 )
 from odc_lightning.checkpoints.formats import FORMATS, convert
-from odc_lightning.checkpoints.pretrained import fit, load_pretrained
+from odc_lightning.checkpoints.pretrained import load_pretrained, match_weights
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
 from odc_lightning.checkpoints.run import TrainingRun
 from odc_lightning.checkpoints.trust import refuse_unknown_targets
@@ -22,8 +22,8 @@ __all__ = [
     "check_whole",
     "checkpoint_file",
     "convert",
-    "fit",
     "load_pretrained",
+    "match_weights",
     "newest_whole",
     "read_checkpoint",
     "refuse_unknown_targets",

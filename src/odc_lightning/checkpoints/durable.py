@@ -76,14 +76,14 @@ def newest_whole(folder: Path) -> Path | None:
     Damaged files are skipped with a warning. The time of saving is read from the checkpoint:
     modification times change when a folder is copied.
     """
-    found: list[tuple[float, int, Path]] = []
+    candidates: list[tuple[float, int, Path]] = []
     for path in folder.glob("*.ckpt"):
         try:
             content = read_checkpoint(path, option="ckpt_path")
-            found.append((content.get(SAVED_AT, 0.0), _step(path, content), path))
+            candidates.append((content.get(SAVED_AT, 0.0), _step(path, content), path))
         except ValueError as error:
             log.warning("skipping %s: %s", path, error)
-    for _, _, path in sorted(found, reverse=True):
+    for _, _, path in sorted(candidates, reverse=True):
         damaged = first_damaged_part(path)
         if damaged is None:
             return path

@@ -134,9 +134,9 @@ def _stem_causes(file: Tensor, network: Tensor, lightness: bool) -> list[str]:
 def _grouped(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
     """Whether a convolution in the file reads half as many channels as the backbone's."""
     pairs = [
-        (weights[name].shape, ours.shape) for name, ours in expected.items() if name in weights
+        (weights[name].shape, value.shape) for name, value in expected.items() if name in weights
     ]
     return any(
-        len(file) == len(ours) == 4 and (file[0], 2 * file[1], *file[2:]) == tuple(ours)
-        for file, ours in pairs
+        len(file) == len(network) == 4 and (file[0], 2 * file[1], *file[2:]) == tuple(network)
+        for file, network in pairs
     )

@@ -1,9 +1,10 @@
-"""A backbone gets the weights of a checkpoint, whole or not at all."""
+"""Load the weights of a checkpoint into a backbone, all of them or none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from odc_lightning.models.timm_backbone import PREFIX
 
 # Names beyond these are counted, not listed.
 MAX_LISTED = 8
-# How much red, green and blue count in a grey image.
+# Weights of red, green and blue in a grey image.
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -35,41 +36,44 @@ def load_pretrained(
     Args:
         backbone: to change.
         path: of the file.
-        allow: names, or patterns as ``classifier.*``, of what may differ. A weight that the file
-            has not, or in another shape, keeps its initial value then; one that the backbone has
-            not is dropped.
-        trusted: unpickle whatever the file holds, which can run any code.
-        option: what the user calls the file, for messages.
+        allow: names of weights that may differ, or patterns such as ``classifier.*``. A weight that
+            is missing in the file, or has another shape there, keeps its initial value; one that
+            the backbone does not have is dropped.
+        trusted: unpickle any object in the file, which can run any code.
+        option: config key of the file, for messages.
 
     Returns:
-        The weights taken, and what became of every key.
+        The weights that were loaded, and how each key was mapped.
 
     Raises:
-        ValueError: if the file cannot be read or does not fit; nothing has been loaded then.
+        ValueError: if the file cannot be read or does not fit; nothing is loaded then.
     """
     content = read_checkpoint(path, trusted=trusted, option=option)
     try:
-        conversion = fit(convert(content), backbone, allow=allow, option=option)
+        conversion = match_weights(convert(content), backbone, allow=allow, option=option)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    # Not strict: what may be missing was said above.
+    # Not strict: `match_weights` has checked what is missing.
     backbone.load_state_dict(conversion.weights, strict=False)
     return conversion
 
 
-def fit(
+def match_weights(
     conversion: Conversion, backbone: Backbone, *, allow: Sequence[str], option: str
 ) -> Conversion:
-    """Keep what fits the backbone.
+    """Select the weights of a checkpoint that the backbone takes.
 
     Args:
-        conversion: of a checkpoint.
-        backbone: is asked, not changed.
-        allow: see `load_pretrained`.
-        option: see `load_pretrained`.
+        conversion: of the checkpoint.
+        backbone: is not changed.
+        allow, option: see `load_pretrained`.
+
+    Returns:
+        The weights by the backbone's names, and a row for each name of either side.
 
     Raises:
-        ValueError: if something does not fit and is not allowed by name, with the likely cause.
+        ValueError: if something does not match and is not allowed by name. The message names the
+            likely cause.
     """
     if isinstance(backbone, TimmBackbone):
         conversion = _for_timm(conversion, backbone)
@@ -77,91 +81,126 @@ def fit(
     expected = backbone.state_dict()
     weights: dict[str, Tensor] = {}
     rows: list[Row] = []
-    unknown: list[str] = []
-    other_shape: list[str] = []
+    refused = _Refused([], [], [])
     for row in conversion.rows:
-        name = row.target
-        if name is None:
+        if row.target is None:
             rows.append(row)
             continue
-        weight = conversion.weights[name]
-        check_values(row.source, weight, expected.get(name))
-        allowed = _matches(patterns, name, row.source)
-        if name.startswith(SOBEL):
-            check_filter(name, weight, backbone)
-            rows.append(row._replace(target=None, note="fixed filter, the same as here"))
-        elif name not in expected:
-            if not allowed:
-                unknown.append(name)
-            rows.append(row._replace(target=None, note="unknown to the backbone, allowed"))
-        elif weight.shape == expected[name].shape:
-            weights[name] = weight
-            rows.append(row)
-        elif _is_grey(weight, expected[name]) and not conversion.lightness:
-            weights[name] = weight * torch.tensor(LUMA, dtype=weight.dtype).view(1, 3, 1, 1)
-            rows.append(row._replace(note="spread from grey over red, green and blue"))
-        else:
-            shapes = f"{tuple(weight.shape)} instead of {tuple(expected[name].shape)}"
-            if not allowed:
-                other_shape.append(f"{name} {shapes}")
-            rows.append(row._replace(note=f"{shapes}, allowed: left as initialised"))
-    missing: list[str] = []
+        row, weight = _match(row, conversion, backbone, expected, refused, patterns)
+        rows.append(row)
+        if weight is not None and row.target is not None:
+            weights[row.target] = weight
     for name in expected:
         if name not in conversion.weights:
             if not (_is_unused_counter(name, conversion.weights) or _matches(patterns, name)):
-                missing.append(name)
+                refused.missing.append(name)
             note = "not in the file: left as initialised"
             rows.append(Row("", name, tuple(expected[name].shape), note))
-    if not (missing or unknown or other_shape or weights):
+    if any(refused):
+        raise ValueError(_mismatch(conversion, backbone, refused, option))
+    if not weights:
         raise ValueError(
             f"no weight of the checkpoint ({conversion.format}) fits the backbone "
-            f"{backbone.name!r}, though all of that is allowed; choose the model that it is of "
-            "(model=...)"
-        )
-    if missing or unknown or other_shape:
-        lists = {
-            "Missing in the file": missing,
-            "Unknown to the backbone": unknown,
-            "Of another shape": other_shape,
-        }
-        differing = [text.partition(" ")[0] for names in lists.values() for text in names]
-        raise ValueError(
-            f"the checkpoint ({conversion.format}) does not fit the backbone {backbone.name!r}, "
-            "and nothing was loaded. "
-            + " ".join(f"{what}: {_listed(names)}." for what, names in lists.items() if names)
-            + " "
-            + " ".join(
-                what_to_do(conversion.weights, backbone, differing, conversion.lightness, option)
-            )
+            f"{backbone.name!r}, though every difference is allowed; choose the model of the "
+            "checkpoint (model=...)"
         )
     return replace(conversion, weights=weights, rows=rows)
 
 
+class _Refused(NamedTuple):
+    """What does not match and is not allowed."""
+
+    missing: list[str]
+    unknown: list[str]
+    other_shape: list[str]  # names, each with both shapes
+
+
+def _match(
+    row: Row,
+    conversion: Conversion,
+    backbone: Backbone,
+    expected: Mapping[str, Tensor],
+    refused: _Refused,
+    patterns: Sequence[str],
+) -> tuple[Row, Tensor | None]:
+    """Classify one weight of the file.
+
+    Args:
+        row: of the weight; it has a target.
+        conversion: of the checkpoint.
+        backbone: for the check of a Sobel filter.
+        expected: the backbone's weights.
+        refused: is added to.
+        patterns: names that may differ.
+
+    Returns:
+        The row with a note on what happens to the weight, and the weight if it is loaded.
+    """
+    name = str(row.target)
+    weight = conversion.weights[name]
+    check_values(row.source, weight, expected.get(name))
+    allowed = _matches(patterns, name, row.source)
+    if name.startswith(SOBEL):
+        check_filter(name, weight, backbone)
+        return row._replace(target=None, note="fixed filter, the same as here"), None
+    if name not in expected:
+        if not allowed:
+            refused.unknown.append(name)
+        return row._replace(target=None, note="unknown to the backbone, allowed"), None
+    if weight.shape == expected[name].shape:
+        return row, weight
+    if _is_grey(weight, expected[name]) and not conversion.lightness:
+        weight = weight * torch.tensor(LUMA, dtype=weight.dtype).view(1, 3, 1, 1)
+        return row._replace(note="spread from grey over red, green and blue"), weight
+    shapes = f"{tuple(weight.shape)} instead of {tuple(expected[name].shape)}"
+    if not allowed:
+        refused.other_shape.append(f"{name} {shapes}")
+    return row._replace(note=f"{shapes}, allowed: left as initialised"), None
+
+
+def _mismatch(conversion: Conversion, backbone: Backbone, refused: _Refused, option: str) -> str:
+    """The message for a checkpoint that does not fit: the names, and what to do."""
+    lists = {
+        "Missing in the file": refused.missing,
+        "Unknown to the backbone": refused.unknown,
+        "Of another shape": refused.other_shape,
+    }
+    differing = [text.partition(" ")[0] for names in refused for text in names]
+    sentences = [
+        f"the checkpoint ({conversion.format}) does not fit the backbone {backbone.name!r}, and "
+        "nothing was loaded.",
+        *(f"{what}: {_listed(names)}." for what, names in lists.items() if names),
+        *what_to_do(conversion.weights, backbone, differing, conversion.lightness, option),
+    ]
+    return " ".join(sentences)
+
+
 def check_values(name: str, weight: Tensor, ours: Tensor | None) -> None:
-    """Refuse what has the right shape and is no weight.
+    """Refuse a weight whose values cannot be loaded.
 
     Args:
         name: in the file.
         weight: of the file.
-        ours: the backbone's of that name, if it has one.
+        ours: the backbone's weight of that name, if it has one.
 
     Raises:
-        ValueError: if it is NaN or infinite, or whole numbers where the backbone has fractions.
+        ValueError: if the weight has NaN or infinite values, or integers where the backbone has
+            floating-point numbers.
     """
     if ours is not None and ours.is_floating_point() and not weight.is_floating_point():
         raise ValueError(
-            f"{name} is of {weight.dtype}, expected floating-point numbers: it may be a quantised "
-            "network; take the one that it was made from"
+            f"{name} is of {weight.dtype}, expected floating-point numbers. The network may be "
+            "quantised; take the one that it was made from"
         )
     if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
         raise ValueError(
-            f"{name} has values that are NaN or infinite: the training that saved it had diverged; "
-            "take an earlier checkpoint of it"
+            f"{name} has NaN or infinite values: the training had diverged when it was saved; "
+            "take an earlier checkpoint"
         )
 
 
 def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:
-    """The names of a `TimmBackbone`, and no classifier, which it does not have."""
+    """The conversion with the names of a `TimmBackbone`, without the classifier."""
     expected = backbone.state_dict()
     weights: dict[str, Tensor] = {}
     rows: list[Row] = []
@@ -178,7 +217,7 @@ def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:
 
 
 def _is_grey(file: Tensor, ours: Tensor) -> bool:
-    """Whether a first convolution differs only in that it sees one channel instead of three."""
+    """Whether a first convolution differs only in that it reads one channel instead of three."""
     return (
         file.ndim == ours.ndim == 4
         and (file.shape[1], ours.shape[1]) == (1, 3)
@@ -187,9 +226,9 @@ def _is_grey(file: Tensor, ours: Tensor) -> bool:
 
 
 def _is_unused_counter(name: str, weights: Mapping[str, Tensor]) -> bool:
-    """Whether it is the count of batches of a normalisation that is in the file otherwise.
+    """Whether this is the batch counter of a normalisation layer that the file has otherwise.
 
-    Caffe2 and torch before 0.4.1 have none, and with a fixed momentum nothing depends on it.
+    Caffe2 and torch before 0.4.1 have no counter. With a fixed momentum nothing depends on it.
     """
     layer, _, part = name.rpartition(".")
     return part == "num_batches_tracked" and f"{layer}.running_mean" in weights

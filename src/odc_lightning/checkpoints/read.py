@@ -126,8 +126,8 @@ def _is_pickled(path: Path) -> bool:
 
 def _refused_object(error: Exception) -> str:
     """The object that torch refused, from its message, without its advice to load it anyway."""
-    found = re.search(r"Unsupported (?:global|class|operand)[^.\n]*(?:\.\w[^.\n]*)*", str(error))
-    return found[0] if found else first_line(error)
+    refusal = re.search(r"Unsupported (?:global|class|operand)[^.\n]*(?:\.\w[^.\n]*)*", str(error))
+    return refusal[0] if refusal else first_line(error)
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:

@@ -29,8 +29,8 @@ class TrainingRun:
         """The run that wrote the file; None if the file is not in ``checkpoints/`` of a run."""
         checkpoint = checkpoint.resolve()
         folder = checkpoint.parent.parent
-        found = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
-        return TrainingRun(folder, checkpoint) if found else None
+        is_of_run = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
+        return TrainingRun(folder, checkpoint) if is_of_run else None
 
     @property
     def unresolved_config(self) -> DictConfig:

@@ -60,10 +60,10 @@ def _is_known(target: str, node: Mapping[str, Any]) -> bool:
     if not _is_in_known(target):
         return False
     try:
-        found = get_object(target)
+        target_object = get_object(target)
     except Exception:  # a failed import can raise anything
         return False
-    return _is_in_known(str(getattr(found, "__module__", None)))
+    return _is_in_known(str(getattr(target_object, "__module__", None)))
 
 
 def _is_in_known(name: str) -> bool:

@@ -199,7 +199,7 @@ def overview() -> str:
         [
             "usage: odc COMMAND [arguments] [key=value ...]",
             "",
-            "Online Deep Clustering: train a network and cluster images, without labels.",
+            "Online Deep Clustering: learn features and clusters of images without labels.",
             "",
             *lines,
             "",

@@ -10,8 +10,9 @@ from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol
 from odc_lightning.evaluation.svm import best_of, warn_unconverged
 from odc_lightning.metrics.linear_svm import COSTS
-from odc_lightning.metrics.low_shot import SHOTS, ChooseCost, low_shot_scores
+from odc_lightning.metrics.low_shot import low_shot_scores
 from odc_lightning.metrics.low_shot_draws import largest_shot
+from odc_lightning.metrics.low_shot_settings import SHOTS, ChooseCost, LowShotSettings
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models import POOLED
 from odc_lightning.utils.progress_bar import progress_bar
@@ -82,12 +83,14 @@ class LowShot(Protocol):
                     train.objects,
                     network.features(layer, "val"),
                     val.objects,
-                    single_label=train.labels is not None,
-                    shots=self.shots,
-                    draws=self.draws,
-                    choose_cost=self.choose_cost,
-                    costs=self.costs,
-                    seed=network.seed,
+                    LowShotSettings(
+                        single_label=train.labels is not None,
+                        shots=self.shots,
+                        draws=self.draws,
+                        choose_cost=self.choose_cost,
+                        costs=self.costs,
+                        seed=network.seed,
+                    ),
                     n_jobs=self.n_jobs,
                     on_progress=advance,
                 )

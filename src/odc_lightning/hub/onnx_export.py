@@ -80,8 +80,8 @@ def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str,
         expected = dict(
             zip(names, (result,) if isinstance(result, Tensor) else result, strict=True)
         )
-        found = session.run(list(names), {"images": batch.numpy()})
-        for name, array in zip(names, map(torch.from_numpy, found), strict=True):
+        outputs = session.run(list(names), {"images": batch.numpy()})
+        for name, array in zip(names, map(torch.from_numpy, outputs), strict=True):
             if expected[name].is_floating_point():
                 what = f"onnxruntime, for {name},"
                 difference = max(difference, check_close(what, array, expected[name]))

@@ -23,7 +23,7 @@ def describe(transform: Any) -> dict[str, Any]:
     Raises:
         ValueError: if the transform has another step.
     """
-    found: dict[str, Any] = {
+    config: dict[str, Any] = {
         "do_resize": False,
         "do_center_crop": False,
         "do_rescale": True,
@@ -32,27 +32,27 @@ def describe(transform: Any) -> dict[str, Any]:
     }
     for step in _steps(transform):
         match step:
-            case v2.Resize(size=size) if not found["do_center_crop"] and not found["do_resize"]:
-                found |= {"do_resize": True, "size": _size(list(size))}
+            case v2.Resize(size=size) if not config["do_center_crop"] and not config["do_resize"]:
+                config |= {"do_resize": True, "size": _size(list(size))}
                 # An enumeration or its value, depending on torchvision's version.
                 name = getattr(step.interpolation, "value", step.interpolation)
-                found["resample"] = _RESAMPLING[name]
+                config["resample"] = _RESAMPLING[name]
             case v2.CenterCrop(size=size):
                 height, width = size
                 crop = {"height": height, "width": width}
-                found |= {"do_center_crop": True, "crop_size": crop}
+                config |= {"do_center_crop": True, "crop_size": crop}
             case v2.PILToTensor():
                 pass
             case v2.ToDtype(dtype=torch.float32, scale=True):
                 pass
             case v2.Normalize(mean=mean, std=std):
-                found |= {"do_normalize": True, "image_mean": list(mean), "image_std": list(std)}
+                config |= {"do_normalize": True, "image_mean": list(mean), "image_std": list(std)}
             case _:
                 raise ValueError(
                     f"{step} cannot be described in a preprocessor_config.json; expected Resize, "
                     "CenterCrop, PILToTensor, ToDtype(float32, scale=True) and Normalize"
                 )
-    return found
+    return config
 
 
 def _steps(transform: Any) -> list[Any]:

@@ -13,11 +13,13 @@ from odc_lightning.metrics.clustering_scores import (
 from odc_lightning.metrics.feature_rank import effective_rank
 from odc_lightning.metrics.knn import knn_accuracies, knn_accuracy, knn_predict
 from odc_lightning.metrics.low_shot import low_shot_scores
+from odc_lightning.metrics.low_shot_settings import LowShotSettings
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.metrics.svm import svm_scores
 
 __all__ = [
     "Evaluation",
+    "LowShotSettings",
     "Score",
     "adjusted_mutual_information",
     "adjusted_rand_index",

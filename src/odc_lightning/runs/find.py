@@ -23,7 +23,7 @@ def required(config: DictConfig, key: str, expected: str) -> str:
     """
     value = OmegaConf.select(config, key, throw_on_missing=False)
     if value is None:
-        raise ValueError(f"no value for {key}; add {key}=..., {expected}")
+        raise ValueError(f"no value for {key}; add {key}=... ({expected})")
     return str(value)
 
 

@@ -50,12 +50,12 @@ class MetricsFile(CSVLogger):
         return self._writer
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Write what has been logged."""
+        """Write the logged rows."""
         self.save()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write what has been logged, if anything was."""
+        """Write the logged rows, if there are any."""
         if self._writer is not None:
             self.save()
 

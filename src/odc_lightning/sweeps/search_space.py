@@ -38,7 +38,7 @@ class Range(NamedTuple):
         return self.low
 
     def suggest(self, trial: Asked, key: str) -> Value:
-        """What the trial chooses."""
+        """The value that the trial chooses."""
         given = [self.low, self.high, *([] if self.step is None else [self.step])]
         if all(isinstance(number, int) for number in given):
             low, high, step = int(self.low), int(self.high), int(self.step or 1)
@@ -57,7 +57,7 @@ class Choices(NamedTuple):
         return self.choices[0]
 
     def suggest(self, trial: Asked, key: str) -> Value:
-        """What the trial chooses."""
+        """The value that the trial chooses."""
         value: Value = trial.suggest_categorical(key, self.choices)
         return value
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """Give the body another name beside the file, and rename what it wrote afterwards.
+    """Yield a temporary path in the same folder, and rename it to the file after the body.
 
     If the body raises, nothing is left behind and an existing file is not changed.
 

@@ -101,6 +101,7 @@ def test_a_run_is_continued_with_the_weights_it_began_with(
 
 
 @pytest.mark.slow
+@pytest.mark.renders
 def test_it_beats_chance_on_photographs(
     compose_config: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

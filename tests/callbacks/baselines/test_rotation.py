@@ -53,6 +53,7 @@ def test_a_head_of_another_width_is_refused() -> None:
         tiny_trainer([Rotation()]).fit(tiny_module(5), datamodule=tiny_data(16))
 
 
+@pytest.mark.renders
 def test_it_beats_chance_on_digits(
     compose_config: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

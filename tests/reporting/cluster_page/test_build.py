@@ -38,8 +38,7 @@ def hostile(folder: Path) -> ClusteredImages:
 def test_what_is_on_the_page_is_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("image_facts", "build"):
-        monkeypatch.setattr(f"odc_lightning.reporting.cluster_page.{module}.PER_CHUNK", 25)
+    monkeypatch.setattr("odc_lightning.reporting.cluster_page.page_data.PER_CHUNK", 25)
     clustered = made_up(120, 7)
     built = build_cluster_page(clustered, tmp_path, PageSettings("noise", map_images=50))
     overview = read_data(tmp_path, "overview")

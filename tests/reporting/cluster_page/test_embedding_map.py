@@ -9,14 +9,14 @@ from odc_lightning.reporting.cluster_page.page_order import PageOrder
 
 def test_every_cluster_is_on_the_map_by_its_nearest_image() -> None:
     clustered = made_up(200, 20)
-    arrangement = PageOrder.of(clustered.labels, measure(clustered).distance, 20)
-    assert chosen_positions(arrangement, 200, 0).tolist() == list(range(200))
-    some = chosen_positions(arrangement, 50, 0)
+    page_order = PageOrder.of(clustered.labels, measure(clustered).distance, 20)
+    assert chosen_positions(page_order, 200, 0).tolist() == list(range(200))
+    some = chosen_positions(page_order, 50, 0)
     assert len(np.unique(some)) == 50
-    assert set(arrangement.starts[:-1].tolist()) <= set(some.tolist())
-    assert some.tolist() == chosen_positions(arrangement, 50, 0).tolist()
-    assert some.tolist() != chosen_positions(arrangement, 50, 1).tolist()
-    assert len(chosen_positions(arrangement, 7, 0)) == 7
+    assert set(page_order.starts[:-1].tolist()) <= set(some.tolist())
+    assert some.tolist() == chosen_positions(page_order, 50, 0).tolist()
+    assert some.tolist() != chosen_positions(page_order, 50, 1).tolist()
+    assert len(chosen_positions(page_order, 7, 0)) == 7
 
 
 def test_neighbours_on_the_map_are_of_one_cluster_and_a_seed_gives_one_map() -> None:

@@ -80,10 +80,10 @@ def test_nearest_clusters_against_a_loop(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_arrangement_is_by_cluster_and_distance() -> None:
     labels = np.array([2, 0, 2, 0, 0])
     distance = np.array([0.3, 0.2, 0.1, 0.5, 0.1], dtype=np.float32)
-    arrangement = PageOrder.of(labels, distance, 3)
-    assert arrangement.order.tolist() == [4, 1, 3, 2, 0]
-    assert arrangement.starts.tolist() == [0, 3, 3, 5]
-    assert arrangement.members(2).tolist() == [2, 0]
-    assert arrangement.members(1).tolist() == []
-    assert arrangement.order[arrangement.positions()].tolist() != labels.tolist()
-    assert arrangement.positions()[arrangement.order].tolist() == [0, 1, 2, 3, 4]
+    page_order = PageOrder.of(labels, distance, 3)
+    assert page_order.order.tolist() == [4, 1, 3, 2, 0]
+    assert page_order.starts.tolist() == [0, 3, 3, 5]
+    assert page_order.members(2).tolist() == [2, 0]
+    assert page_order.members(1).tolist() == []
+    assert page_order.order[page_order.positions()].tolist() != labels.tolist()
+    assert page_order.positions()[page_order.order].tolist() == [0, 1, 2, 3, 4]

@@ -623,7 +623,7 @@ class TestScript:
         assert done.returncode == 0, done.stderr
         assert done.stdout == evaluation_table(networks)
         assert done.stderr == (
-            "unfinished: no finished evaluation, there is no unfinished/results.json\n"
+            "unfinished: not a finished evaluation, there is no unfinished/results.json\n"
         )
         assert matplotlib.image.imread(tmp_path / "low_shot.png").std() > 0.05
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scripts.small_data.cluster_content import Clustered, draw_view, levels, main, of_images, told
+from scripts.small_data.cluster_content import (
+    Clustered,
+    draw_view,
+    levels,
+    main,
+    of_images,
+    shares_told,
+)
 
 from conftest import Compose
 from odc_lightning.data import digits
@@ -17,7 +24,7 @@ def test_a_label_tells_all_half_or_nothing_of_a_property() -> None:
     rng = np.random.default_rng(0)
     fours = rng.integers(4, size=20_000)
     label = fours % 2  # one of the two bits
-    found = told(
+    found = shares_told(
         label,
         {
             "the label itself": label.astype(float),
@@ -31,9 +38,9 @@ def test_a_label_tells_all_half_or_nothing_of_a_property() -> None:
     assert found["one bit more"] == pytest.approx(1, abs=1e-3)
     # The usual case: more clusters than values. ln 8 - ln 4 of ln 4 are known.
     pairs = rng.integers(16, size=40_000)
-    assert told(pairs // 2 * 10 + rng.integers(5, size=40_000), {"x": (pairs % 4).astype(float)})[
-        "x"
-    ] == pytest.approx(0.5, abs=0.01)
+    assert shares_told(
+        pairs // 2 * 10 + rng.integers(5, size=40_000), {"x": (pairs % 4).astype(float)}
+    )["x"] == pytest.approx(0.5, abs=0.01)
 
 
 def test_numbers_become_fifths_of_equal_size_and_few_values_stay() -> None:

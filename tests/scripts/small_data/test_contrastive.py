@@ -70,7 +70,7 @@ def test_swav_takes_any_number_of_prototypes() -> None:
 @pytest.mark.parametrize("head", [SimCLRHead(6, 9), SwAVHead(6, 4)])
 @pytest.mark.parametrize("images", [[1, 1, 2], [1, 2, 1, 2]])
 def test_rows_must_be_in_pairs(head: SimCLRHead | SwAVHead, images: list[int]) -> None:
-    with pytest.raises(ValueError, match="not in pairs of one image's views"):
+    with pytest.raises(ValueError, match="are not pairs of views of the same image"):
         head.losses(rows()[: len(images)], torch.tensor(images))
 
 

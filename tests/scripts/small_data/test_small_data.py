@@ -104,11 +104,10 @@ def test_the_study_changes_one_thing(compose_config: Compose, study: str, change
     plain = compose_config(f"experiment=small_{method}", OWN)
     changed = compose_config(f"experiment=small_{method}", f"+{study}={change}", OWN)
     assert changed.name == change
-    different = {
-        ".".join(path)
-        for path in {*leaves(plain), *leaves(changed)}
-        if leaves(plain).get(path) != leaves(changed).get(path)
-    } - {"name"}
+    one, other = leaves(plain), leaves(changed)
+    different = {".".join(path) for path in {*one, *other} if one.get(path) != other.get(path)} - {
+        "name"
+    }
     assert bool(different) == (change != unchanged), different
 
 

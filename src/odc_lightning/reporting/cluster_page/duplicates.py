@@ -91,9 +91,9 @@ def look_alikes(signatures: Signatures) -> IntArray:
     drawn = np.random.default_rng(0).choice(len(features), number, replace=False)
     centres = features[torch.from_numpy(drawn)]
     cells = assign(features, centres).numpy()
-    arrangement = PageOrder.of(cells, np.zeros(len(cells), dtype=np.float32), number)
-    near, _ = nearest_clusters(centres, np.diff(arrangement.starts), NEAR_CLUSTERS)
-    _, neighbours = near_neighbours(features, arrangement, near, _COMPARED)
+    page_order = PageOrder.of(cells, np.zeros(len(cells), dtype=np.float32), number)
+    near, _ = nearest_clusters(centres, np.diff(page_order.starts), NEAR_CLUSTERS)
+    _, neighbours = near_neighbours(features, page_order, near, _COMPARED)
     one = np.repeat(np.arange(len(features)), _COMPARED)
     pairs = np.stack([one, neighbours.ravel()], axis=1)
     return pairs[pairs[:, 1] >= 0]

@@ -13,22 +13,22 @@ DIRECTIONS = 50  # of the PCA ahead of t-SNE
 MIN_TSNE_IMAGES = 6
 
 
-def chosen_positions(arrangement: PageOrder, limit: int, seed: int) -> IntArray:
+def chosen_positions(page_order: PageOrder, limit: int, seed: int) -> IntArray:
     """Which images are on the map, if not all: each cluster's nearest, and others at random.
 
     Args:
-        arrangement: of N images.
+        page_order: of N images.
         limit: how many are on it at most.
         seed: of the draw.
 
     Returns:
         Positions, rising.
     """
-    num_samples = len(arrangement.order)
+    num_samples = len(page_order.order)
     if num_samples <= limit:
         return np.arange(num_samples)
     rng = np.random.default_rng(seed)
-    first = arrangement.starts[:-1][np.diff(arrangement.starts) > 0]
+    first = page_order.starts[:-1][np.diff(page_order.starts) > 0]
     if len(first) > limit:
         first = rng.choice(first, limit, replace=False)
     others = np.setdiff1d(np.arange(num_samples), first)

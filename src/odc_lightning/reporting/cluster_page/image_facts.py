@@ -1,4 +1,4 @@
-"""What the page knows of each image, in pieces that it loads when they are needed."""
+"""Facts of the images, from which the rows of the page are taken."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,27 +11,25 @@ from odc_lightning.reporting.cluster_page.page_order import PageOrder
 from odc_lightning.runs.clustered_images import ClusteredImages
 from odc_lightning.utils.arrays import FloatArray, IntArray
 
-PER_CHUNK = 5000
-
 
 @dataclass
 class ImageFacts:
-    """The facts of N images, from which rows for the page are taken.
+    """Facts of N images.
 
     Attributes:
-        clustered, measures, arrangement: of the images.
+        clustered, measures, page_order: of the images; see there.
         scores: (N,) outlier scores.
         classes: (N,) true classes, -1 where unknown; None if there are none.
     """
 
     clustered: ClusteredImages
     measures: Measures
-    arrangement: PageOrder
+    page_order: PageOrder
     scores: FloatArray
     classes: IntArray | None
 
     def columns(self, indices: IntArray) -> dict[str, list[Any]]:
-        """Columns of JSON's own types for some images.
+        """Columns of JSON types for some images.
 
         Returns:
             ``name``, ``distance``, ``margin``, ``second``, ``score``, and ``label`` with classes.
@@ -49,14 +47,14 @@ class ImageFacts:
         return columns
 
     def with_places(self, indices: IntArray) -> dict[str, list[Any]]:
-        """As `columns`, with the ``cluster`` of each image and its ``position`` on the page."""
+        """`columns` with the ``cluster`` of each image and its ``position`` on the page."""
         return {
             **self.columns(indices),
             "cluster": self.clustered.labels[indices].tolist(),
-            "position": self.arrangement.positions()[indices].tolist(),
+            "position": self.page_order.positions()[indices].tolist(),
         }
 
 
 def rounded(values: NDArray[np.floating[Any]], digits: int = 4) -> list[float | None]:
-    """Numbers for JSON, which has none for what is no number."""
+    """Rounded numbers for JSON; None for NaN and infinity."""
     return [round(float(value), digits) if np.isfinite(value) else None for value in values]

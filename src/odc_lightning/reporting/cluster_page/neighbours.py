@@ -20,13 +20,13 @@ MAX_CANDIDATES = 50_000
 
 
 def near_neighbours(
-    features: Tensor, arrangement: PageOrder, near: IntArray, k: int = NEIGHBOURS
+    features: Tensor, page_order: PageOrder, near: IntArray, k: int = NEIGHBOURS
 ) -> tuple[FloatArray, IntArray]:
     """The k nearest other images by L2 distance of their features.
 
     Args:
         features: (N, D) of any type.
-        arrangement: which images are in a cluster.
+        page_order: which images are in a cluster.
         near: (C, P) for each cluster the others that are looked at.
         k: how many.
 
@@ -38,11 +38,11 @@ def near_neighbours(
     distances = np.full((num_samples, k), np.inf, dtype=np.float32)
     indices = np.full((num_samples, k), -1, dtype=np.int64)
     rng = np.random.default_rng(0)
-    for cluster in range(arrangement.num_clusters):
-        members = arrangement.members(cluster)
+    for cluster in range(page_order.num_clusters):
+        members = page_order.members(cluster)
         if len(members) == 0:
             continue
-        looked_at = [members, *(arrangement.members(int(other)) for other in near[cluster])]
+        looked_at = [members, *(page_order.members(int(other)) for other in near[cluster])]
         candidates = np.concatenate(looked_at)
         if len(candidates) > MAX_CANDIDATES:
             candidates = rng.choice(candidates, MAX_CANDIDATES, replace=False)

@@ -1,36 +1,37 @@
-"""The clusters as a table, for other programs: Parquet and CSV."""
+"""The clusters as tables for other programs: Parquet and CSV."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odc_lightning.reporting.cluster_page.measures import Measures
-from odc_lightning.utils.arrays import FloatArray, IntArray
+from odc_lightning.reporting.cluster_page.image_facts import ImageFacts
 from odc_lightning.utils.text import valid_utf8
 
 COLUMNS = ("path", "cluster", "distance", "margin", "outlier_score", "second_choice")
 _ROWS = 2**16  # written at once
 
 
-def write_tables(
-    folder: Path, names: Sequence[str], labels: IntArray, measures: Measures, scores: FloatArray
-) -> None:
-    """Write ``clusters.parquet`` and ``clusters.csv``, a row an image in the order of the run.
+def write_tables(folder: Path, images: ImageFacts) -> None:
+    """Write ``clusters.parquet`` and ``clusters.csv``, one row per image in the order of the run.
 
-    Names that are not valid UTF-8 leave the CSV as the bytes they were; Parquet knows only UTF-8
-    and has ``\\xff`` in the place of each such byte.
+    The CSV has the bytes of names that are not valid UTF-8 as they are. Parquet allows only UTF-8
+    and has ``\\xff`` and the like in place of such bytes.
 
     Args:
         folder: for both files.
-        names: (N,).
-        labels: (N,) clusters.
-        measures: of the images.
-        scores: (N,) outlier scores.
+        images: facts of N images.
     """
-    columns = (labels, measures.distance, measures.margin, scores, measures.second)
+    source, measures = images.clustered.source, images.measures
+    names = [source.name(index) for index in range(len(source))]
+    columns = (
+        images.clustered.labels,
+        measures.distance,
+        measures.margin,
+        images.scores,
+        measures.second,
+    )
     schema = pa.schema(
         [
             ("path", pa.string()),
