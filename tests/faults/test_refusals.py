@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
 from PIL import Image
 
-from odc_lightning.train import main
+from conftest import Compose
+from odc_lightning.cli.command import run_command
+from odc_lightning.train import main, train
 
 DIGITS = (
     *("experiment=odc_digits", "data.subset={num_images: 300}", "algorithm.num_clusters=20"),
@@ -76,13 +79,22 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_settings(setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = refusal(monkeypatch, tmp_path, *DIGITS, setting)
+def test_settings(setting: str, compose_config: Compose) -> None:
+    said = refused(compose_config(*DIGITS, setting))
     assert re.search(SETTINGS[setting], said), said
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *settings: str) -> str:
+def refused(config: DictConfig) -> str:
     """What the command says, which must end with exit code 1 and its own message."""
+    with pytest.raises(SystemExit) as ended:
+        run_command(train, config)
+    assert isinstance(ended.value.code, str), ended.value.code
+    assert ended.value.code.startswith("error: ")
+    return ended.value.code
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *settings: str) -> str:
+    """The same of the command with Hydra around it."""
     run = (
         ()
         if any(s.startswith("hydra.run.dir=") for s in settings)
@@ -148,7 +160,9 @@ def good(path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", FILES)
-def test_files(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files(
+    what: str, tmp_path: Path, compose_config: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Either the file is named in a refusal, or it does no harm."""
     folder = tmp_path / "images"
     folder.mkdir()
@@ -160,7 +174,7 @@ def test_files(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         *("algorithm.small_clusters.threshold=2", "data.batch_size=8"),
     )
     if FILES[what].said:
-        said = refusal(monkeypatch, tmp_path, *settings)
+        said = refused(compose_config(*settings))
         assert re.search(FILES[what].said, said), said
     monkeypatch.setattr(
         sys, "argv", ["train", f"hydra.run.dir={tmp_path / 'run'}", *settings, "data.on_error=skip"]
@@ -171,13 +185,13 @@ def test_files(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("root", ["missing", "empty", "file"])
-def test_folders(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders(root: str, tmp_path: Path, compose_config: Compose) -> None:
     place = tmp_path / root
     if root == "empty":
         place.mkdir()
     if root == "file":
         place.write_text("x")
-    assert root in refusal(monkeypatch, tmp_path, *FOLDER, f"data.root={place}")
+    assert root in refused(compose_config(*FOLDER, f"data.root={place}"))
 
 
 CHECKPOINTS: dict[str, Callable[[Path, Path], object]] = {
@@ -192,12 +206,10 @@ CHECKPOINTS: dict[str, Callable[[Path, Path], object]] = {
 
 @pytest.mark.parametrize("what", CHECKPOINTS)
 @pytest.mark.parametrize("option", ["ckpt_path", "model.pretrained"])
-def test_checkpoints(
-    what: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints(what: str, option: str, tmp_path: Path, compose_config: Compose) -> None:
     path, mark = tmp_path / "some.ckpt", tmp_path / "code_was_run"
     CHECKPOINTS[what](path, mark)
-    assert "some.ckpt" in refusal(monkeypatch, tmp_path, *DIGITS, f"{option}={path}")
+    assert "some.ckpt" in refused(compose_config(*DIGITS, f"{option}={path}"))
     assert not mark.exists()
 
 

@@ -17,7 +17,11 @@ from odc_lightning.runs.metrics_csv import MetricsFile, read_metrics, whole_rows
 from odc_lightning.runs.wandb_run import BEST
 from odc_lightning.train import train
 
-SHORT = ("experiment=odc_digits", "trainer.max_epochs=1", "callbacks.label_scores.knn=false")
+SHORT = (
+    *("experiment=odc_digits", "trainer.max_epochs=1", "callbacks.label_scores.knn=false"),
+    *("data.subset={num_images: 300}", "algorithm.num_clusters=20", "model.backbone.width=4"),
+    *("algorithm.small_clusters.threshold=5", "data.batch_size=32"),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from hydra.core.global_hydra import GlobalHydra
 
 from helpers.command import SMALL, end, environment, wait_for
+from helpers.processes import run_python
 from odc_lightning.sweeps.jobs import FAILED
 from odc_lightning.train import main
 
@@ -32,13 +33,8 @@ class Sees(pl.Callback):
 
 def joblib(folder: Path, *settings: str, **more: Any) -> subprocess.CompletedProcess[str]:
     words = ("-m", "odc_lightning.train", "-m", "hydra/launcher=joblib")
-    return subprocess.run(
-        [sys.executable, *words, f"hydra.sweep.dir={folder}", *settings],
-        env={**environment(), **more},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    command = (*words, f"hydra.sweep.dir={folder}", *settings)
+    return run_python(*command, cwd=folder, environment={**environment(), **more})
 
 
 @pytest.mark.long

@@ -23,6 +23,8 @@ def test_pictures_of_a_run(
     config = compose_config(
         "experiment=odc_digits",
         "trainer.max_epochs=3",
+        *("data.subset={num_images: 300}", "algorithm.num_clusters=20", "data.batch_size=25"),
+        *("algorithm.small_clusters.threshold=5", "model.backbone.width=4"),
         "callbacks=cluster_media",
         "callbacks.label_scores.knn=false",
         "callbacks.cluster_media.every_n_epochs=2",

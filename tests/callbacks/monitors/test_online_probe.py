@@ -257,7 +257,11 @@ def test_an_impossible_interval() -> None:
 
 def test_a_run_of_the_command_and_its_continuation(compose_config: Compose, tmp_path: Path) -> None:
     # Without dropout, whose draws a checkpoint does not hold.
-    short = ("experiment=odc_digits", "model.neck.dropout=0", "~callbacks.label_scores")
+    short = (
+        *("experiment=odc_digits", "model.neck.dropout=0", "~callbacks.label_scores"),
+        *("data.subset={num_images: 600}", "algorithm.num_clusters=20", "data.batch_size=32"),
+        "model.backbone.width=8",
+    )
 
     def checkpoint(run: str, *overrides: str) -> dict[str, Any]:
         train(compose_config(*short, *overrides, run=run))
@@ -328,7 +332,8 @@ def test_two_processes_train_one_probe(tmp_path: Path) -> None:
 def test_four_views_of_an_image_have_its_label(compose_config: Compose) -> None:
     """Rotation shows each image four times; its probe is still well above chance."""
     overrides = ("experiment=rotation_fashion_mnist", "data=digits", "callbacks=online_probe")
-    config = compose_config(*overrides, "trainer.max_epochs=3", "data.batch_size=32")
+    few = ("data.subset={num_images: 600}", "model.backbone.width=12", "data.batch_size=16")
+    config = compose_config(*overrides, *few, "trainer.max_epochs=3")
     trainer = build_trainer(config)
     trainer.fit(build_module(config), datamodule=instantiate(config.data))
     probe = find(trainer, OnlineProbe)
