@@ -77,14 +77,14 @@ RESNETS = [
             "neck.fc0.weight": "neck",
             "head.fc_cls.bias": "head",
             "memory_bank.feature_bank": "not of the backbone",
-            "optimizer": "not the network that is taken",
+            "optimizer": "not in the chosen network",
         },
     ),
     (lambda s: s, "torchvision's names", {}),  # extracted by OpenSelfSup, DINO, VISSL
     (
         foreign.vissl,
         "VISSL",
-        {"phase_idx": "not the network that is taken"},
+        {"phase_idx": "not in the chosen network"},
     ),
     (
         lambda s: {"model_state_dict": foreign.prefixed(s, "_feature_blocks.")},
@@ -128,7 +128,7 @@ RESNETS = [
         "DINO",
         {
             "module.head.last_layer.weight_g": "projection head",
-            "student": "not the network that is taken",
+            "student": "not in the chosen network",
         },
     ),
 ]
@@ -243,7 +243,7 @@ def test_vissls_alexnet_has_no_linear_layers(tmp_path: Path, alexnet: Backbone) 
     before = state(fresh)
     with pytest.raises(
         ValueError,
-        match=r"Missing in the file: classifier\.1\.weight.*allow it by "
+        match=r"Missing in the file: classifier\.1\.weight.*allow them by "
         r"name: model\.pretrained_allow=\[classifier\.\*\]",
     ):
         load(tmp_path, content, fresh)
@@ -312,7 +312,9 @@ def test_a_resnet_of_another_project_for_timms(tmp_path: Path, resnet18: Backbon
 
 
 def test_no_weights() -> None:
-    with pytest.raises(ValueError, match=r"holds \['epoch'\] and no weights by name; expected one"):
+    with pytest.raises(
+        ValueError, match=r"holds \['epoch'\] and no weights by name; expected weights under one"
+    ):
         convert({"epoch": 3})
     with pytest.raises(ValueError, match="no weights by name under state_dict"):
         convert({"state_dict": torch.ones(3)})

@@ -69,7 +69,7 @@ def test_everything_that_does_not_fit_is_named_and_nothing_loaded(tmp_path: Path
         "Missing in the file: conv2.1.running_var.",
         "Unknown to the backbone: fc.weight.",
         "Of another shape: conv1.0.weight (5, 3, 3, 3) instead of (4, 3, 3, 3).",
-        "allow it by name: model.pretrained_allow=[conv1.*,conv2.*,fc.*]",
+        "allow them by name: model.pretrained_allow=[conv1.*,conv2.*,fc.*]",
     ):
         assert part in message
 
@@ -175,7 +175,7 @@ def test_grouped_convolutions_without_normalisation(tmp_path: Path) -> None:
     sizes |= {5: (384, 192, 3, 3), 6: (256, 192, 3, 3)}
     trunk = {f"_feature_blocks.{n}.0.weight": torch.zeros(()).expand(s) for n, s in sizes.items()}
     file = saved(tmp_path, {"model_state_dict": trunk})
-    with pytest.raises(ValueError, match=r"no batch normalisation.*in two groups"):
+    with pytest.raises(ValueError, match=r"no batch normalisation.*have two groups"):
         load_pretrained(on_meta(AlexNet), file)
 
 
@@ -188,7 +188,7 @@ def test_a_sobel_filter_in_the_file(tmp_path: Path) -> None:
     file = saved(tmp_path, weights)
     message = refusal(ResNet("resnet18", sobel=True), file)
     assert "sobel.1.weight of the checkpoint" in message
-    assert "is not that of the Sobel filter here" in message
+    assert "expected the weights of this package's Sobel filter" in message
 
 
 @torch.no_grad()
@@ -271,7 +271,7 @@ def test_every_level_beside_the_network_is_reported(tmp_path: Path) -> None:
     model = {"model": {"trunk": trunk, "heads": {"0.weight": torch.ones(2)}}, "meters": {}}
     content = {"classy_state_dict": {"base_model": model, "optimizer": {}}, "loss": 1.0}
     conversion = load_pretrained(network(), saved(tmp_path, content))
-    dropped = {row.source for row in conversion.rows if row.note == "not the network that is taken"}
+    dropped = {row.source for row in conversion.rows if row.note == "not in the chosen network"}
     base = "classy_state_dict.base_model"
     optimizer = "classy_state_dict.optimizer"
     assert dropped == {"loss", optimizer, f"{base}.meters", f"{base}.model.heads"}

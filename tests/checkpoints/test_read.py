@@ -66,7 +66,7 @@ def test_damaged_files(tmp_path: Path, keep: int) -> None:
     file = tmp_path / "damaged.ckpt"
     torch.save({"weight": torch.ones(2000)}, file)
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"damaged\.ckpt is no checkpoint, or it is damaged"):
+    with pytest.raises(ValueError, match=r"damaged\.ckpt is not a checkpoint, or is damaged"):
         read_checkpoint(file)
 
 
@@ -76,7 +76,7 @@ def test_damaged_files(tmp_path: Path, keep: int) -> None:
 def test_what_is_no_checkpoint_at_all_is_not_to_be_trusted(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "download.pth"
     file.write_bytes(content * 20)
-    with pytest.raises(ValueError, match=r"no checkpoint.*neither a file of torch") as caught:
+    with pytest.raises(ValueError, match=r"not a checkpoint.*expected a file of torch") as caught:
         read_checkpoint(file)
     assert "trusted" not in str(caught.value)
 
@@ -104,7 +104,7 @@ def test_safetensors(tmp_path: Path) -> None:
     other.write_bytes(file.read_bytes())
     assert torch.equal(read_checkpoint(other)["weight"], torch.arange(3.0))
     file.write_bytes(file.read_bytes()[:20])
-    with pytest.raises(ValueError, match="is no checkpoint, or it is damaged"):
+    with pytest.raises(ValueError, match="is not a checkpoint, or is damaged"):
         read_checkpoint(file)
 
 
@@ -151,7 +151,7 @@ def test_trusted_but_damaged_or_of_a_package_that_is_not_here(tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"a package that is not installed here.*no_such_package"):
         read_checkpoint(file, trusted=True)
     file.write_bytes(pickle.dumps({"weight": np.ones(300)})[:50])
-    with pytest.raises(ValueError, match="is no checkpoint, or it is damaged"):
+    with pytest.raises(ValueError, match="is not a checkpoint, or is damaged"):
         read_checkpoint(file, trusted=True)
 
 

@@ -116,7 +116,7 @@ def test_bad_features(
 
 
 def test_an_unknown_backend(digits: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="'auto', 'faiss' or 'torch', got 'sklearn'"):
+    with pytest.raises(ValueError, match="backend='sklearn'; expected auto, faiss or torch"):
         kmeans(digits, 4, backend="sklearn")  # type: ignore[arg-type]
 
 

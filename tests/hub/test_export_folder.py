@@ -172,7 +172,7 @@ def test_nothing_is_overwritten_or_left_behind(
 ) -> None:
     model = load(photos_run, device="cpu")
     before = (exported / "README.md").stat().st_mtime_ns
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="exists already"):
         export_folder(model, exported)
     assert (exported / "README.md").stat().st_mtime_ns == before
     monkeypatch.setattr("odc_lightning.hub.compare.TOLERANCE", -1.0)  # nothing is near enough

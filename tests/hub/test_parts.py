@@ -92,7 +92,7 @@ def test_a_view_in_words() -> None:
     )
     assert whole["size"] == {"height": 32, "width": 48}
     assert (whole["resample"], whole["do_center_crop"], whole["do_normalize"]) == (3, False, False)
-    with pytest.raises(ValueError, match=r"RandomHorizontalFlip.* has no place"):
+    with pytest.raises(ValueError, match=r"RandomHorizontalFlip.* cannot be described"):
         describe(v2.Compose([v2.RandomHorizontalFlip(), *ending]))
 
 

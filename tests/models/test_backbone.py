@@ -92,7 +92,7 @@ def test_stage_features_leave_no_hook_when_the_forward_pass_fails() -> None:
 
 
 def test_an_unknown_stage_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'layer9'; choose from conv1, conv2, conv3, conv4"):
+    with pytest.raises(ValueError, match=r"'layer9'; expected one of conv1, conv2, conv3, conv4"):
         stage_features(ConvNet(width=4), torch.randn(1, 3, 16, 16), ["conv1", "layer9"])
 
 

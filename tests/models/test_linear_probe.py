@@ -38,5 +38,7 @@ def test_in_eval_mode_a_single_sample_will_do() -> None:
 
 @pytest.mark.parametrize("sizes", [(0, 2), (2, 0)])
 def test_a_probe_of_nothing(sizes: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="must be 1 or more"):
+    with pytest.raises(
+        ValueError, match=rf"in_features={sizes[0]} and num_classes={sizes[1]}; expected 1 or more"
+    ):
         LinearProbe(*sizes)

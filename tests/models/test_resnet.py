@@ -53,5 +53,7 @@ def test_the_small_stem_starts_like_torchvisions_convolutions() -> None:
 
 
 def test_an_unknown_name_is_an_error() -> None:
-    with pytest.raises(ValueError, match="'resnet51'; choose from resnet18, resnet50"):
+    with pytest.raises(
+        ValueError, match=r"'resnet51' is not a ResNet.*; expected one of resnet18, resnet50"
+    ):
         ResNet("resnet51")

@@ -1,4 +1,4 @@
-"""Checkpoints: how they are read, how their keys are mapped, and the run they belong to."""
+"""Checkpoints: reading, conversion to the backbone's names, safe writing, and their run."""
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.durable import (

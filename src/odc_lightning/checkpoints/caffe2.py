@@ -1,8 +1,8 @@
-"""Blobs of the networks of Goyal et al. (2019), trained in Caffe2, by our names.
+"""Names of the Caffe2 networks of Goyal et al. (2019), translated to the backbones' names.
 
-Their images are read blue first, scaled to 0 to 1 and normalised with the usual mean and deviation
-of ImageNet, so beyond the order of the channels nothing about the input differs. Strides are where
-torchvision has them.
+Their images have the channels in BGR order, are scaled to 0 to 1 and normalised with ImageNet's
+usual mean and standard deviation, so the input differs only in the order of the channels. The
+strides are in the same layers as in torchvision.
 """
 
 import re
@@ -24,13 +24,13 @@ _DROPPED = (
     (r".*_momentum$", "momentum of the optimiser"),
     (r"pred|fc|pool5", "classifier"),
     (r"lr$|model_iter$", "state of the training"),
-    # Jigsaw: nine patches pass the same network; its blobs stand there once for each.
+    # Jigsaw: nine patches pass through the same network; its blobs are stored once per patch.
     (r".*_s[1-9](_|$)", "the same network for another patch"),
 )
 
 
 def resnet_name(blob: str) -> tuple[str | None, str]:
-    """torchvision's name of a ResNet's blob; None with the reason if it is dropped."""
+    """torchvision's name of a ResNet's blob, or None and the reason if the blob is dropped."""
     reason = _reason_to_drop(blob)
     if reason:
         return None, reason
@@ -48,7 +48,7 @@ def resnet_name(blob: str) -> tuple[str | None, str]:
 
 
 def alexnet_name(blob: str) -> tuple[str | None, str]:
-    """DeepCluster's name of an AlexNet's blob; None with the reason if it is dropped."""
+    """DeepCluster's name of an AlexNet's blob, or None and the reason if the blob is dropped."""
     reason = _reason_to_drop(blob)
     if reason:
         return None, reason

@@ -1,4 +1,4 @@
-"""What became of every key of a checkpoint: the weights that were taken, and a table of all."""
+"""The result of a conversion: the weights taken from a checkpoint, and a table of all its keys."""
 
 import csv
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ COLUMNS = ("source", "target", "shape", "note")
 
 
 class Row(NamedTuple):
-    """One key.
+    """One key of a checkpoint, or one weight of the backbone that the checkpoint lacks.
 
     Attributes:
-        source: its name in the file; empty if the file has no such key.
-        target: the backbone's name of it; None if it was dropped.
-        shape: in the file, or the backbone's if the file has no such key; None for what is no
-            tensor.
-        note: the reason, where there is something to say.
+        source: the key's name in the file; empty if the file has no such key.
+        target: the weight's name in the backbone; None if the key was dropped.
+        shape: the shape in the file, or in the backbone if the file has no such key; None if the
+            value is not a tensor.
+        note: the reason why it was dropped, changed or left as initialised; else empty.
     """
 
     source: str
@@ -33,8 +33,8 @@ class Conversion:
     """A checkpoint under the backbone's names.
 
     Attributes:
-        format: whose checkpoint it is.
-        weights: by the backbone's names.
+        format: name of the project whose checkpoint it is.
+        weights: tensors by the backbone's names.
         rows: every key of the file, and every weight of the backbone that kept its initial value.
         lightness: whether a network of one input channel reads the lightness of Lab images.
     """
@@ -46,7 +46,7 @@ class Conversion:
 
     @property
     def summary(self) -> str:
-        """In a few words, as ``(DINO): 318 weights taken, 2 dropped``."""
+        """A short summary such as ``(DINO): 318 weights taken, 2 dropped``."""
         dropped = sum(row.target is None and row.shape is not None for row in self.rows)
         kept = sum(row.target is not None and row.target not in self.weights for row in self.rows)
         parts = [f"{len(self.weights)} weights taken"]
@@ -57,13 +57,13 @@ class Conversion:
         return f"({self.format}): {', '.join(parts)}"
 
     def cells(self) -> Iterable[tuple[str, str, str, str]]:
-        """The rows as text, below `COLUMNS`."""
+        """The rows as text, in the order of `COLUMNS`."""
         for source, target, shape, note in self.rows:
             size = "" if shape is None else "x".join(map(str, shape)) or "scalar"
             yield source, target or "", size, note
 
     def write_csv(self, path: Path) -> None:
-        """Write the table of all keys."""
+        """Write the table of all keys as CSV."""
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or are not there, and which of several a run goes on from."""
+"""Atomic writing of checkpoints, and the choice of the one from which a run resumes."""
 
 import logging
 import os
@@ -14,25 +14,26 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from odc_lightning.checkpoints.read import read_checkpoint
 
 log = logging.getLogger(__name__)
-SAVED_AT = "saved_at"  # the key of seconds since 1970
+SAVED_AT = "saved_at"  # key of the time of saving, in seconds since 1970
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint under another name first; the one that it replaces stays beside it.
+    """Writes a checkpoint under another name, then renames it; the previous one is kept.
 
-    Whatever happens, the power included, ``last.ckpt`` is a whole checkpoint from the first on. The
-    one before stays as ``last.previous.ckpt``, in case the disk damages the newest.
+    Once the first checkpoint is written, ``last.ckpt`` is always complete, even after a power
+    failure. The previous checkpoint stays as ``last.previous.ckpt``, in case the disk damages the
+    newest.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write, wait until the disk has it, and then rename.
+        """Write the checkpoint, wait until it is on the disk, then rename it.
 
         Raises:
-            ValueError: if it cannot be written; what was there before is there still.
+            ValueError: if it cannot be written; the previous checkpoint is then untouched.
         """
-        if "://" in str(path):  # no disk; fsspec's transactions are all that there is
+        if "://" in str(path):  # not a local disk; fsspec has its own transactions
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         path = Path(path)
@@ -53,7 +54,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
 
 def _keep(path: Path) -> None:
-    """Let a file have the name of the one before too, or that alone where a disk has no links."""
+    """Link a file as the previous checkpoint, or rename it if the disk has no hard links."""
     link = path.with_name(f"{path.name}.link")
     try:
         link.unlink(missing_ok=True)
@@ -65,50 +66,50 @@ def _keep(path: Path) -> None:
 
 
 def previous(path: Path) -> Path:
-    """Where the checkpoint goes that is replaced by a newer one."""
+    """The path to which a checkpoint moves when a newer one replaces it."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """The checkpoint that was saved last in a folder, of those that are whole.
+    """The newest complete checkpoint in a folder, or None if the folder has none.
 
-    Those that are damaged are passed over, with a warning. A file's own time does not count: a copy
-    of a folder has others.
-
-    Returns:
-        None if there is none.
+    Damaged files are skipped with a warning. The time of saving is read from the checkpoint:
+    modification times change when a folder is copied.
     """
-    found: list[tuple[float, int, Path]] = []
+    candidates: list[tuple[float, int, Path]] = []
     for path in folder.glob("*.ckpt"):
         try:
             content = read_checkpoint(path, option="ckpt_path")
-            found.append((content.get(SAVED_AT, 0.0), _step(path, content), path))
+            candidates.append((content.get(SAVED_AT, 0.0), _step(path, content), path))
         except ValueError as error:
-            log.warning("%s is passed over: %s", path, error)
-    for _, _, path in sorted(found, reverse=True):
+            log.warning("skipping %s: %s", path, error)
+    for _, _, path in sorted(candidates, reverse=True):
         damaged = first_damaged_part(path)
         if damaged is None:
             return path
-        log.warning("%s is passed over: its part %s is damaged", path, damaged)
+        log.warning("skipping %s: its part %s is damaged", path, damaged)
     return None
 
 
 def check_whole(checkpoint: Path) -> None:
-    """Read the whole file, to see whether it is whole; only zip archives have checksums.
+    """Read the whole file and verify its checksums, which only zip archives have.
 
     Raises:
         ValueError: if it is damaged.
     """
     damaged = first_damaged_part(checkpoint) if zipfile.is_zipfile(checkpoint) else None
     if damaged is not None:
-        raise ValueError(f"{checkpoint} is damaged: in its part {damaged}")
+        raise ValueError(
+            f"{checkpoint} is damaged: the checksum of its part {damaged} is wrong; use another "
+            "checkpoint of the run"
+        )
 
 
 def step_of(checkpoint: Path) -> int:
-    """The steps that a run had made.
+    """The number of optimiser steps (``global_step``) at which a checkpoint was saved.
 
     Raises:
-        ValueError: if the file is not a run's.
+        ValueError: if the file is not a checkpoint of a training run.
     """
     return _step(checkpoint, read_checkpoint(checkpoint, option="ckpt_path"))
 
@@ -117,26 +118,26 @@ def _step(checkpoint: Path, content: dict[str, Any]) -> int:
     step = content.get("global_step")
     if not isinstance(step, int):
         raise ValueError(
-            f"{checkpoint} is no checkpoint of a training run, which could go on from there; to "
-            "start a run with its weights: model.pretrained=FILE"
+            f"{checkpoint} is not a checkpoint of a training run, so no run can resume from it; to "
+            "start a run with its weights, use model.pretrained=FILE"
         )
     return step
 
 
 def first_damaged_part(path: Path) -> str | None:
-    """The first part of a file of `torch.save` whose checksum (CRC-32) is wrong; None: all right.
+    """The first part of a `torch.save` file whose checksum (CRC-32) is wrong; None if all match.
 
     Reads the whole file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip()
-    except Exception:  # damage shows in many ways, and none of them is a whole file
+    except Exception:  # damage raises errors of many types
         return "(its table of contents)"
 
 
 def _sync_folder(folder: Path) -> None:
-    """Wait until the disk has the new names too."""
+    """Wait until the new file names are on the disk as well."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -149,6 +150,7 @@ def _not_written(path: Path, error: Exception) -> str:
     kept = f"; the last good one is {path}" if path.is_file() else ""
     return (
         f"no checkpoint could be written to {path}: {error} "
-        f"({shutil.disk_usage(there).free / 1e9:.1f} GB free){kept}. Make room and go on with "
-        f"train.resume=auto and the same hydra.run.dir, or go on elsewhere with ckpt_path={path}"
+        f"({shutil.disk_usage(there).free / 1e9:.1f} GB free){kept}. Free some space and resume "
+        "with train.resume=auto and the same hydra.run.dir, or resume elsewhere with "
+        f"ckpt_path={path}"
     )

@@ -1,7 +1,7 @@
-"""Whose checkpoint it is, and what its keys are called here.
+"""Checkpoint formats of other projects, and the translation of their keys to the backbones' names.
 
 Backbones have torchvision's names for ResNets, DeepCluster's for AlexNet and VGG, timm's for the
-rest. A format says how one of its keys is known, and which of its keys belong to the backbone.
+rest. A format says by which key it is recognised, and which of its keys belong to the backbone.
 """
 
 import re
@@ -16,7 +16,7 @@ from torch import Tensor
 from odc_lightning.checkpoints import caffe2
 from odc_lightning.checkpoints.conversion import Conversion, Row
 
-# From a key to the backbone's name of it (None: it is dropped) and the reason.
+# From a key to its name in the backbone (None if it is dropped) and the reason.
 Naming = Callable[[str], tuple[str | None, str]]
 
 STEMS = ("conv1.weight", "features.0.weight")  # the first convolutions of ResNets, of AlexNet, VGG
@@ -29,15 +29,15 @@ _PLACES = (
     ("model",),  # timm
     ("blobs",),  # Caffe2
 )
-# DataParallel and DistributedDataParallel put it in front of all keys.
+# Prefix that DataParallel and DistributedDataParallel put in front of all keys.
 _WRAPPED = re.compile(r"(module\.)+")
 
 
 def by_rules(*rules: tuple[str, str | None, str]) -> Naming:
-    """A naming by the first rule that matches the start of a key; without one it stays.
+    """A naming by the first rule that matches the start of a key; other keys keep their names.
 
     Args:
-        rules: pattern, what replaces it (None: the key is dropped), reason.
+        rules: pattern, its replacement (None if the key is dropped), reason.
     """
 
     def name(key: str) -> tuple[str | None, str]:
@@ -55,11 +55,11 @@ class Format:
     """One project's checkpoints.
 
     Attributes:
-        name: whose they are.
-        sign: what one of the keys begins with, in no other format before it.
-        naming: from a key, without what wraps it, to the backbone's name.
-        beside: a key of the file itself that has to be there too.
-        bgr: whether images are read blue first.
+        name: the project's name.
+        sign: pattern at the start of one of the keys, by which the format is recognised.
+        naming: from a key, without the prefix ``module.``, to the backbone's name.
+        beside: a top-level key that the file must have as well.
+        bgr: whether the input channels are in BGR order.
         lightness: whether a network of one input channel reads the lightness of Lab images.
     """
 
@@ -71,8 +71,8 @@ class Format:
     lightness: bool = False
 
 
-# Blocks of a VISSL AlexNet -> the place of the convolution in DeepCluster's; the normalisation
-# follows it.
+# Blocks of a VISSL AlexNet -> index of the convolution in DeepCluster's; the normalisation has the
+# next index.
 _VISSL_ALEXNET = {0: 0, 2: 4, 4: 8, 5: 11, 6: 14}
 _UNDER_BACKBONE = by_rules(
     (r"backbone\.", "", ""),
@@ -80,7 +80,7 @@ _UNDER_BACKBONE = by_rules(
     (r"head\.", None, "head"),
     (r"", None, "not of the backbone"),
 )
-# The first that fits is taken, so the more particular come first.
+# The first format that matches is used, so more specific formats come first.
 FORMATS = (
     Format(
         "VISSL",
@@ -157,16 +157,16 @@ FORMATS = (
 
 
 def convert(content: Mapping[str, Any]) -> Conversion:
-    """Find the weights of a backbone in what a file holds, and call them by our names.
+    """Find the weights of a backbone in a checkpoint, and rename them to the backbone's names.
 
     Args:
-        content: of any of the `FORMATS`.
+        content: the checkpoint's content, in any of the `FORMATS`.
 
     Raises:
-        ValueError: if there are no weights by name.
+        ValueError: if it has no weights by name, or two networks.
     """
-    place, found = _weights_by_name(content)
-    named = _unwrapped(found)
+    place, values = _weights_by_name(content)
+    named = _unwrapped(values)
     form = next(
         form
         for form in FORMATS
@@ -176,7 +176,7 @@ def convert(content: Mapping[str, Any]) -> Conversion:
     weights: dict[str, Tensor] = {}
     rows: list[Row] = []
     for name, key in named.items():
-        value = _tensor(found[key])
+        value = _tensor(values[key])
         target, note = form.naming(name)
         if value is None:
             rows.append(Row(key, None, None, "not a tensor"))
@@ -186,33 +186,35 @@ def convert(content: Mapping[str, Any]) -> Conversion:
                 value, note = value.flip(1), "turned from BGR to RGB"
             weights[target] = value
         rows.append(Row(key, target, tuple(value.shape), note))
-    rows += [
-        Row(key, None, None, "not the network that is taken") for key in _beside(content, place)
-    ]
+    rows += [Row(key, None, None, "not in the chosen network") for key in _beside(content, place)]
     return Conversion(form.name, weights, rows, form.lightness)
 
 
 def _weights_by_name(content: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Where the weights are, and what is there; values may be other things than tensors, too."""
+    """The path of the weights in a checkpoint, and the values there; some may not be tensors.
+
+    Raises:
+        ValueError: if none is a tensor.
+    """
     place: tuple[str, ...] = next((place for place in _PLACES if place[0] in content), ())
-    found: Any = content
+    inner: Any = content
     for key in place:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    named = {k: v for k, v in found.items() if isinstance(k, str)} if _is_dict(found) else {}
+        inner = inner.get(key) if isinstance(inner, Mapping) else None
+    named = {k: v for k, v in inner.items() if isinstance(k, str)} if _is_dict(inner) else {}
     if not any(_tensor(value) is not None for value in named.values()):
         raise ValueError(
             f"the checkpoint holds {sorted(map(str, content))[:8]} and no weights by "
-            f"name{f' under {chr(46).join(place)}' if place else ''}; expected one of "
-            f"{', '.join('.'.join(place) for place in _PLACES)}, or the weights themselves"
+            f"name{f' under {chr(46).join(place)}' if place else ''}; expected weights under one "
+            f"of {', '.join('.'.join(place) for place in _PLACES)}, or at the top level"
         )
     return place, named
 
 
 def _unwrapped(keys: Iterable[str]) -> dict[str, str]:
-    """Each key without what DataParallel put in front of it -> the key.
+    """Each key without DataParallel's prefix -> the key as it is in the file.
 
     Raises:
-        ValueError: two keys are the same then.
+        ValueError: if two keys are the same without the prefix.
     """
     named: dict[str, str] = {}
     for key in keys:
@@ -226,7 +228,7 @@ def _unwrapped(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _beside(content: Any, place: Sequence[str]) -> Iterator[str]:
-    """Dotted paths of what stands beside the network, at every level of the way to it."""
+    """Dotted paths of all entries beside the network, at every level of its path."""
     for depth, key in enumerate(place):
         for other in content:
             if other != key:

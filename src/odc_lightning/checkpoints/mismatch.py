@@ -1,4 +1,4 @@
-"""Why a checkpoint may not fit a network, in words that say what to change."""
+"""Advice for a checkpoint that does not fit a network: likely causes and options to change."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,14 +26,14 @@ def what_to_do(
     lightness: bool,
     option: str,
 ) -> list[str]:
-    """Sentences for someone whose checkpoint does not fit.
+    """Sentences that tell a user how to make the checkpoint and the network match.
 
     Args:
-        weights: of the file, by the backbone's names.
-        backbone: that they do not fit.
-        differing: names of what is missing, unknown or of another shape.
+        weights: weights in the file, by the backbone's names.
+        backbone: the network that they do not fit.
+        differing: names of weights that are missing, unknown or of another shape.
         lightness: see `likely_causes`.
-        option: what the user calls the file.
+        option: the option by which the user gave the file.
     """
     file, network = (
         {name.removeprefix(PREFIX): weight for name, weight in named.items()}
@@ -41,12 +41,12 @@ def what_to_do(
     )
     sentences = likely_causes(file, network, backbone.name, lightness)
     if not sentences:
-        sentences = ["Choose the model that the checkpoint is of (model=...)."]
+        sentences = ["Choose the model of the checkpoint (model=...)."]
     patterns = sorted({_pattern(name) for name in differing})
-    # Only where it is the smaller part: nobody wants half of another network.
+    # Only if less than half of the network differs: more would be another network.
     if 2 * len(differing) < len(network) and len(patterns) <= 3:
         allowed = f"{option}_allow=[{','.join(patterns)}]"
-        sentences.append(f"If it is meant to differ there, allow it by name: {allowed}")
+        sentences.append(f"If these weights are meant to differ, allow them by name: {allowed}")
     return sentences
 
 
@@ -56,11 +56,11 @@ def likely_causes(
     network: str,
     lightness: bool,
 ) -> list[str]:
-    """What tells the two networks apart, as sentences.
+    """Likely differences between the file's network and the backbone, as sentences.
 
     Args:
-        weights: of the file, by the backbone's names.
-        expected: of the backbone.
+        weights: weights in the file, by the backbone's names.
+        expected: weights of the backbone.
         network: the backbone's name.
         lightness: whether a file of one input channel reads the lightness of Lab images.
     """
@@ -79,11 +79,11 @@ def likely_causes(
     if not any(name.endswith("running_mean") for name in weights) and any(
         name.endswith("running_mean") for name in expected
     ):
-        causes.append("It has no batch normalisation, and this network has.")
+        causes.append("It has no batch normalisation, but this network does.")
     if _grouped(weights, {key: value for key, value in expected.items() if key != stem}):
         causes.append(
-            "Its convolutions work in two groups, as in Caffe's AlexNet; there is no such network "
-            "here."
+            "Its convolutions have two groups, as in Caffe's AlexNet; this package has no such "
+            "network."
         )
     return causes
 
@@ -96,7 +96,7 @@ def _pattern(name: str) -> str:
 
 
 def network_name(names: Iterable[str]) -> str | None:
-    """Which network has weights of these names; None if none that is known."""
+    """Name of the network whose weights have these names; None if it is not known."""
     names = set(names)
     blocks = {
         match[1] for name in names if (match := re.match(r"(layer\d\.\d+)\.conv1\.weight", name))
@@ -119,24 +119,24 @@ def _stem_causes(file: Tensor, network: Tensor, lightness: bool) -> list[str]:
         causes.append("It has no Sobel filter in front: add model.backbone.sobel=false.")
     elif channels == 1 and lightness:
         causes.append(
-            "It reads the lightness of Lab images alone, from -50 to 50, as trained for "
-            "colorization; networks here read RGB."
+            "It reads only the lightness of Lab images, from -50 to 50, as it was trained for "
+            "colorization; this package's networks read RGB."
         )
     elif channels != expected:
         causes.append(f"It reads {channels} channels instead of {expected}.")
     if (file.shape[-1], network.shape[-1]) == (3, 7):
-        causes.append("Its stem is one for small images: add model.backbone.small_images=true.")
+        causes.append("Its stem is for small images: add model.backbone.small_images=true.")
     elif (file.shape[-1], network.shape[-1]) == (7, 3):
-        causes.append("Its stem is one for large images: add model.backbone.small_images=false.")
+        causes.append("Its stem is for large images: add model.backbone.small_images=false.")
     return causes
 
 
 def _grouped(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
-    """Whether a convolution of the file sees half of the channels of its counterpart."""
+    """Whether a convolution in the file reads half as many channels as the backbone's."""
     pairs = [
-        (weights[name].shape, ours.shape) for name, ours in expected.items() if name in weights
+        (weights[name].shape, value.shape) for name, value in expected.items() if name in weights
     ]
     return any(
-        len(file) == len(ours) == 4 and (file[0], 2 * file[1], *file[2:]) == tuple(ours)
-        for file, ours in pairs
+        len(file) == len(network) == 4 and (file[0], 2 * file[1], *file[2:]) == tuple(network)
+        for file, network in pairs
     )

@@ -1,5 +1,4 @@
-"""From a path to what a checkpoint holds. Nothing is unpickled but tensors and plain types, unless
-the user trusts the file."""
+"""Reading of checkpoints; unless a file is trusted, only tensors and plain types are unpickled."""
 
 import argparse
 import pickle
@@ -13,19 +12,19 @@ from safetensors.torch import load_file
 
 from odc_lightning.utils.text import first_line
 
-# What torch.save began with before it wrote zip archives: a pickled number.
+# First bytes of torch.save's files before it wrote zip archives: a pickled number.
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
-    """The checkpoint that a path means: a file, or the last one of a run's folder.
+    """The checkpoint at a path: the file itself, or ``checkpoints/last.ckpt`` of a run folder.
 
     Args:
-        path: of either.
-        option: what the user calls it, for messages.
+        path: a checkpoint file or a run folder.
+        option: the option by which the user gave the path, for messages.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no checkpoint.
     """
     path = Path(path).expanduser()
     if path.is_file():
@@ -36,7 +35,7 @@ def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
     if path.is_dir():
         raise ValueError(
             f"{option}={path} is a folder without checkpoints/last.ckpt; expected a checkpoint "
-            "file or the folder of a training run"
+            "file, or the folder of a training run"
         )
     or_untrained = ", or untrained" if option == "checkpoint" else ""
     raise ValueError(
@@ -48,16 +47,17 @@ def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
 def read_checkpoint(
     path: Path | str, *, trusted: bool = False, option: str = "checkpoint"
 ) -> dict[str, Any]:
-    """What a safetensors file holds, or one of `torch.save`; tensors stay on disk until used.
+    """The content of a file of safetensors or `torch.save`; tensors stay on disk until used.
 
     Args:
-        path: of the file.
-        trusted: unpickle whatever it holds, which can run any code. Without it a file is read with
+        path: the file.
+        trusted: unpickle all objects, which can run any code. Otherwise the file is read with
             ``weights_only=True``.
-        option: what the user calls the file, for messages.
+        option: the option by which the user gave the file, for messages.
 
     Raises:
-        ValueError: if the file is damaged, needs trust that it has not, or holds no dictionary.
+        ValueError: if the file is damaged, holds other objects without being trusted, or is not a
+            dictionary.
     """
     path = Path(path)
     try:
@@ -66,18 +66,18 @@ def read_checkpoint(
         if trusted:
             raise _damaged(path, error) from error
         raise ValueError(
-            f"{path} holds more than tensors and plain types, and loading that could run any code, "
-            f"so it is refused ({_refused_object(error)}). If you trust whoever made the file, add "
-            f"{option}_trusted=true; if it is yours, save its weights alone: "
+            f"{path} holds more than tensors and plain types, and loading it could run any code, "
+            f"so it is refused ({_refused_object(error)}). If you trust the source of the file, "
+            f"add {option}_trusted=true; if it is yours, save only its weights: "
             "torch.save(network.state_dict(), FILE)"
         ) from error
     except (ImportError, AttributeError) as error:
         raise ValueError(
             f"{path} holds objects of a package that is not installed here ({first_line(error)}); "
-            "install it, or save the weights alone where it is: "
+            "install it, or save only the weights on a machine that has it: "
             "torch.save(network.state_dict(), FILE)"
         ) from error
-    except Exception as error:  # a flipped bit shows as an error of any kind
+    except Exception as error:  # a flipped bit can raise an error of any type
         raise _damaged(path, error) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}; expected a dictionary")
@@ -85,22 +85,22 @@ def read_checkpoint(
 
 
 def _plain(path: Path) -> Any:
-    """Tensors and plain types; anything else raises an UnpicklingError and is not run."""
+    """Tensors and plain types; any other object raises an UnpicklingError and is not run."""
     if _is_safetensors(path):
         return load_file(path)
     if not _is_pickled(path):
-        raise ValueError("it is neither a file of torch.save nor of safetensors")
-    # Settings of a command line, which DINO and timm keep beside the weights; a Namespace does
-    # nothing but hold them.
+        raise ValueError("expected a file of torch.save or safetensors")
+    # DINO and timm save the settings of the command line beside the weights, as a Namespace, which
+    # only holds values.
     with torch.serialization.safe_globals([argparse.Namespace]):
-        # A run's checkpoint holds the samples memory too, which need not be read for its network.
+        # mmap: a run's checkpoint also holds the samples memory, which the network does not need.
         return torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
 
 
 def _unpickled(path: Path) -> Any:
-    """Whatever the file holds, for files that are trusted."""
+    """All objects in the file; for trusted files only."""
     if _is_safetensors(path):
         return load_file(path)
     with path.open("rb") as file:
@@ -108,27 +108,27 @@ def _unpickled(path: Path) -> Any:
         file.seek(0)
         if by_torch:
             return torch.load(file, map_location="cpu", weights_only=False)
-        # Python 2 wrote Caffe2's blobs; its strings and arrays are bytes to Python 3.
+        # Caffe2's blobs were written by Python 2, whose strings and arrays are bytes in Python 3.
         return pickle.load(file, encoding="latin1")
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By its beginning: the length of a JSON header in eight bytes, then the header."""
+    """Whether the file starts as safetensors do: the header's length in eight bytes, then JSON."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{" and path.stat().st_size > 8
 
 
 def _is_pickled(path: Path) -> bool:
-    """Whether it can be of torch.save at all: a zip archive, or a pickle of protocol 2 or newer."""
+    """Whether torch.save can have written it: a zip archive, or a pickle of protocol 2 or newer."""
     with path.open("rb") as file:
         return zipfile.is_zipfile(path) or file.read(1) == b"\x80"
 
 
 def _refused_object(error: Exception) -> str:
-    """What torch did not want to unpickle, without its advice to do it all the same."""
-    found = re.search(r"Unsupported (?:global|class|operand)[^.\n]*(?:\.\w[^.\n]*)*", str(error))
-    return found[0] if found else first_line(error)
+    """The object that torch refused, from its message, without its advice to load it anyway."""
+    refusal = re.search(r"Unsupported (?:global|class|operand)[^.\n]*(?:\.\w[^.\n]*)*", str(error))
+    return refusal[0] if refusal else first_line(error)
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path} is no checkpoint, or it is damaged: {first_line(error)}")
+    return ValueError(f"{path} is not a checkpoint, or is damaged: {first_line(error)}")

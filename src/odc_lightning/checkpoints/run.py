@@ -1,4 +1,4 @@
-"""The training run that a checkpoint is from: its config, its clusters, its images."""
+"""The training run that wrote a checkpoint: its config, its clusters, its images."""
 
 import csv
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from odc_lightning.checkpoints.read import read_checkpoint
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run's folder, found from one of its checkpoints.
+    """A run folder, found from one of its checkpoints.
 
     Attributes:
-        folder: with ``config.yaml`` and ``index.csv``, if they are there.
-        checkpoint: the file.
+        folder: the run folder, with ``config.yaml`` and, if the run wrote it, ``index.csv``.
+        checkpoint: the checkpoint file.
     """
 
     folder: Path
@@ -26,17 +26,17 @@ class TrainingRun:
 
     @staticmethod
     def of(checkpoint: Path) -> "TrainingRun | None":
-        """The run that wrote the file; None if ``config.yaml`` is not where a run puts it."""
+        """The run that wrote the file; None if the file is not in ``checkpoints/`` of a run."""
         checkpoint = checkpoint.resolve()
         folder = checkpoint.parent.parent
-        found = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
-        return TrainingRun(folder, checkpoint) if found else None
+        is_of_run = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
+        return TrainingRun(folder, checkpoint) if is_of_run else None
 
     @property
     def unresolved_config(self) -> DictConfig:
-        """The config before references were resolved, or the resolved one if it is not there.
+        """The config with unresolved references, or the resolved config if that is missing.
 
-        What was null, and chosen by the run, is as it was chosen.
+        Values that were null and that the run chose have the chosen values.
         """
         written = self.folder / ".hydra" / "config.yaml"
         if not written.is_file():
@@ -48,13 +48,13 @@ class TrainingRun:
 
     @property
     def config(self) -> DictConfig:
-        """The whole config, with every reference resolved."""
+        """The whole config with all references resolved."""
         config = OmegaConf.load(self.folder / "config.yaml")
         assert isinstance(config, DictConfig)  # a run writes nothing else
         return config
 
     def image_names(self) -> list[str] | None:
-        """The names of the run's training images, in their order; None if it kept none."""
+        """Names of the run's training images in order; None if the run has no ``index.csv``."""
         table = self.folder / "index.csv"
         if not table.is_file():
             return None
@@ -62,13 +62,14 @@ class TrainingRun:
             return [row["path"] for row in csv.DictReader(file)]
 
     def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
-        """The cluster (N,) of each image of the run's training set, in the order of ``names``.
+        """The clusters (N,) that training gave to N images.
 
         Args:
-            names: of images; all of them must have been trained on.
+            names: names of training images.
 
         Returns:
-            None if the run kept no clusters or no names, or did not see one of the images.
+            Labels in the order of ``names``; None if the run saved no clusters or no names, or did
+            not train on one of the images.
         """
         callbacks = read_checkpoint(self.checkpoint).get("callbacks", {})
         states = [
@@ -85,7 +86,7 @@ class TrainingRun:
 
 
 def _fill_nulls(config: DictConfig, chosen: DictConfig) -> None:
-    """Take what is null in a config from another one of the same keys, in place."""
+    """Replace null values of a config, in place, by those of another config with the same keys."""
     for key in map(str, config):
         if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
             continue

@@ -1,4 +1,4 @@
-"""What the config of somebody's run may build: a config names Python objects, which are called."""
+"""Check of a run's config before anything is built: its ``_target_`` values name code to call."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,43 +7,43 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-# Where networks, data and views come from. What is found there must be defined there as well:
-# "odc_lightning.data.os.system" is found, too.
+# Packages of networks, data and views. An object must also be defined in one of them, because
+# "odc_lightning.data.os.system" can be imported, too.
 KNOWN = ("odc_lightning.data", "odc_lightning.models", "torchvision.transforms")
-# By these a network of timm would read a file of somebody's choice.
+# With these arguments a timm network would read a file of the config's choice.
 _UNSAFE_ARGUMENTS = {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
-_DTYPE = re.compile(r"torch\.[a-z]+\d+")  # `hydra.utils.get_object` gives its name a meaning
+_DTYPE = re.compile(r"torch\.[a-z]+\d+")  # allowed as a path for `hydra.utils.get_object`
 
 
 def refuse_unknown_targets(
     config: DictConfig, where: str, option: str = "checkpoint_trusted"
 ) -> None:
-    """Look at every ``_target_`` before anything is built.
+    """Check every ``_target_`` of a config before anything is built.
 
     Args:
         config: a part of a config, resolved.
-        where: the file that it is from, for the message.
-        option: the key by which the user can trust it all the same.
+        where: the file of the config, for the message.
+        option: the option by which the user can trust the config anyway.
 
     Raises:
-        ValueError: one is no network, data set or view of this package or of torchvision, or
-            something refers to another part of the config, which is not looked at.
+        ValueError: if a target is not a network, data set or view of this package or of
+            torchvision, or if a value refers to another part of the config, which is not checked.
     """
     for reason in _reasons_against(OmegaConf.to_container(config)):
         raise ValueError(
             f"the config of {where} would {reason}. If you know where this run comes from and "
-            f"trust it, add {option}=true"
+            f"trust its source, add {option}=true"
         )
 
 
 def _reasons_against(value: Any) -> Iterator[str]:
     if isinstance(value, str) and "${" in value:
-        yield f"look up {value}, and nothing in it should be left to look up"
+        yield f"look up {value}; expected a config with all references resolved"
     if isinstance(value, Mapping):
         target = value.get("_target_")
         if target is not None and not _is_known(str(target), value):
             yield (
-                f"run {target}, which is no network, data set or view of odc_lightning or "
+                f"run {target}, which is not a network, data set or view of odc_lightning or "
                 "torchvision"
             )
         for argument in _UNSAFE_ARGUMENTS & set(value):
@@ -60,10 +60,10 @@ def _is_known(target: str, node: Mapping[str, Any]) -> bool:
     if not _is_in_known(target):
         return False
     try:
-        found = get_object(target)
-    except Exception:  # whatever an import of nothing raises; it will be told of when it is built
+        target_object = get_object(target)
+    except Exception:  # a failed import can raise anything
         return False
-    return _is_in_known(str(getattr(found, "__module__", None)))
+    return _is_in_known(str(getattr(target_object, "__module__", None)))
 
 
 def _is_in_known(name: str) -> bool:

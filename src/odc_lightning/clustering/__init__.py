@@ -1,4 +1,4 @@
-"""Pure functions of the clustering; no Lightning and no processes here."""
+"""The mathematics of clustering as pure functions, without Lightning or several processes."""
 
 from odc_lightning.clustering.assign import (
     ASSIGNMENTS,

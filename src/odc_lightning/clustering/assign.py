@@ -11,8 +11,8 @@ from odc_lightning.clustering.blocks import blocks_of
 Assignment = Literal["l2", "dot", "cosine"]
 ASSIGNMENTS = get_args(Assignment)
 
-ROWS, COLUMNS = 512, 2048  # samples and centroids at a time, on a CPU
-WIDTH = 64  # of them whose maximum is looked for at once
+ROWS, COLUMNS = 512, 2048  # samples and centroids per block, on a CPU
+WIDTH = 64  # neighbouring scores whose maximum is computed at once
 
 
 def assign(
@@ -21,14 +21,15 @@ def assign(
     metric: Assignment = "l2",
     offsets: Tensor | None = None,
 ) -> Tensor:
-    """Label each sample with its nearest centroid, in blocks if there are many samples.
+    """Label each sample with its nearest centroid (Eq. 3), in blocks if there are many samples.
 
     Args:
-        features, centroids, metric, offsets: see `scores`, the largest of which wins. Features may
-            be of another precision than the centroids and lie elsewhere: blocks are converted.
+        features, centroids, metric, offsets: see `scores`; the largest score is the nearest
+            centroid. Features may have another precision than the centroids and be on another
+            device or on disk; blocks are converted.
 
     Returns:
-        (B,) int64 labels in ``0 .. C - 1``, beside the centroids.
+        (B,) int64 labels in ``0 .. C - 1``, on the centroids' device.
     """
     weights, bias = _as_linear(centroids, metric, offsets)
     blocks = blocks_of(features, centroids, len(centroids))
@@ -36,7 +37,7 @@ def assign(
 
 
 def best_scores(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest of ``features @ weights.T + bias`` in each row, and where it is.
+    """The largest of ``features @ weights.T + bias`` in each row, and its column.
 
     Args:
         features: (B, D).
@@ -44,15 +45,16 @@ def best_scores(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor
         bias: (C,).
 
     Returns:
-        (B,) values and (B,) int64 columns; the first column where several are equal.
+        (B,) values and (B,) int64 columns; the first column if several are equal.
     """
     if features.device.type != "cpu":
         best = torch.addmm(bias, features, weights.T).max(dim=1)
         return best.values, best.indices
-    # By blocks that stay in a CPU's cache between the product and the search. It takes less time
-    # than the whole product alone, which goes to RAM.
-    found = [_best_of_block(rows, weights, bias) for rows in features.split(ROWS)]
-    return torch.cat([values for values, _ in found]), torch.cat([columns for _, columns in found])
+    # Blocks stay in the CPU's cache between the product and the search. This takes less time than
+    # the whole product alone, which is written to RAM.
+    best_of = [_best_of_block(rows, weights, bias) for rows in features.split(ROWS)]
+    values = torch.cat([values for values, _ in best_of])
+    return values, torch.cat([columns for _, columns in best_of])
 
 
 def _best_of_block(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,10 +68,10 @@ def _best_of_block(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Ten
 
 
 def _largest(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """As ``scores.max(dim=1)`` of (B, C), on a CPU in a sixth of the time.
+    """``scores.max(dim=1)`` of (B, C), in a sixth of the time on a CPU.
 
-    torch looks for a maximum by vector instructions, and for its place one number after the other;
-    so the place is sought among a few only.
+    torch computes a maximum with vector instructions, but its index one number at a time. So the
+    index is searched only among the `WIDTH` numbers around the maximum.
     """
     whole = scores.shape[1] // WIDTH * WIDTH
     tops = scores[:, :whole].unflatten(1, (-1, WIDTH)).amax(dim=2)
@@ -88,18 +90,22 @@ def scores(
     metric: Assignment = "l2",
     offsets: Tensor | None = None,
 ) -> Tensor:
-    """How near each sample is to each centroid.
+    """Similarity of each sample to each centroid.
 
     Args:
         features: (B, D).
         centroids: (C, D).
-        metric: ``"l2"`` is Eq. 3, as ``F.C - |C|^2 / 2``. ``"dot"`` is the authors' code, the dot
-            product with the centroid as it is; it drops the second term and so favours tight
-            clusters, whose means are long. ``"cosine"`` is that with the centroid at unit length.
+        metric: ``"l2"`` is Eq. 3, computed as ``F.C - |C|^2 / 2``. ``"dot"`` is the authors' code,
+            the dot product with the centroid; it drops the second term and so favours tight
+            clusters, whose means are long. ``"cosine"`` is the dot product with the centroid scaled
+            to unit length.
         offsets: (C,) added to the scores of each cluster; see `balancing_offsets`.
 
     Returns:
-        (B, C), the larger the nearer.
+        (B, C); larger scores are nearer.
+
+    Raises:
+        ValueError: for another metric.
     """
     weights, bias = _as_linear(centroids, metric, offsets)
     return torch.addmm(bias, features, weights.T)
@@ -114,13 +120,13 @@ def _as_linear(
     bias = centroids.new_zeros(len(centroids)) if offsets is None else offsets
     if metric == "l2":
         # |F - C|^2 = |F|^2 - 2 (F.C - |C|^2 / 2), and |F|^2 is the same for every centroid.
-        # linalg's norm takes a third of the time of square().sum(), which makes a copy.
+        # torch.linalg's norm takes a third of the time of square().sum(), which makes a copy.
         bias = bias - torch.linalg.vector_norm(centroids, dim=1).square_().mul_(0.5)
     return normalize(centroids, dim=1) if metric == "cosine" else centroids, bias
 
 
 def nearest(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
-    """As `assign` by L2, with the distances.
+    """`assign` by L2, together with the distances.
 
     Args:
         features: (N, D).
@@ -134,9 +140,9 @@ def nearest(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def squared_distances(features: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
-    """Squared L2 distance (N,) of each sample (N, D) to the centroid that its label names.
+    """Squared L2 distance (N,) of each sample (N, D) to the centroid of its label.
 
-    Features may be of another precision than the centroids and lie elsewhere.
+    Features may have another precision than the centroids and be on another device or on disk.
     """
     distances = centroids.new_empty(len(features))
     done = 0

@@ -1,4 +1,4 @@
-"""Clusters of equal size: what to add to their scores."""
+"""Offsets of the clusters' scores that make clusters of equal size."""
 
 import math
 
@@ -9,18 +9,18 @@ from torch import Tensor
 def balancing_offsets(scores: Tensor, temperature: float, iterations: int = 3) -> Tensor:
     """Offsets under which soft assignments spread evenly over the clusters.
 
-    The Sinkhorn-Knopp algorithm (Cuturi, NeurIPS 2013; used on batches by SwAV, Caron et al.,
-    NeurIPS 2020, Eq. 3), in the log domain, of which the potentials of the clusters are kept: they
-    hold for samples that were not there as well.
+    The Sinkhorn-Knopp algorithm in the log domain (Cuturi, NeurIPS 2013; used on batches by SwAV,
+    Caron et al., NeurIPS 2020, Eq. 3). The offsets are the potentials of the clusters, which apply
+    to other samples as well.
 
     Args:
-        scores: (S, C) of some samples, see `odc_lightning.clustering.scores`.
-        temperature: T of the assignments ``softmax((scores + offsets) / T)``; the smaller, the
-            nearer they are to labels.
-        iterations: each of them makes the clusters even, then every sample a distribution again.
+        scores: (S, C) of S samples, see `odc_lightning.clustering.scores`.
+        temperature: T of the assignments ``softmax((scores + offsets) / T)``; a smaller T makes
+            them more like labels.
+        iterations: each one equalises the clusters, then normalises every sample's distribution.
 
     Returns:
-        (C,) offsets, of mean zero.
+        (C,) offsets with mean zero.
     """
     logits = scores / temperature
     offsets = logits.new_zeros(logits.shape[1])

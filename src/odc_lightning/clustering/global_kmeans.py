@@ -1,4 +1,4 @@
-"""A global clustering without empty clusters, from which training can start."""
+"""Global K-Means without empty clusters, as a start for training."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def nonempty_kmeans(
     on_iteration: Callable[[], None],
     device: torch.device | None = None,
 ) -> Tensor:
-    """K-Means, whose empty clusters are filled by splitting the largest.
+    """Cluster by K-Means, and fill empty clusters by splitting the largest ones.
 
     Args:
         features: (N, D).
@@ -28,6 +28,9 @@ def nonempty_kmeans(
 
     Returns:
         Labels (N,) int64 on the CPU; every cluster has a member.
+
+    Raises:
+        ValueError: as `kmeans`, or if N < C.
     """
     labels, centroids, _ = kmeans(
         features,

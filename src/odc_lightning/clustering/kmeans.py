@@ -1,4 +1,4 @@
-"""Global K-Means, for the bootstrap, over features wherever they lie."""
+"""Global K-Means for the bootstrap, over features on any device or on disk."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -30,36 +30,37 @@ def kmeans(
     on_iteration: Callable[[], None] = lambda: None,
     device: torch.device | str | None = None,
 ) -> KMeansResult:
-    """Cluster all samples by Lloyd's algorithm from randomly chosen samples.
+    """Cluster all samples by Lloyd's algorithm, starting from random samples.
 
     Args:
-        features: (N, D); all are used, never a subsample. They may lie in RAM, on a GPU or in a
-            mapped file, and are read in blocks; faiss alone copies them where they are not fp32.
+        features: (N, D); all are used, never a subsample. They may be in RAM, on a GPU or in a
+            memory-mapped file, and are read in blocks. Only faiss copies them if they are not fp32.
         num_clusters: C, at most N.
         iterations: Lloyd iterations (20 in the authors' code).
-        seed: of the first centroids.
-        backend: ``"auto"`` is torch, which was the faster one wherever both were measured
-            (docs/performance.md); ``"faiss"`` is there to be compared with.
+        seed: seed of the first centroids.
+        backend: ``"auto"`` is torch, which was faster in all measurements (docs/performance.md);
+            ``"faiss"`` is for comparison.
         on_iteration: called after each iteration.
-        device: where torch computes; None is where the features are.
+        device: device on which torch computes; None for the features' device.
 
     Returns:
-        Labels and centroids on the device, and inertia. A cluster can be empty where samples
-        coincide; `odc_lightning.clustering.small_clusters` repairs that.
+        Labels and centroids on the device, and inertia. A cluster can be empty if samples coincide;
+        `odc_lightning.clustering.small_clusters` repairs that.
 
     Raises:
-        ValueError: if N < C, a feature is not finite, or faiss is asked for and missing.
+        ValueError: if N < C, a feature is not finite, the backend is unknown, or faiss is chosen
+            and not installed.
     """
     check_features(features, num_clusters)
     run = {"auto": _torch_kmeans, "faiss": _faiss_kmeans, "torch": _torch_kmeans}.get(backend)
     if run is None:
-        raise ValueError(f"K-Means backend must be 'auto', 'faiss' or 'torch', got {backend!r}")
+        raise ValueError(f"K-Means backend={backend!r}; expected auto, faiss or torch")
     device = features.device if device is None else torch.device(device)
     return run(features, num_clusters, iterations, seed, on_iteration, device)
 
 
 def check_features(features: Tensor, num_clusters: int) -> None:
-    """Whether features (N, D) can be put into C clusters.
+    """Check that features (N, D) can be divided into C clusters.
 
     Raises:
         ValueError: if N < C or a feature is not finite.
@@ -67,17 +68,17 @@ def check_features(features: Tensor, num_clusters: int) -> None:
     num_samples = len(features)
     if not 1 <= num_clusters <= num_samples:
         raise ValueError(
-            f"K-Means needs at least one sample a cluster: got {num_samples} samples for "
+            f"K-Means needs at least one sample per cluster: got {num_samples} samples for "
             f"{num_clusters} clusters; lower algorithm.num_clusters"
         )
-    # In blocks: what tells them apart is as large as the features.
+    # In blocks, because the mask is a tensor of the features' shape.
     finite = torch.cat([torch.isfinite(rows).all(dim=1) for rows in features.split(2**14)])
     if not finite.all():
         rows = (~finite).nonzero().flatten()
         raise ValueError(
             f"K-Means needs finite features: {len(rows)} of {num_samples} samples have NaN or "
-            f"infinite ones, the first at index {int(rows[0])}; look at these images, or lower "
-            "the learning rate if the network has diverged"
+            f"infinite features, the first at index {int(rows[0])}; inspect these images, or lower "
+            "the learning rate (optimizer.lr) if the network has diverged"
         )
 
 
@@ -93,7 +94,7 @@ def _faiss_kmeans(
         import faiss
     except ImportError as error:
         raise ValueError(
-            "the K-Means backend 'faiss' was asked for, and faiss does not import "
+            "the K-Means backend 'faiss' was chosen, and faiss cannot be imported "
             f"({error}); install faiss-gpu or faiss-cpu, or choose the backend 'torch'"
         ) from error
 
@@ -101,10 +102,10 @@ def _faiss_kmeans(
     clustering = faiss.Kmeans(
         points.shape[1],
         num_clusters,
-        # One iteration a call, from the last centroids, so that a progress bar can move.
+        # One iteration per call, from the last centroids, so that a progress bar can advance.
         niter=1,
         seed=seed,
-        # faiss subsamples in silence past 256 points a centroid, and complains below 39.
+        # faiss silently subsamples above 256 points per centroid, and warns below 39.
         max_points_per_centroid=len(points),
         min_points_per_centroid=1,
         gpu=device.type == "cuda" and faiss.get_num_gpus() > 0,
@@ -130,27 +131,27 @@ def _torch_kmeans(
     on_iteration: Callable[[], None],
     device: torch.device,
 ) -> KMeansResult:
-    # Drawn on the CPU, so that a GPU starts from the same samples.
+    # Drawn on the CPU, so that every device starts from the same samples.
     generator = torch.Generator().manual_seed(seed)
     first = torch.randperm(len(features), generator=generator)[:num_clusters]
     centroids = rows_at(features, first.to(device))
     for _ in range(iterations):
         sums, counts, distances = _one_pass(features, centroids)
         centroids = sums / counts.clamp(min=1).unsqueeze(1)
-        # As scikit-learn: an empty cluster starts again at the sample worst served.
+        # As in scikit-learn, an empty cluster restarts at the sample farthest from its centroid.
         empty = (counts == 0).nonzero().flatten()
         centroids[empty] = rows_at(features, distances.topk(len(empty)).indices)
         on_iteration()
     labels, distances = nearest(features, centroids)
-    # Added up in RAM, since Apple's GPUs have no fp64.
+    # Summed on the CPU, because Apple's GPUs have no fp64.
     return KMeansResult(labels, centroids, float(distances.cpu().sum(dtype=torch.float64)))
 
 
 def _one_pass(features: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sums (C, D) and counts (C,) of the samples nearest to each centroid, and distances (N,).
 
-    Each sample is read once. The squared distances have the rounding of a difference of products;
-    they tell which samples are served worst.
+    Each sample is read once. The squared distances have the rounding errors of a difference of
+    products; they only serve to find the samples farthest from their centroids.
     """
     sums = torch.zeros_like(centroids)
     counts = torch.zeros(len(centroids), dtype=torch.int64, device=centroids.device)

@@ -1,4 +1,4 @@
-"""Loss re-weighting (Sec. 3.2): samples in smaller clusters count for more."""
+"""Loss re-weighting (Sec. 3.2): samples in smaller clusters have larger weights."""
 
 from torch import Tensor
 
@@ -10,6 +10,6 @@ def loss_weights(sizes: Tensor) -> Tensor:
         sizes: (B,) int64, the number of samples in the cluster of each sample, at least 1.
 
     Returns:
-        (B,) fp32 weights. Their scale is free: the loss divides by their sum.
+        (B,) fp32 weights. Their scale is arbitrary, because the loss divides by their sum.
     """
     return sizes.float().rsqrt()

@@ -1,4 +1,4 @@
-"""Sums and means of the features of each cluster, over features wherever they lie."""
+"""Sums and means of the features of each cluster, over features on any device or on disk."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from odc_lightning.clustering.blocks import blocks_of
 
 
 def exact_dtype(device: torch.device | str) -> torch.dtype:
-    """Double precision, or single on Apple's GPUs, which have no other."""
+    """Double precision, or single precision on Apple's GPUs, which have no double precision."""
     return torch.float32 if torch.device(device).type == "mps" else torch.float64
 
 
@@ -15,13 +15,13 @@ def cluster_sums(features: Tensor, labels: Tensor, num_clusters: int) -> Tensor:
     """The sum of the features of each cluster, in `exact_dtype`; zeros for an empty one.
 
     Args:
-        features: (N, D) of any float type, wherever they lie; they are read in blocks and never
-            held a second time.
+        features: (N, D) of any float type, on any device or on disk; they are read in blocks and
+            never copied as a whole.
         labels: (N,) int64.
         num_clusters: C.
 
     Returns:
-        (C, D) beside the labels.
+        (C, D) on the labels' device.
     """
     device, width = labels.device, features.shape[1]
     sums = torch.zeros(num_clusters, width, dtype=exact_dtype(device), device=device)
@@ -33,7 +33,7 @@ def cluster_sums(features: Tensor, labels: Tensor, num_clusters: int) -> Tensor:
 
 
 def cluster_means(features: Tensor, labels: Tensor, num_clusters: int) -> Tensor:
-    """The mean (C, D) fp32 of the features of each cluster; as `cluster_sums`."""
+    """The mean (C, D) fp32 of the features of each cluster; arguments as for `cluster_sums`."""
     counts = torch.bincount(labels, minlength=num_clusters)
     sums = cluster_sums(features, labels, num_clusters)
     return (sums / counts.clamp(min=1).unsqueeze(1)).float()

@@ -6,20 +6,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-# Rows that are read, summed and projected at once.
+# Rows per block that are read, summed and projected.
 BLOCK_ROWS = 2**13
 
-# Directions whose variance is below this share of the largest are rounding, not data.
+# Directions whose variance is below this share of the largest variance are rounding errors.
 NEGLIGIBLE = 1e-7
 
 
 class Moments(NamedTuple):
-    """Sums over rows, in fp64. Those of two parts add up to those of the whole.
+    """Sums over rows, in fp64. The sums of two parts add up to the sums of the whole.
 
     Attributes:
-        rows: () how many there are.
-        total: (F,) their sum.
-        products: (F, F) the sum of their outer products.
+        rows: () the number of rows.
+        total: (F,) the sum of the rows.
+        products: (F, F) the sum of the rows' outer products.
     """
 
     rows: Tensor
@@ -31,7 +31,7 @@ class Whitening(NamedTuple):
     """A projection to uncorrelated coordinates of variance one.
 
     Attributes:
-        mean: (F,) fp32, taken away first.
+        mean: (F,) fp32, subtracted first.
         matrix: (F, D) fp32.
     """
 
@@ -44,11 +44,11 @@ class Whitening(NamedTuple):
 
 
 def moments(features: Tensor, chosen: Tensor) -> Moments:
-    """Sums over some rows, which are read in blocks.
+    """Sums over the chosen rows, which are read in blocks.
 
     Args:
-        features: (N, F) on the CPU, or on disk.
-        chosen: (M,) int64, numbers of rows; may be empty.
+        features: (N, F) on the CPU or on disk.
+        chosen: (M,) int64, indices of rows; may be empty.
     """
     width = features.shape[1]
     total = torch.zeros(width, dtype=torch.float64)
@@ -61,33 +61,33 @@ def moments(features: Tensor, chosen: Tensor) -> Moments:
 
 
 def whitening(sums: Moments, dim: int) -> Whitening:
-    """The whitening of the rows that the sums are of, as scikit-learn's ``PCA(whiten=True)``.
+    """The whitening of the summed rows, as in scikit-learn's ``PCA(whiten=True)``.
 
     Args:
-        sums: over at least two rows.
-        dim: D, the most directions to keep. Those without variance are left out, so there may be
-            fewer.
+        sums: moments of at least two rows.
+        dim: D, the largest number of directions to keep. Directions without variance are dropped,
+            so there may be fewer.
 
     Raises:
         ValueError: if fewer than two rows were summed, a feature is not finite, or all rows are
             equal.
     """
     if sums.rows < 2:
-        raise ValueError(f"PCA needs at least two samples, got {int(sums.rows)}")
+        raise ValueError(f"PCA needs at least two samples, got {int(sums.rows)}; add images")
     if not torch.isfinite(sums.products).all():
         raise ValueError(
-            "PCA needs finite features, and some are NaN or infinite: the network has diverged; "
+            "PCA needs finite features, but some are NaN or infinite: the network has diverged; "
             "lower the learning rate (optimizer.lr)"
         )
     mean = sums.total / sums.rows
     covariance = (sums.products - torch.outer(mean, sums.total)) / (sums.rows - 1)
     variances, directions = torch.linalg.eigh(covariance)  # in ascending order
     variances, directions = variances.flip(0)[:dim], directions.flip(1)[:, :dim]
-    scale = sums.products.diagonal().mean() / sums.rows  # of what rounding is a share of
+    scale = sums.products.diagonal().mean() / sums.rows  # rounding errors are relative to this
     kept = variances > NEGLIGIBLE * torch.maximum(variances[0], NEGLIGIBLE * scale)
     if not bool(kept.any()):
         raise ValueError(
-            "PCA found no variance: the features of all images are the same. Look at the images, "
+            "PCA found no variance: the features of all images are the same. Inspect the images, "
             "or lower the learning rate (optimizer.lr)."
         )
     matrix = directions[:, kept] * variances[kept].rsqrt()
@@ -95,12 +95,12 @@ def whitening(sums: Moments, dim: int) -> Whitening:
 
 
 def project_rows(project: Whitening, features: Tensor, out: Tensor) -> None:
-    """Whiten rows block by block, and bring them to unit length.
+    """Whiten rows block by block, and normalise them to unit length.
 
     Args:
-        project: to D directions.
-        features: (N, F) on the CPU, or on disk.
-        out: (N, D) fp32, filled; its device does the work.
+        project: a whitening to D directions.
+        features: (N, F) on the CPU or on disk.
+        out: (N, D) fp32, overwritten with the result; the computation runs on its device.
     """
     for rows, white in zip(features.split(BLOCK_ROWS), out.split(BLOCK_ROWS), strict=True):
         white.copy_(normalize(project(rows.to(out.device)), dim=1))

@@ -1,4 +1,4 @@
-"""Dealing with small clusters (Sec. 3.2): disperse them, then split the largest in their place.
+"""Dealing with small clusters (Sec. 3.2): disperse them, then split the largest ones.
 
 The paper: for each small cluster c, "first assign samples in c to the nearest centroids in C_n to
 make c empty. Next, split the largest cluster into two sub-clusters by K-Means and randomly choose
@@ -19,7 +19,7 @@ from odc_lightning.clustering.two_means import two_means
 
 MovedHalf = Literal["random", "first"]
 
-# Rounds of dispersing and splitting before clusters are topped up instead, so that it always ends.
+# Rounds of dispersing and splitting; then clusters are topped up instead, so that it always ends.
 MAX_ROUNDS = 10
 # The paper's ratio: ImageNet's 1.28 million images in 10,000 clusters.
 IMAGES_PER_CLUSTER = 128
@@ -27,13 +27,13 @@ IMAGES_PER_CLUSTER = 128
 
 @dataclass(frozen=True)
 class Relabelling:
-    """What to change so that no cluster is small; all on the CPU.
+    """The changes after which no cluster is small; all tensors are on the CPU.
 
     Attributes:
         indices: (M,) int64, the samples that move.
-        labels: (M,) int64, where each of them moves to.
-        clusters: (S,) int64, the clusters that were split or made anew, whose centroids are stale
-            at once.
+        labels: (M,) int64, the new cluster of each of them.
+        clusters: (S,) int64, the clusters that were split or refilled, whose centroids must be
+            recomputed at once.
         num_splits: number of splits of a largest cluster.
     """
 
@@ -44,10 +44,10 @@ class Relabelling:
 
 
 def check_num_clusters(num_samples: int, num_clusters: int, threshold: int) -> None:
-    """Whether N images can fill C clusters that are all larger than the threshold.
+    """Check that N images can fill C clusters that are all larger than the threshold.
 
     Raises:
-        ValueError: if C < 2, N < C or N < C * (threshold + 1), with a number that would do.
+        ValueError: if C < 2, N < C or N < C * (threshold + 1); the message suggests a C that fits.
     """
     most = num_samples // (threshold + 1)  # clusters that are just not small
     if 2 <= num_clusters <= most:
@@ -62,7 +62,7 @@ def check_num_clusters(num_samples: int, num_clusters: int, threshold: int) -> N
     suggested = min(most, max(2, num_samples // IMAGES_PER_CLUSTER))
     raise ValueError(
         f"{problem}, so at most {most}. Try algorithm.num_clusters={suggested} (the paper has "
-        f"about {IMAGES_PER_CLUSTER} images a cluster), or up to {most} if that is near ten "
+        f"about {IMAGES_PER_CLUSTER} images per cluster), or up to {most} if that is near ten "
         "times the number of classes you expect."
     )
 
@@ -79,24 +79,25 @@ def plan_relabelling(
     moved_half: MovedHalf = "random",
     metric: Assignment = "l2",
 ) -> Relabelling:
-    """Decide, without changing anything, how every cluster becomes normal.
+    """Plan, without changing the arguments, how every cluster becomes normal (Sec. 3.2).
 
-    All small clusters of a round are served by two passes over the labels, however many they are;
-    topping up, the rare end, takes a pass for each cluster that gives.
+    A round takes two passes over the labels, however many clusters are small. Topping up is rare
+    and takes one pass per cluster that gives samples.
 
     Args:
-        features: (N, D) samples memory, of any precision, on whatever device; the members of the
-            clusters concerned are brought to where the labels are.
+        features: (N, D) samples memory, of any precision, on any device; the members of the
+            clusters concerned are copied to the labels' device.
         labels: (N,) int64.
         counts: (C,) int64, cluster sizes.
         centroids: (C, D).
-        threshold: clusters of at most this size are small (20 in the paper); 0 repairs empty ones.
-        rng: draws the 2-means' starts and the half that moves.
-        repeat: until every cluster is normal, as the paper; False is one round, as the authors'
-            code.
-        moved_half: ``"random"`` as the paper; ``"first"``, always the first half, as the authors'
-            code.
-        metric: of the nearest normal centroid.
+        threshold: clusters of at most this size are small (20 in the paper); 0 repairs only empty
+            clusters.
+        rng: draws the starts of 2-means and the half that moves.
+        repeat: repeat until every cluster is normal, as in the paper; False is one round, as in
+            the authors' code.
+        moved_half: ``"random"`` as in the paper; ``"first"``, always the first half, as in the
+            authors' code.
+        metric: metric for the nearest normal centroid.
 
     Returns:
         The relabelling. With ``repeat`` every cluster is larger than ``threshold`` afterwards.
@@ -118,7 +119,7 @@ def plan_relabelling(
         if repeat and sizes.max() < 2 * (threshold + 1):
             break  # no half of any cluster would be normal
         split = _split_largest(features, after, sizes, small, rng, moved_half)
-        # The next round must find these clusters where they are now.
+        # The next round needs the new centroids of these clusters.
         centroids = centroids.clone()
         for cluster, members in split.items():
             centroids[cluster] = rows_at(features, members).mean(dim=0)
@@ -158,7 +159,7 @@ def _split_largest(
     rng: np.random.Generator,
     moved_half: MovedHalf,
 ) -> dict[int, Tensor]:
-    """Give each empty slot, in ascending order, a half of what is the largest cluster by then.
+    """Fill each empty slot, in ascending order, with one half of the currently largest cluster.
 
     Returns:
         The clusters that changed, with the indices of their members.
@@ -186,7 +187,7 @@ def _split_largest(
 
 
 def _members_of(labels: Tensor, clusters: np.ndarray, num_clusters: int) -> dict[int, Tensor]:
-    """Indices of the members of some clusters, each in ascending order, by one pass."""
+    """Indices of the members of each given cluster, in ascending order, found in one pass."""
     wanted = torch.zeros(num_clusters, dtype=torch.bool, device=labels.device)
     wanted[torch.from_numpy(clusters).to(labels.device)] = True
     members = wanted[labels].nonzero().flatten()
@@ -197,7 +198,11 @@ def _members_of(labels: Tensor, clusters: np.ndarray, num_clusters: int) -> dict
 
 
 def _top_up(features: Tensor, labels: Tensor, sizes: np.ndarray, threshold: int) -> set[int]:
-    """Fill what is still small from the largest clusters, each giving its outermost members."""
+    """Fill clusters that are still small with the outermost members of the largest clusters.
+
+    Returns:
+        The clusters that changed.
+    """
     changed: set[int] = set()
     for slot in map(int, np.flatnonzero(sizes <= threshold)):
         while (lacking := threshold + 1 - int(sizes[slot])) > 0:

@@ -1,4 +1,4 @@
-"""Spherical K-Means: clusters by direction, as DeepCluster-v2 has it."""
+"""Spherical K-Means, which clusters by direction, as in DeepCluster-v2."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ def spherical_kmeans(
     iterations: int = 10,
     rng: np.random.Generator,
 ) -> SphericalKMeansResult:
-    """Cluster samples of unit length by the cosine, from randomly chosen samples.
+    """Cluster samples of unit length by the cosine, starting from random samples.
 
     An iteration labels each sample with the centroid of largest dot product, and replaces each
     centroid by the normalised mean of its members. An empty cluster keeps its centroid.
@@ -37,8 +37,7 @@ def spherical_kmeans(
         rng: draws the first centroids.
 
     Returns:
-        Centroids, and the labels that belong to them, on the features' device. Nothing of size
-        N x C is held.
+        Labels and centroids on the features' device. No N x C matrix is kept.
 
     Raises:
         ValueError: if N < C or a feature is not finite.

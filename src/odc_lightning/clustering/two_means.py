@@ -1,4 +1,4 @@
-"""One cluster becomes two."""
+"""2-means, which splits a cluster in two."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ TWO_MEANS_ITERATIONS = 20
 
 
 def two_means(features: Tensor, rng: np.random.Generator) -> Tensor:
-    """Split samples in two by 2-means, started as k-means++ does.
+    """Split samples in two by 2-means with k-means++ initialisation.
 
     Args:
         features: (n, D) on the CPU, n >= 2.
-        rng: two uniform draws are taken, whatever the data.
+        rng: generator from which always two uniform numbers are drawn.
 
     Returns:
         (n,) bool, True for the second half. Neither half is empty: samples that coincide are cut

@@ -1,4 +1,4 @@
-"""A trained network in forms that others read: weights, programs, how to prepare images, a card."""
+"""Export of a trained network: weights, torch.export, ONNX, preprocessing, a model card."""
 
 from odc_lightning.hub.export_folder import export_folder
 from odc_lightning.hub.onnx_export import require_onnx

@@ -1,4 +1,4 @@
-"""The model card: what the network is, what was measured, how to use the files."""
+"""The model card: description of the network, measured scores, files and their use."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from odc_lightning.hub.library_weights import Published
 from odc_lightning.runs.summary import Summary
 
 PAPER = "https://arxiv.org/abs/2006.10645"
-# What `Summary` calls the targets of a training.
+# `Summary["targets"]` -> a sentence for the card.
 _TARGETS = {
     "clusters": "It learned to tell clusters of its training images apart, without labels.",
     "classes": "It learned from labels.",
@@ -17,20 +17,20 @@ _TARGETS = {
 
 
 class Facts(NamedTuple):
-    """What a card tells.
+    """The facts on a model card.
 
     Attributes:
-        name: of the run.
-        config: of the run.
-        summary: of the run; None if it left none.
-        published: the weights.
-        files: name -> what it is.
-        checks: what was compared -> the largest difference.
+        name: the run's name.
+        config: the run's config.
+        summary: the run's summary; None if the run wrote none.
+        published: the weights under a library's names.
+        files: file name -> description.
+        checks: compared result -> the largest difference.
         num_features: F.
-        image_size: S.
+        image_size: S, in pixels.
         num_clusters: C; None for a network without clusters.
         agreement: see `odc_lightning.inference.Reference`.
-        num_images: on which the checks were made.
+        num_images: number of images in the checks.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Facts(NamedTuple):
 
 
 def card(facts: Facts) -> str:
-    """The text of ``README.md``, with the head that the Hugging Face hub reads."""
+    """The text of ``README.md``, with the metadata that the Hugging Face hub reads."""
     parts = [
         _head(facts),
         f"# {facts.name}",
@@ -65,10 +65,10 @@ def card(facts: Facts) -> str:
         "## Use",
         _use(facts),
         "## Limits",
-        "Nothing was measured beyond the table above. Clusters are what the network found alike in "
-        "its training images; they need not be what people call things, and carry over whatever is "
-        "one-sided in those images. Whoever passes the network on chooses its licence: it is not "
-        "stated here.",
+        "Nothing was measured beyond the table above. Clusters group images that the network finds "
+        "similar; they need not match the categories that people use, and they inherit the biases "
+        "of the training images. No licence is stated here: the publisher of the network chooses "
+        "it.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -82,7 +82,7 @@ def _head(facts: Facts) -> str:
 
 
 def _measured(facts: Facts) -> dict[str, str]:
-    """Rows of the table, of what is known."""
+    """Rows of the table of scores; unknown values have no row."""
     config, summary = facts.config, facts.summary
     rows = {"seed": str(config.seed)}
     if facts.num_clusters is not None:
@@ -115,7 +115,7 @@ def _beside(value: float, untrained: float | None, form: str) -> str:
 
 
 def _table(rows: Mapping[str, str]) -> str:
-    """A table of two columns, whose first row is its head."""
+    """A Markdown table with two columns; the first row is the header."""
     (first, second), *rest = rows.items()
     lines = [f"| {first} | {second} |", "|---|---|"]
     return "\n".join([*lines, *(f"| {key} | {value} |" for key, value in rest)])

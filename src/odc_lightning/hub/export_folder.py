@@ -1,4 +1,4 @@
-"""One folder with everything, written whole or not at all."""
+"""Export of a trained network as one folder, written whole or not at all."""
 
 import json
 from collections.abc import Mapping
@@ -23,27 +23,27 @@ from odc_lightning.inference import RunClusters, TrainedModel
 from odc_lightning.runs.summary import read_summary
 from odc_lightning.utils.whole_files import whole_folder
 
-# So many of the run's images are compared.
+# Number of the run's images whose features are compared.
 NUM_CHECKED = 16
 
 
 def export_folder(model: TrainedModel, out: Path, *, onnx: bool = True) -> dict[str, float]:
-    """Write and check everything, and then give it its place.
+    """Write and check all files in a temporary folder, and then rename it.
 
     Args:
-        model: of a run, whose images are there.
-        out: a folder that is not there yet.
-        onnx: whether to write the ONNX file too, for which `require_onnx` asks.
+        model: of a run whose images are available.
+        out: a folder that does not exist yet.
+        onnx: whether to write the ONNX file too; see `require_onnx`.
 
     Returns:
-        What was compared with the network, and the largest difference.
+        The largest difference from the network, by the name of what was compared.
 
     Raises:
-        ValueError: the folder is there or cannot be written, the run's images are not there, or
-            something is not what it should be; nothing is left behind then.
+        ValueError: the folder exists or cannot be written, the run's images are not available, or
+            a check failed; nothing is left behind then.
     """
     if out.exists():
-        raise ValueError(f"out={out} is there already; choose another folder")
+        raise ValueError(f"out={out} exists already; choose another folder")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out) as folder, on_cpu(model):
@@ -60,65 +60,107 @@ def export_folder(model: TrainedModel, out: Path, *, onnx: bool = True) -> dict[
 
 @torch.no_grad()
 def _write(model: TrainedModel, folder: Path, onnx: bool) -> dict[str, float]:
-    images = _images_to_check(model)
-    published = publish(model.backbone, _plain(model.run.config.model.backbone))
-    clusters = None if model.labels is None else model.reference.clusters
-    expected = model.backbone(images)
-    checks: dict[str, float] = {}
-    files = {"README.md": "this page", "config.json": "what network it is"}
-
-    save_file(published.weights, folder / "model.safetensors", {"format": "pt"})
-    files["model.safetensors"] = f"the backbone's weights, by the names of {published.library}"
-    weights = load_file(folder / "model.safetensors")
-    if published.standard:
-        what = f"{published.library}'s own {published.architecture}"
-        checks[what] = check_published(published._replace(weights=weights), images, expected)
-
-    network = BackboneNetwork(model.backbone)
-    checks["torch.export"] = write_program(folder / "backbone.pt2", network, images, expected)
-    files["backbone.pt2"] = "the backbone as a program of `torch.export`, images to features"
-
-    whole = None if clusters is None else ClusterNetwork(model.backbone, model.neck, clusters)
-    if whole is not None and clusters is not None:
-        filled = clusters.counts > 0
-        found, scores = (
-            each[:, filled] for each in (whole(images).scores, clusters.scores(model(images)))
-        )
-        checks["the cluster head"] = check_close("the cluster head", found, scores)
-        save_file(_head(whole, clusters), folder / "clusters.safetensors", {"format": "pt"})
-        files["clusters.safetensors"] = (
-            "neck, centroids, and the linear map that compares with them"
-        )
+    export = _Export(model, folder)
+    export.write_weights()
+    export.write_program()
+    if export.cluster_network is not None:
+        export.write_clusters(export.cluster_network)
     if onnx:
-        names = ("features",) if whole is None else Outputs._fields
-        checks["onnxruntime"] = write_onnx(
-            folder / "model.onnx", network if whole is None else whole, images, names
-        )
-        files["model.onnx"] = f"images to {', '.join(names)}; any batch"
+        export.write_onnx()
+    export.write_configs()
+    export.write_card()
+    return export.checks
 
-    view = describe(model.transform)
-    _write_json(folder / "preprocessor_config.json", view)
-    files["preprocessor_config.json"] = "how images are prepared"
-    _write_json(folder / "config.json", config_of(model, published, view))
-    facts = Facts(
-        str(model.run.config.name),
-        model.run.config,
-        _summary(model),
-        published,
-        files,
-        checks,
-        model.backbone.num_features,
-        model.image_size,
-        None if clusters is None else model.num_clusters,
-        None if clusters is None else model.reference.agreement,
-        len(images),
-    )
-    (folder / "README.md").write_text(card(facts), encoding="utf-8")
-    return checks
+
+class _Export:
+    """The files of an export, a method for each.
+
+    Attributes:
+        files: name of a file -> its description.
+        checks: what was compared with the network -> the largest difference.
+        cluster_network: None if the run has no clusters.
+    """
+
+    def __init__(self, model: TrainedModel, folder: Path) -> None:
+        """Compute the features that are compared."""
+        self.model = model
+        self.folder = folder
+        self.images = _images_to_check(model)
+        self.expected = model.backbone(self.images)
+        self.published = publish(model.backbone, _plain(model.run.config.model.backbone))
+        self.network = BackboneNetwork(model.backbone)
+        self.clusters = None if model.labels is None else model.reference.clusters
+        self.cluster_network = (
+            None
+            if self.clusters is None
+            else ClusterNetwork(model.backbone, model.neck, self.clusters)
+        )
+        self.files = {"README.md": "this page", "config.json": "the network's architecture"}
+        self.checks: dict[str, float] = {}
+
+    def write_weights(self) -> None:
+        """Write ``model.safetensors``, and load it into the library's own network."""
+        published, file = self.published, self.folder / "model.safetensors"
+        save_file(published.weights, file, {"format": "pt"})
+        self.files[file.name] = f"the backbone's weights, by the names of {published.library}"
+        if published.standard:
+            what = f"{published.library}'s own {published.architecture}"
+            written = published._replace(weights=load_file(file))
+            self.checks[what] = check_published(written, self.images, self.expected)
+
+    def write_program(self) -> None:
+        """Write ``backbone.pt2``."""
+        file = self.folder / "backbone.pt2"
+        self.checks["torch.export"] = write_program(file, self.network, self.images, self.expected)
+        self.files[file.name] = "the backbone as a program of `torch.export`, images to features"
+
+    def write_clusters(self, network: ClusterNetwork) -> None:
+        """Write ``clusters.safetensors``."""
+        assert self.clusters is not None
+        filled = self.clusters.counts > 0
+        found = network(self.images).scores[:, filled]
+        scores = self.clusters.scores(self.model(self.images))[:, filled]
+        self.checks["the cluster head"] = check_close("the cluster head", found, scores)
+        file = self.folder / "clusters.safetensors"
+        save_file(_head(network, self.clusters), file, {"format": "pt"})
+        self.files[file.name] = "neck, centroids, and the linear map to the cluster scores"
+
+    def write_onnx(self) -> None:
+        """Write ``model.onnx``, with clusters if the run has them."""
+        network = self.network if self.cluster_network is None else self.cluster_network
+        names = ("features",) if self.cluster_network is None else Outputs._fields
+        file = self.folder / "model.onnx"
+        self.checks["onnxruntime"] = write_onnx(file, network, self.images, names)
+        self.files[file.name] = f"images to {', '.join(names)}; any batch"
+
+    def write_configs(self) -> None:
+        """Write ``preprocessor_config.json`` and ``config.json``."""
+        view = describe(self.model.transform)
+        _write_json(self.folder / "preprocessor_config.json", view)
+        self.files["preprocessor_config.json"] = "how images are prepared"
+        _write_json(self.folder / "config.json", config_of(self.model, self.published, view))
+
+    def write_card(self) -> None:
+        """Write ``README.md``."""
+        model = self.model
+        facts = Facts(
+            str(model.run.config.name),
+            model.run.config,
+            _summary(model),
+            self.published,
+            self.files,
+            self.checks,
+            model.backbone.num_features,
+            model.image_size,
+            None if self.clusters is None else model.num_clusters,
+            None if self.clusters is None else model.reference.agreement,
+            len(self.images),
+        )
+        (self.folder / "README.md").write_text(card(facts), encoding="utf-8")
 
 
 def config_of(model: TrainedModel, published: Published, view: dict[str, Any]) -> dict[str, Any]:
-    """``config.json``, which timm reads where the network is one of its own."""
+    """``config.json``, which timm reads if the network is one of timm's."""
     size = model.image_size
     resized = view.get("size", {}).get("shortest_edge", size)
     about: dict[str, Any] = {
@@ -159,7 +201,7 @@ def _images_to_check(model: TrainedModel) -> Tensor:
 
 
 def _head(network: ClusterNetwork, clusters: RunClusters) -> dict[str, Tensor]:
-    """What leads from the backbone's features to clusters, by name."""
+    """Weights of the way from the backbone's features to clusters, by name."""
     named: Mapping[str, Tensor] = {
         **{f"neck.{name}": value for name, value in network.neck.state_dict().items()},
         **{f"head.{name}": value for name, value in network.head.state_dict().items()},

@@ -1,4 +1,4 @@
-"""Under which names others know the weights of a backbone."""
+"""A backbone's weights under the names of timm or torchvision."""
 
 from typing import Any, NamedTuple
 
@@ -12,15 +12,15 @@ from odc_lightning.models.timm_backbone import PREFIX
 
 
 class Published(NamedTuple):
-    """The weights of a backbone, for others.
+    """The weights of a backbone under a library's names.
 
     Attributes:
-        library: whose names they have: ``timm`` (torchvision's are the same for ResNets),
+        library: the library: ``timm`` (torchvision's names are the same for ResNets),
             ``torchvision`` or ``odc_lightning``.
         architecture: the library's name of the network.
-        weights: by these names, on the CPU.
-        arguments: what the library builds it with beside the name.
-        standard: whether the library's own network takes all of them.
+        weights: tensors by the library's names, on the CPU.
+        arguments: further arguments with which the library builds the network.
+        standard: whether the library's network takes all of the weights.
     """
 
     library: str
@@ -31,11 +31,11 @@ class Published(NamedTuple):
 
 
 def publish(backbone: Backbone, config: dict[str, Any]) -> Published:
-    """Weights by the names of timm or torchvision, where these have the network.
+    """Weights by the names of timm or torchvision if these have the network, else by ours.
 
     Args:
-        backbone: of a run.
-        config: what it was built from.
+        backbone: a run's backbone.
+        config: the config that it was built from.
     """
     weights = {name: value.cpu().contiguous() for name, value in backbone.state_dict().items()}
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
@@ -54,10 +54,10 @@ def publish(backbone: Backbone, config: dict[str, Any]) -> Published:
 
 @torch.no_grad()
 def check_published(published: Published, images: Tensor, expected: Tensor) -> float:
-    """Load the weights into the library's own network, and compare what it gives.
+    """Load the weights into the library's network, and compare its features with the backbone's.
 
     Args:
-        published: with ``standard``.
+        published: weights with ``standard`` true.
         images: (B, 3, S, S).
         expected: features (B, F) of the backbone.
 
@@ -65,15 +65,15 @@ def check_published(published: Published, images: Tensor, expected: Tensor) -> f
         The largest difference.
 
     Raises:
-        ValueError: the weights do not fit, or the features differ.
+        ValueError: if the weights do not fit, or the features differ.
     """
     network, classifier = _network(published)
     missing, unknown = network.load_state_dict(published.weights, strict=False)
     left = [name for name in missing if not classifier or not name.startswith(classifier)]
     if left or unknown:
         raise ValueError(
-            f"the weights are not those of {published.library}'s {published.architecture}: "
-            f"missing {left[:4]}, unknown {unknown[:4]}"
+            f"the weights do not fit {published.library}'s {published.architecture}: "
+            f"missing {left[:4]}, unknown {unknown[:4]}; nothing was exported"
         )
     if classifier:
         network.set_submodule(classifier.rstrip("."), nn.Identity())
@@ -81,7 +81,7 @@ def check_published(published: Published, images: Tensor, expected: Tensor) -> f
 
 
 def _network(published: Published) -> tuple[nn.Module, str]:
-    """The library's network, and what the names of its classifier begin with; empty: none."""
+    """The library's network, and the prefix of its classifier's names; empty if it has none."""
     if published.library == "timm" and published.architecture not in ("resnet18", "resnet50"):
         import timm
 
@@ -89,6 +89,6 @@ def _network(published: Published) -> tuple[nn.Module, str]:
             published.architecture, pretrained=False, num_classes=0, **published.arguments
         )
         return network, ""
-    # timm, which has the same names for these, need not be installed.
+    # timm has the same names for these networks and need not be installed.
     build = getattr(torchvision.models, published.architecture)
     return build(weights=None), "classifier.6." if published.library == "torchvision" else "fc."

@@ -1,4 +1,4 @@
-"""The whole way from images to clusters, as one network without choices."""
+"""Backbone, neck and clusters as one network, ready for export."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +11,18 @@ from torch.nn.functional import normalize
 from odc_lightning.inference import RunClusters
 from odc_lightning.models import Backbone
 
-# The score of an empty cluster; others are between -1 and 1, or not far from it.
+# The score of an empty cluster; other scores are between about -1 and 1.
 EMPTY_CLUSTER_SCORE = -1e3
 
 
 class Outputs(NamedTuple):
-    """What the network gives for B images.
+    """The network's outputs for B images.
 
     Attributes:
-        features: (B, F) of the backbone.
-        embedding: (B, D) of unit length, which are clustered.
-        scores: (B, C), the largest is the nearest cluster.
-        cluster: (B,) int64.
+        features: (B, F), the backbone's features.
+        embedding: (B, D), the clustered features, of unit length.
+        scores: (B, C); the largest score is the nearest cluster.
+        cluster: (B,) int64, the nearest cluster.
     """
 
     features: Tensor
@@ -32,18 +32,18 @@ class Outputs(NamedTuple):
 
 
 class ClusterNetwork(nn.Module):
-    """Backbone, neck and clusters.
+    """Backbone, neck and clusters as one network.
 
     Args:
-        backbone, neck: of a run, in eval mode.
-        clusters: in eval mode.
+        backbone, neck: a run's backbone and neck, in eval mode.
+        clusters: the run's clusters, in eval mode.
     """
 
     def __init__(self, backbone: Backbone, neck: nn.Module, clusters: RunClusters) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = neck
-        # The metrics are linear maps of the features: see `odc_lightning.clustering.scores`.
+        # All metrics are linear maps of the features, see `odc_lightning.clustering.scores`.
         num_clusters, width = clusters.centroids.shape
         bias = clusters.scores(torch.zeros(1, width))[0].nan_to_num(neginf=EMPTY_CLUSTER_SCORE)
         self.head = nn.Linear(width, num_clusters)
@@ -52,7 +52,7 @@ class ClusterNetwork(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Outputs:
-        """Transformed images (B, 3, S, S) to everything."""
+        """All outputs for transformed images (B, 3, S, S)."""
         features = self.backbone(images)
         embedding = normalize(self.neck(features), dim=1)
         scores = self.head(embedding)
@@ -60,7 +60,7 @@ class ClusterNetwork(nn.Module):
 
 
 class BackboneNetwork(nn.Module):
-    """The backbone alone, with a name for its input."""
+    """The backbone alone, with its input named ``images``."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -68,14 +68,14 @@ class BackboneNetwork(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Transformed images (B, 3, S, S) to features (B, F)."""
+        """Features (B, F) of transformed images (B, 3, S, S)."""
         features: Tensor = self.backbone(images)
         return features
 
 
 @contextmanager
 def on_cpu(network: nn.Module) -> Iterator[None]:
-    """The network on the CPU, and afterwards where it was."""
+    """Move the network to the CPU, and back to its device afterwards."""
     device = next(network.parameters()).device
     network.cpu()
     try:

@@ -15,42 +15,42 @@ from odc_lightning.hub.torch_export import batch_dim
 from odc_lightning.utils.text import first_line
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
-# Scores nearer than this may be ordered otherwise elsewhere.
+# Scores that differ by less than this may be ordered differently in other programs.
 UNDECIDED = 1e-3
 
 
 def require_onnx() -> None:
-    """See whether what is needed is installed.
+    """Check that the packages for ONNX are installed.
 
     Raises:
-        ValueError: it is not.
+        ValueError: if one cannot be imported.
     """
     for name in _NEEDED:
         try:
             importlib.import_module(name)
         except ImportError as error:
             raise ValueError(
-                f"ONNX needs {', '.join(_NEEDED)}, and {name} does not import ({error}); install "
-                "them by pip install odc-lightning[export], or leave the file out with onnx=false"
+                f"ONNX needs {', '.join(_NEEDED)}, and {name} cannot be imported ({error}); run "
+                "pip install odc-lightning[export], or export without ONNX: onnx=false"
             ) from error
 
 
 @torch.no_grad()
 def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str, ...]) -> float:
-    """Export, and compare what onnxruntime makes of images with what torch does.
+    """Export the network, and compare onnxruntime's outputs with torch's.
 
     Args:
-        path: of the file.
-        network: images to as many tensors as there are names, the last of which may be clusters
-            (B,) by the scores (B, C) before it.
-        images: (B, 3, S, S), B of 2 or more.
-        names: of the outputs.
+        path: the file to write.
+        network: from images to one tensor per name. The last one may be clusters (B,); the scores
+            (B, C) that decide them then precede it.
+        images: (B, 3, S, S), with B of 2 or more.
+        names: names of the outputs.
 
     Returns:
         The largest difference.
 
     Raises:
-        ValueError: the network cannot be exported, or something differs.
+        ValueError: if the network cannot be exported, or an output differs.
     """
     import onnxruntime
 
@@ -67,9 +67,9 @@ def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str,
                 external_data=False,
                 verbose=False,
             )
-    except Exception as error:  # of torch.export and of onnxscript, of all kinds
+    except Exception as error:  # torch.export and onnxscript raise errors of many types
         raise ValueError(
-            f"this network cannot be written as ONNX: {first_line(error)}; leave the file out with "
+            f"this network cannot be written as ONNX: {first_line(error)}; export without ONNX: "
             "onnx=false"
         ) from error
     _forget_sources(path)
@@ -80,8 +80,8 @@ def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str,
         expected = dict(
             zip(names, (result,) if isinstance(result, Tensor) else result, strict=True)
         )
-        found = session.run(list(names), {"images": batch.numpy()})
-        for name, array in zip(names, map(torch.from_numpy, found), strict=True):
+        outputs = session.run(list(names), {"images": batch.numpy()})
+        for name, array in zip(names, map(torch.from_numpy, outputs), strict=True):
             if expected[name].is_floating_point():
                 what = f"onnxruntime, for {name},"
                 difference = max(difference, check_close(what, array, expected[name]))
@@ -91,7 +91,7 @@ def write_onnx(path: Path, network: nn.Module, images: Tensor, names: tuple[str,
 
 
 def _forget_sources(path: Path) -> None:
-    """Take away what the exporter notes about each operation, which names files of this machine."""
+    """Remove the exporter's notes on each operation, which contain file paths of this machine."""
     import onnx
 
     content = onnx.load(path)
@@ -103,19 +103,23 @@ def _forget_sources(path: Path) -> None:
 
 
 def _check_clusters(found: Tensor, expected: Tensor, scores: Tensor) -> None:
-    """Whether the clusters (B,) are the same, wherever the scores (B, C) decide."""
+    """Check that the clusters (B,) are equal, except where the best scores (B, C) nearly tie.
+
+    Raises:
+        ValueError: if they differ.
+    """
     best = scores.topk(2, dim=1).values
     wrong = (found != expected) & (best[:, 0] - best[:, 1] > UNDECIDED)
     if bool(wrong.any()):
         raise ValueError(
-            f"onnxruntime puts {int(wrong.sum())} of {len(found)} images into other clusters than "
-            "the network here; nothing was exported"
+            f"onnxruntime assigns {int(wrong.sum())} of {len(found)} images to other clusters than "
+            "the network does; nothing was exported"
         )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters say to their developers."""
+    """Silence the exporters' log lines and warnings, which are meant for their developers."""
     loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

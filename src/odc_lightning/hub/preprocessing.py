@@ -1,26 +1,29 @@
-"""How images are prepared, in words that other programs know."""
+"""Description of the image preprocessing in transformers' format."""
 
 from typing import Any
 
 import torch
 from torchvision.transforms import v2
 
-# Pillow's numbers.
+# Pillow's numbers for the resampling filters.
 _RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 
 
 def describe(transform: Any) -> dict[str, Any]:
-    """The steps of an evaluation's view, as transformers' ``preprocessor_config.json`` has them.
+    """The steps of an evaluation transform, as in transformers' ``preprocessor_config.json``.
 
     Args:
-        transform: a composition of a resize of the shorter side, a crop of the centre, numbers
-            from 0 to 1, and a normalisation. Sides as ``{"shortest_edge": 256}`` or
-            ``{"height": 224, "width": 224}``; resampling by Pillow's number.
+        transform: a composition of a resize, a centre crop, a conversion to numbers from 0 to 1,
+            and a normalisation.
+
+    Returns:
+        The content of the file. Sizes are ``{"shortest_edge": 256}`` or ``{"height": 224, "width":
+        224}``; resampling is Pillow's number.
 
     Raises:
-        ValueError: there is something else in it.
+        ValueError: if the transform has another step.
     """
-    found: dict[str, Any] = {
+    config: dict[str, Any] = {
         "do_resize": False,
         "do_center_crop": False,
         "do_rescale": True,
@@ -29,24 +32,27 @@ def describe(transform: Any) -> dict[str, Any]:
     }
     for step in _steps(transform):
         match step:
-            case v2.Resize(size=size) if not found["do_center_crop"] and not found["do_resize"]:
-                found |= {"do_resize": True, "size": _size(list(size))}
-                # An enumeration, or its value, by the version.
+            case v2.Resize(size=size) if not config["do_center_crop"] and not config["do_resize"]:
+                config |= {"do_resize": True, "size": _size(list(size))}
+                # An enumeration or its value, depending on torchvision's version.
                 name = getattr(step.interpolation, "value", step.interpolation)
-                found["resample"] = _RESAMPLING[name]
+                config["resample"] = _RESAMPLING[name]
             case v2.CenterCrop(size=size):
                 height, width = size
                 crop = {"height": height, "width": width}
-                found |= {"do_center_crop": True, "crop_size": crop}
+                config |= {"do_center_crop": True, "crop_size": crop}
             case v2.PILToTensor():
                 pass
             case v2.ToDtype(dtype=torch.float32, scale=True):
                 pass
             case v2.Normalize(mean=mean, std=std):
-                found |= {"do_normalize": True, "image_mean": list(mean), "image_std": list(std)}
+                config |= {"do_normalize": True, "image_mean": list(mean), "image_std": list(std)}
             case _:
-                raise ValueError(f"{step} has no place in a preprocessor_config.json")
-    return found
+                raise ValueError(
+                    f"{step} cannot be described in a preprocessor_config.json; expected Resize, "
+                    "CenterCrop, PILToTensor, ToDtype(float32, scale=True) and Normalize"
+                )
+    return config
 
 
 def _steps(transform: Any) -> list[Any]:

@@ -10,9 +10,8 @@ def voc_average_precision(targets: ArrayLike, scores: ArrayLike) -> float:
     The precision at a recall is the highest one at that recall or beyond; their sum, weighted by
     the changes of recall, is the area under that curve ("all points").
 
-    Samples of equal score are one step of the curve, as in scikit-learn. The reference code walks
-    through them one by one in whatever order its sort leaves them; here their order is of no
-    consequence.
+    Samples of equal score are one step of the curve, as in scikit-learn, so their order does not
+    matter. The reference code takes them one by one, in the order of its sort.
 
     Args:
         targets: (N,) true or 1 where the sample is positive, false or 0 where it is not.
@@ -32,9 +31,9 @@ def voc_average_precision(targets: ArrayLike, scores: ArrayLike) -> float:
 def step_average_precision(targets: ArrayLike, scores: ArrayLike) -> float:
     """Return the average precision of scikit-learn's ``average_precision_score``.
 
-    It takes each precision as it is, so it is at most the VOC definition's. Arguments and errors
-    are those of ``voc_average_precision``. Cross-validation asks for it tens of thousands of
-    times; scikit-learn's function, which gives the same, takes over ten times as long.
+    It uses each precision as it is, so the result is at most that of the VOC definition. Arguments
+    and errors are those of ``voc_average_precision``. Cross-validation calls it tens of thousands
+    of times; scikit-learn's function gives the same and takes over ten times as long.
     """
     recall_changes, precisions = _curve(*_checked(targets, scores))
     return float(recall_changes @ precisions)
@@ -43,7 +42,7 @@ def step_average_precision(targets: ArrayLike, scores: ArrayLike) -> float:
 def average_precisions(
     objects: ArrayLike, scores: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each class's average precision over the images in which it is not difficult.
+    """Return the average precision of each class, without the images where it is difficult.
 
     Args:
         objects: (N, C) as in VOC: 1 shown, -1 not shown, 0 difficult.

@@ -20,9 +20,9 @@ Labels = ArrayLike | Tensor
 def normalized_mutual_information(labels_a: Labels, labels_b: Labels) -> float:
     """Return the mutual information of two labellings over the mean of their entropies.
 
-    1 means the same partition whatever the labels are called, 0 that neither tells anything of the
-    other. The mean is arithmetic: NMI = 2 I(A; B) / (H(A) + H(B)). With many clusters chance alone
-    gives a value well above 0, so compare only runs with the same number of clusters.
+    1 means the same partition under any names, 0 that the labellings are independent. The mean is
+    arithmetic: NMI = 2 I(A; B) / (H(A) + H(B)). With many clusters the value of chance is well
+    above 0, so compare only runs with the same number of clusters.
 
     Args:
         labels_a: (N,) integer labels, such as cluster numbers; a tensor may be on any device.
@@ -66,8 +66,8 @@ def adjusted_rand_index(labels_a: Labels, labels_b: Labels) -> float:
 def purity(truth: Labels, clusters: Labels) -> float:
     """Return the share of samples that are of the most frequent class of their cluster.
 
-    It is the accuracy if every cluster may choose its class, so it grows with the number of
-    clusters: clusters of a single sample are always pure.
+    It is the accuracy if every cluster predicts its most frequent class, so it grows with the
+    number of clusters: a cluster of one sample is always pure.
 
     Args:
         truth: (N,) integer classes; leave out samples whose class is not known.
@@ -85,9 +85,9 @@ def hungarian_accuracy(truth: Labels, clusters: Labels) -> float:
 
     This is the usual "clustering accuracy" (Yang et al., "Image Clustering Using Local
     Discriminant Models and Global Integration", TIP 2010): the largest, over all matchings m, share
-    of samples with ``truth == m(cluster)``, found by the Hungarian algorithm. There may be more
-    clusters than classes, or fewer: samples of a cluster without a partner count as wrong, so with
-    many more clusters than classes the accuracy is low whatever their quality.
+    of samples with ``truth == m(cluster)``, found by the Hungarian algorithm. The numbers of
+    clusters and classes may differ: samples of a cluster without a partner count as wrong. With
+    many more clusters than classes the accuracy is low for any clustering.
 
     The arguments, and the errors, are those of `purity`.
     """
@@ -114,7 +114,7 @@ def cluster_entropy(counts: Tensor) -> Tensor:
     """Return the entropy of the cluster sizes over its largest value, ln C.
 
     1 means clusters of equal size, 0 all samples in one cluster. Everything stays on the device
-    of ``counts``, so calling this in a training step makes nobody wait.
+    of ``counts``, so a call in a training step does not synchronise.
 
     Args:
         counts: (C,) cluster sizes, not all zero (the result would be NaN).
@@ -145,6 +145,6 @@ def _checked(labels_a: Labels, labels_b: Labels) -> tuple[NDArray[np.int64], NDA
 
 
 def _class_counts(truth: Labels, clusters: Labels) -> NDArray[np.int64]:
-    """How many samples of each class each cluster has: clusters x classes that occur."""
+    """Number of samples of each class in each cluster: clusters x classes that occur."""
     classes, numbers = _checked(truth, clusters)
     return contingency_matrix(numbers, classes)

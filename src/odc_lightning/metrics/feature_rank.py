@@ -1,4 +1,4 @@
-"""How many directions features use."""
+"""The effective rank of features."""
 
 import torch
 from torch import Tensor
@@ -8,9 +8,8 @@ def effective_rank(features: Tensor) -> float:
     """RankMe of Garrido et al. (2023), the exponential of the entropy of singular values.
 
     With s_k the singular values and p_k = s_k / Σ s the result is exp(−Σ p_k ln p_k), the effective
-    rank of Roy and Vetterli (2007): 1 where all features are multiples of one, and at most
-    min(B, D), where all directions are used alike. The features are taken as they are, neither
-    centred nor of unit length.
+    rank of Roy and Vetterli (2007): 1 if all features are multiples of one, and at most min(B, D),
+    if all directions are used equally. The features are neither centred nor normalised.
 
     Args:
         features: (B, D).

@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbour classification: a score of features that trains nothing."""
+"""Weighted k-nearest-neighbour classification: a score of features without training."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def knn_predict(
     The classifier of Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
     Discrimination" (CVPR 2018, Sec. 3.4): each of the k samples most similar to the query votes
     for its class with weight exp(s / temperature), s being the cosine similarity. Of classes with
-    equal votes the lowest wins; `nearest_neighbours` says what equally similar samples do.
+    equal votes the lowest wins; for equally similar samples see `nearest_neighbours`.
 
     Args:
         bank: (N, D) features with known labels; need not be normalised.

@@ -1,4 +1,4 @@
-"""Linear SVMs as Goyal et al. (ICCV 2019) fit them, and what makes many of them affordable."""
+"""Linear SVMs as Goyal et al. (ICCV 2019) fit them, and ways to fit many of them fast."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,14 +21,14 @@ Restore = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # In the reference's order: where costs are equally good, the first one is taken.
 COSTS: tuple[float, ...] = (1.0, 10.0, 100.0, *(0.5**power for power in range(4, 20)))
 
-# Iterations after which liblinear gives up, converged or not.
+# Iterations after which liblinear stops, converged or not.
 _MAX_ITERATIONS = 2000
 
 
 def unit_length(features: NDArray, dtype: DTypeLike = np.float64) -> NDArray:
     """Return features divided by their L2 length plus 1e-5, as the reference does.
 
-    The result is the only copy that is made, also of a memory map in another type.
+    Only the result is allocated, also for a memory map of another type.
 
     Args:
         features: (N, D) real numbers.
@@ -54,8 +54,8 @@ def span_coordinates(features: NDArray[np.float64]) -> tuple[NDArray[np.float64]
 
     Pivoted Cholesky decomposition of the scalar products, X X^T = L L^T, gives coordinates L on an
     orthonormal basis of that space. Liblinear's dual solver depends on the scalar products alone,
-    so iteration by iteration it does the same with L as with X, but for rounding; and L is
-    smaller, and half of it is zero, which liblinear skips.
+    so its iterations are the same with L as with X, but for rounding. L is smaller, and half of it
+    is zero, which liblinear skips.
 
     Args:
         features: X (N, D).
@@ -103,8 +103,8 @@ def fit_svm(
         features: (N, D).
         positive: (N,).
         cost: liblinear's C.
-        used: (N,) which samples to fit; all by default. liblinear drops samples of weight 0
-            before it does anything, so this is the fit of ``features[used]``, less a copy.
+        used: (N,) the samples to fit; all by default. liblinear drops samples of weight 0 first, so
+            this is the fit of ``features[used]`` without a copy.
     """
     svm = LinearSVC(
         C=cost,
@@ -134,7 +134,7 @@ def cross_validate(
     precision as scikit-learn defines it.
 
     Returns:
-        The means, and how many of the P * folds fits did not converge.
+        The means, and the number of the P * folds fits that did not converge.
     """
     precisions = np.empty((folds, len(costs)))
     unconverged = 0
@@ -153,18 +153,18 @@ def cross_validate(
 def process_pool(n_jobs: int) -> Parallel:
     """Return a joblib pool of processes whose results come as a generator, in order.
 
-    Processes, since liblinear has one random generator for all threads: fits at the same time
-    would draw from each other's, and no result could be had twice. Arrays from 1 MB on are not
-    copied to each process, joblib writes them to a memory map once.
+    Threads would not do: liblinear has one random generator for all of them, so no result could
+    be reproduced. Arrays of 1 MB or more are not copied to each process; joblib writes them to a
+    memory map once.
     """
     return Parallel(n_jobs=n_jobs, backend="loky", return_as="generator")
 
 
 def decision_values(features: NDArray, weights: NDArray, intercepts: NDArray) -> NDArray:
-    """Return the decision values (M, C) of features (M, D), which are brought to unit length.
+    """Return the decision values (M, C) of features (M, D), normalised to unit length.
 
-    Computed in the type of ``weights`` (D, C) and a block of samples at a time, so that a memory
-    map may be larger than RAM.
+    They are computed in the type of ``weights`` (D, C), one block of samples at a time, so a
+    memory map may be larger than RAM.
     """
     values = np.empty((len(features), weights.shape[1]), weights.dtype)
     for rows in blocks(len(features), len(weights)):
@@ -179,7 +179,7 @@ def check_splits(
     test_features: NDArray,
     test_objects: NDArray[np.int8],
 ) -> None:
-    """Find out before hours of training what would fail after them.
+    """Check the splits, before hours of training.
 
     Raises:
         ValueError: features (N, D), (M, D) and objects (N, C), (M, C) do not fit, or a class is

@@ -1,4 +1,4 @@
-"""Which few images a low-shot SVM is trained on, as Goyal et al. (ICCV 2019) draw them."""
+"""Draws of the few training images of a low-shot SVM, as in Goyal et al. (ICCV 2019)."""
 
 from collections.abc import Sequence
 
@@ -36,17 +36,17 @@ def largest_shot(objects: ArrayLike) -> int:
 def draw_multi_label(
     objects: ArrayLike, shot: int, *, draw: int, seed: int = 0
 ) -> NDArray[np.int64]:
-    """Draw each class's images by themselves, as Goyal et al. do for VOC2007.
+    """Draw the images of each class independently, as Goyal et al. do for VOC2007.
 
     Args:
         objects: (N, C) as in VOC; difficult images are never drawn.
         shot: k, the positives of a class.
-        draw: number of the draw. With ``seed`` and ``shot`` it decides what is drawn, whatever
-            was drawn before.
+        draw: number of the draw. The result depends on ``seed``, ``shot`` and ``draw`` only, not
+            on earlier draws.
         seed: of all draws.
 
     Returns:
-        (C, C k) indices of images, a row a class: k positives, then (C - 1) k negatives.
+        (C, C k) indices of images, one row per class: k positives, then (C - 1) k negatives.
 
     Raises:
         ValueError: a class has too few positives or negatives.
@@ -67,9 +67,9 @@ def draw_single_label(
 ) -> NDArray[np.int64]:
     """Draw k images of each class once, as Goyal et al. do for Places205.
 
-    The images of the other classes are the negatives of a class. They come in turns, one of every
-    class and then the next of every class, so that stratified folds in this order hold all
-    classes: else a fold's negatives would be of classes that were not trained on.
+    The images of the other classes are the negatives of a class. They are interleaved: one of every
+    class, then the next of every class. So each stratified fold in this order has all classes;
+    otherwise a fold's negatives would be of classes that were not trained on.
 
     Args:
         objects: (N, C) as ``one_versus_rest`` returns them.

@@ -20,12 +20,12 @@ def nearest_neighbours(
 ) -> tuple[Tensor, Tensor]:
     """Find the k samples of the bank with the largest cosine similarity to each query.
 
-    Beside the arguments, which may be memory maps, and the result there is one normalised copy of
-    the bank in memory; queries go in blocks. A feature that is not finite counts as the zero
+    One normalised copy of the bank is in memory, beside the result and the arguments, which may be
+    memory maps; queries are processed in blocks. A feature that is not finite counts as the zero
     vector: its similarity to everything is 0.
 
-    Of equally similar samples the lower index comes first. Where only some of them have a place
-    among the k, faiss takes those of lower index, and torch does not say which it takes.
+    Of equally similar samples the lower index comes first. If only some of them are among the k,
+    faiss takes those of lower index; for torch this is undefined.
 
     Args:
         bank: (N, D) features; need not be normalised.
@@ -47,7 +47,7 @@ def nearest_neighbours(
     chosen = _choose(backend, bank.device)
     search, device, per_query = _torch_search, bank.device, bank.shape[1] + len(bank)
     if chosen == "faiss":
-        # It has a block of similarities of its own, of a fixed size.
+        # faiss allocates a block of similarities itself, of a fixed size.
         search, device, per_query = _faiss_search, torch.device("cpu"), bank.shape[1] + k
     directions = torch.empty(bank.shape, dtype=torch.float32, device=device)
     for rows in blocks(len(bank), bank.shape[1]):
@@ -87,7 +87,7 @@ def check_search(bank: Tensor, queries: Tensor, k: int, exclude_self: bool) -> N
 
 
 def _choose(backend: Backend, device: torch.device) -> Literal["faiss", "torch"]:
-    """What ``"auto"`` stands for; a ValueError if the backend is unknown or missing."""
+    """The backend, with ``"auto"`` resolved; a ValueError if it is unknown or missing."""
     if backend not in ("auto", "faiss", "torch"):
         raise ValueError(f"kNN backend must be 'auto', 'faiss' or 'torch', got {backend!r}")
     if backend == "torch" or (backend == "auto" and device.type != "cpu"):
@@ -105,7 +105,7 @@ def _choose(backend: Backend, device: torch.device) -> Literal["faiss", "torch"]
 
 
 def _normalised(features: Tensor) -> Tensor:
-    """Directions (rows, D) in float32; zeros for what has none."""
+    """Directions (rows, D) in float32; zeros for vectors without one."""
     return F.normalize(features.detach().float(), dim=1).nan_to_num_(0.0)
 
 
@@ -125,7 +125,7 @@ def _torch_search(bank: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor
 
 
 def _in_order(similarities: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Sort neighbours (rows, k) by falling similarity, and equal ones by rising index."""
+    """Sort neighbours (rows, k) by descending similarity, then by ascending index."""
     by_index = indices.argsort(dim=1)
     falling = similarities.gather(1, by_index).argsort(dim=1, descending=True, stable=True)
     order = by_index.gather(1, falling)
@@ -137,7 +137,7 @@ def _without_self(first: int, similarities: Tensor, indices: Tensor) -> tuple[Te
     num_rows, num_found = indices.shape
     own = torch.arange(first, first + num_rows, device=indices.device)
     dropped = indices == own.unsqueeze(1)
-    # With more than k twins it may not be among those found; then one of them is too many.
+    # With more than k twins the sample itself may be missing; then the last one is dropped.
     dropped[:, -1] |= ~dropped.any(dim=1)
     kept = (~dropped).nonzero()[:, 1].view(num_rows, num_found - 1)
     return similarities.gather(1, kept), indices.gather(1, kept)

@@ -1,4 +1,4 @@
-"""What an evaluation measured: one number a `Score`, all of one network an `Evaluation`."""
+"""Results of an evaluation: a `Score` is one number, an `Evaluation` all of one network."""
 
 from dataclasses import dataclass, field
 
@@ -12,15 +12,15 @@ class Score:
     Attributes:
         protocol: ``linear``, ``svm``, ``low_shot``, ``knn``, ``clustering`` or
             ``semi_supervised``.
-        layer: whose features: ``conv1`` ... ``conv5``, ``pooled`` (the backbone's output),
+        layer: of the features: ``conv1`` ... ``conv5``, ``pooled`` (the backbone's output),
             ``network`` (all of it, fine-tuned), ``run`` (no features, but the clusters of the
             training run), or ``best``.
         metric: ``top1``, ``top5``, ``map`` (the VOC definition of average precision),
             ``map_sklearn`` (scikit-learn's), ``nmi``, ``ami``, ``ari``, ``purity``, ``accuracy``.
         value: in [0, 1]; the adjusted scores may fall below 0.
-        setting: what the protocol varies: ``k=20``, ``16 shots``, ``mean``, ``1%`` or
-            ``10 clusters``; empty if nothing.
-        spread: standard deviation over independent draws, where there are several.
+        setting: value that the protocol varies: ``k=20``, ``16 shots``, ``mean``, ``1%`` or
+            ``10 clusters``; empty without one.
+        spread: standard deviation over independent draws, if there are several.
     """
 
     protocol: str
@@ -36,12 +36,12 @@ class Evaluation:
     """All scores of one network on one data set.
 
     Attributes:
-        name: what to call the network in tables, such as ``odc_fashion_mnist`` or ``untrained``.
+        name: of the network in tables, such as ``odc_fashion_mnist`` or ``untrained``.
         checkpoint: its file, or ``untrained``.
         backbone: ``alexnet``, ``resnet50``, ...
         data: name of the data set: ``imagenet``, ``places205``, ``voc07``, ``digits``, ...
         scores: in the order in which they were measured.
-        skipped: protocol -> why it does not apply to these data, or failed.
+        skipped: protocol -> the reason why it does not apply to these data, or failed.
         published: whether data and settings are those of the published results of this name.
     """
 
@@ -55,9 +55,9 @@ class Evaluation:
 
     @property
     def is_untrained(self) -> bool:
-        """Whether the network was none that anybody trained."""
+        """Whether the network is untrained."""
         return self.checkpoint == UNTRAINED
 
     def benchmark(self, protocol: str) -> str:
-        """What to look for among published results: ``imagenet_linear``, or nothing."""
+        """Key among published results, such as ``imagenet_linear``; empty without one."""
         return f"{self.data}_{protocol}" if self.published else ""

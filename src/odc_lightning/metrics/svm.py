@@ -1,4 +1,4 @@
-"""One linear SVM a class, as Goyal et al. (ICCV 2019) score features on VOC2007."""
+"""One linear SVM per class, as Goyal et al. (ICCV 2019) score features on VOC2007."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from odc_lightning.metrics.linear_svm import (
 
 @dataclass(frozen=True)
 class LinearSvms:
-    """One SVM a class, for features of unit length.
+    """One SVM per class, for features of unit length.
 
     Attributes:
         weights: (D, C).
         intercepts: (C,).
         costs: (C,) the cost chosen for each class.
-        cross_validated: (C, P) the mean average precision of held-out folds by which it was.
-        fits: how many SVMs were fitted in all.
-        unconverged: how many of them stopped at 2000 iterations without converging.
+        cross_validated: (C, P) the mean average precision of held-out folds for each cost.
+        fits: number of SVMs that were fitted.
+        unconverged: number of them that stopped at 2000 iterations without converging.
     """
 
     weights: NDArray[np.float64]
@@ -51,7 +51,7 @@ def train_svms(
     n_jobs: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LinearSvms:
-    """Train one SVM a class, each with the cost that cross-validation finds best for it.
+    """Train one SVM per class, each with the cost that is best in cross-validation.
 
     The cost with the highest mean average precision over the folds is taken (the first such one),
     and the SVM is fitted again on all samples. Difficult images are negatives, as in the reference.
@@ -61,9 +61,9 @@ def train_svms(
         objects: (N, C) as in VOC: 1 shown, -1 not shown, 0 difficult.
         costs: P values of liblinear's C to choose from.
         folds: of the cross-validation, stratified, in the samples' order.
-        n_jobs: processes, as joblib counts them; -1 is all cores. The result is the same, but for
+        n_jobs: number of processes as in joblib; -1 is all cores. The result is the same but for
             rounding.
-        on_progress: called with the number of finished tasks and of all.
+        on_progress: called with the number of finished tasks and of all tasks.
 
     Raises:
         ValueError: shapes or values do not fit, or a class has fewer positives or negatives than
@@ -113,7 +113,7 @@ def train_svms(
 
 @dataclass(frozen=True)
 class SvmScores:
-    """What the SVM protocol measured.
+    """Results of the SVM protocol.
 
     Attributes:
         ap: (C,) average precision of each class on the test images, by the VOC definition.

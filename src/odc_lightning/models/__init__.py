@@ -1,4 +1,4 @@
-"""Backbones, and the neck and head that ODC puts on top of them."""
+"""Backbones, necks and heads."""
 
 from odc_lightning.models.alexnet import AlexNet
 from odc_lightning.models.backbone import POOLED, Backbone, layer_features, stage_features

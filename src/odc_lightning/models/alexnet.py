@@ -19,11 +19,11 @@ _CONVOLUTIONS = (
 
 
 class AlexNet(ConvolutionsThenLinear):
-    """AlexNet without local response normalisation, with batch normalisation (paper Sec. 3.4).
+    """AlexNet with batch normalisation instead of local response normalisation (paper Sec. 3.4).
 
-    Layer order and widths follow the public DeepCluster code, so that its checkpoints fit under
-    the same names (``features.0`` ... ``features.15``, ``classifier.1``, ``classifier.4``). The
-    features are the 4,096 outputs of fc7; the stages end at the ReLU, ahead of any pooling.
+    Layer order and widths follow the public DeepCluster code, so its checkpoints fit by name
+    (``features.0`` ... ``features.15``, ``classifier.1``, ``classifier.4``). The features are the
+    4,096 outputs of fc7; the stages end at the ReLU, before any pooling.
 
     Args:
         sobel: put a Sobel filter in front, as DeepCluster does.

@@ -1,4 +1,4 @@
-"""What every backbone offers, and how to look at its inner feature maps."""
+"""The interface of all backbones, and access to their inner feature maps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from odc_lightning.models.sobel import Sobel
 
 
 class Backbone(nn.Module, ABC):
-    """A network without neck and head: images in, one feature vector an image out.
+    """A network without neck and head, from images to one feature vector per image.
 
     Attributes:
-        name: what the published results call it: ``alexnet``, ``resnet50``, ...
+        name: the network's name in published results: ``alexnet``, ``resnet50``, ...
         num_features: width of the feature vectors.
         map_channels: channels of the last feature map, see `maps`.
         stages: stage name (``conv1``, ``conv2``, ...) -> dotted path of the sub-module whose
-            output is that stage's feature map. These maps are what the linear probes read.
-        after_maps: sub-modules that only the features need, not the maps.
+            output is that stage's feature map. The linear probes read these maps.
+        after_maps: names of sub-modules that the features need and the maps do not.
     """
 
     name: str
@@ -39,40 +39,41 @@ class Backbone(nn.Module, ABC):
 
 
 def filtered(sobel: bool) -> tuple[nn.Module, int]:
-    """What stands in front of a network's first convolution, and the channels that it gets.
+    """The module before a network's first convolution, and its number of output channels.
 
     Args:
-        sobel: a `Sobel` filter; otherwise the image itself.
+        sobel: whether the module is a `Sobel` filter; otherwise it is the identity.
     """
     return (Sobel(), Sobel.out_channels) if sobel else (nn.Identity(), 3)
 
 
-# The layer after the last stage: the backbone's own output.
+# The layer after the last stage: the backbone's output.
 POOLED = "pooled"
 
 
 def stage_features(backbone: Backbone, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return the feature maps of the named stages, all from one ordinary forward pass.
+    """Return the feature maps of the named stages, from one ordinary forward pass.
 
-    Gradients and train or eval mode are left as the caller has set them.
+    Gradients and train or eval mode stay as the caller has set them.
 
     Args:
-        backbone: the network to look into.
+        backbone: the network.
         images: (B, 3, H, W).
-        names: stages wanted, keys of ``backbone.stages``; ``pooled`` is the backbone's output.
+        names: keys of ``backbone.stages``, or ``pooled`` for the backbone's output.
 
     Returns:
         Stage name -> feature map (B, channels, height, width), in the order of ``names``;
         ``pooled`` -> (B, num_features).
 
     Raises:
-        ValueError: a name is no stage of this backbone, or a stage puts out no feature map.
+        ValueError: if a name is not a stage of this backbone, or the output of a stage is not a
+            feature map.
     """
     unknown = [name for name in names if name not in backbone.stages and name != POOLED]
     if unknown:
         raise ValueError(
             f"{type(backbone).__name__} has no stage {', '.join(map(repr, unknown))}; "
-            f"choose from {', '.join([*backbone.stages, POOLED])}."
+            f"expected one of {', '.join([*backbone.stages, POOLED])}"
         )
     outputs: dict[str, Tensor] = {}
     with ExitStack() as hooks:
@@ -86,21 +87,21 @@ def stage_features(backbone: Backbone, images: Tensor, names: Sequence[str]) -> 
             raise ValueError(
                 f"Stage {name!r} of {type(backbone).__name__} gives shape "
                 f"{tuple(outputs[name].shape)}, expected (B, channels, height, width); "
-                "feature maps need a convolutional backbone."
+                "choose a convolutional backbone"
             )
     return {name: outputs[name] for name in names}
 
 
 def layer_features(backbone: Backbone, images: Tensor, path: str) -> Tensor:
-    """What one layer gives in an ordinary forward pass, flattened (B, width).
+    """The output of one layer in an ordinary forward pass, flattened to (B, width).
 
     Args:
-        backbone: the network to look into.
+        backbone: the network.
         images: (B, 3, H, W).
         path: dotted path of the sub-module, such as ``classifier.4``.
 
     Raises:
-        ValueError: the backbone has no such layer.
+        ValueError: if the backbone has no such layer.
     """
     layers = dict(backbone.named_modules())
     if path not in layers:
@@ -109,7 +110,7 @@ def layer_features(backbone: Backbone, images: Tensor, path: str) -> Tensor:
             f"{', '.join(name for name in layers if name)}"
         )
     kept: list[Tensor] = []
-    # A copy, since a ReLU that follows may work in place.
+    # A copy, because a ReLU that follows may work in place.
     hook = layers[path].register_forward_hook(lambda _, __, out: kept.append(out.clone()))
     try:
         backbone.forward(images)  # a compiled call would not see the hook

@@ -1,4 +1,4 @@
-"""Views of an image among those of other images."""
+"""The contrastive loss between views of images."""
 
 import torch
 import torch.nn.functional as F
@@ -6,19 +6,19 @@ from torch import Tensor
 
 
 def contrast_losses(features: Tensor, num_views: int, temperature: float) -> Tensor:
-    """How hard it is to find an image's other views in the batch: NT-Xent.
+    """The NT-Xent loss of each view: cross-entropy of finding an image's other views in the batch.
 
     Chen, Kornblith, Norouzi and Hinton, *A Simple Framework for Contrastive Learning of Visual
-    Representations*, ICML 2020, Eq. 1; with more than two views the mean over the others.
+    Representations*, ICML 2020, Eq. 1; with more than two views the mean over the other views.
 
     Args:
-        features: (B V, D) of any length, the V views of an image one after the other. With several
-            ranks these are one rank's.
+        features: (B V, D), of any length; the V views of an image follow one another. With several
+            ranks these are the features of one rank.
         num_views: V, 2 or more.
-        temperature: what the cosines are divided by.
+        temperature: divisor of the cosines.
 
     Returns:
-        (B V,), a loss a view; for features that say nothing ln (B V - 1).
+        (B V,), one loss per view; ln (B V - 1) if all features are equal.
     """
     unit = F.normalize(features, dim=1)
     image = torch.arange(len(unit), device=unit.device) // num_views

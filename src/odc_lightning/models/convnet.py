@@ -1,4 +1,4 @@
-"""A small convolutional network for small images, quick enough for a laptop's CPU."""
+"""A small convolutional network for small images, fast enough for a laptop's CPU."""
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,13 @@ from odc_lightning.models.backbone import Backbone, filtered
 class ConvNet(Backbone):
     """Four blocks of 3 x 3 convolution, batch normalisation and ReLU, then global average pooling.
 
-    Each of the first three blocks is followed by a 2 x 2 max pool; images need at least 8 x 8
-    pixels. The default width passes over 60,000 images of 28 x 28 pixels, forward and backward,
-    in about 20 seconds on two CPU cores.
+    A 2 x 2 max pool follows each of the first three blocks, so images need at least 8 x 8 pixels.
+    At the default width, a forward and backward pass over 60,000 images of 28 x 28 pixels takes
+    about 20 seconds on two CPU cores.
 
     Args:
-        width: channels of the first block; every block has twice as many as the one before it,
-            so there are ``8 * width`` features.
+        width: channels of the first block. Each block has twice as many as the previous one, so
+            there are ``8 * width`` features.
         sobel: put a Sobel filter in front, as DeepCluster does.
     """
 
@@ -37,7 +37,7 @@ class ConvNet(Backbone):
 
     def maps(self, images: Tensor) -> Tensor:
         """Turn images (B, 3, H, W) into maps (B, num_features, H // 8, W // 8)."""
-        # Channels last, which the maps then keep: the faster way on a CPU.
+        # Channels last is faster on a CPU; the maps keep it.
         images = images.contiguous(memory_format=torch.channels_last)
         maps = F.max_pool2d(self.conv1(self.sobel(images)), 2)
         maps = F.max_pool2d(self.conv2(maps), 2)
@@ -47,7 +47,7 @@ class ConvNet(Backbone):
 
 def _block(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
-        # No bias: the normalisation that follows would remove it.
+        # No bias, because the following normalisation would remove it.
         nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),

@@ -1,4 +1,4 @@
-"""What AlexNet and VGG share: linear layers that read maps of one size."""
+"""The common base of AlexNet and VGG: convolutions, then linear layers on maps of one size."""
 
 from torch import Tensor, nn
 
@@ -6,11 +6,11 @@ from odc_lightning.models.backbone import Backbone
 
 
 class ConvolutionsThenLinear(Backbone):
-    """A backbone of ``sobel``, ``features`` and ``classifier``, one after the other.
+    """A backbone of ``sobel``, ``features`` and ``classifier``, applied in this order.
 
     Attributes:
         sides: the smallest and the largest side of an image, in pixels, for which the last pool
-            leaves the maps that the first linear layer takes.
+            gives maps of the size that the first linear layer expects.
     """
 
     after_maps = ("classifier",)
@@ -23,26 +23,26 @@ class ConvolutionsThenLinear(Backbone):
         """Turn images (B, 3, H, W), H and W within ``sides``, into features (B, num_features).
 
         Raises:
-            ValueError: the images are smaller or larger than that.
+            ValueError: if the images are smaller or larger.
         """
         (height, width), (smallest, largest) = images.shape[-2:], self.sides
         if min(height, width) < smallest or max(height, width) > largest:
             raise ValueError(
                 f"{type(self).__name__} got images of {height} x {width} pixels, expected sides "
-                f"from {smallest} to {largest}; crop to 224, or choose model=convnet or "
-                "model=resnet18 for other sizes."
+                f"from {smallest} to {largest}; crop to 224 pixels, or choose model=convnet or "
+                "model=resnet18 for other sizes"
             )
         features: Tensor = self.classifier(self.maps(images).flatten(1))
         return features
 
     def maps(self, images: Tensor) -> Tensor:
-        """Turn images (B, 3, H, W) into the maps behind the last pool (B, map_channels, h, w)."""
+        """Turn images (B, 3, H, W) into the maps after the last pool (B, map_channels, h, w)."""
         maps: Tensor = self.features(self.sobel(images))
         return maps
 
 
 def initialise_as_deepcluster(layer: nn.Module) -> None:
-    """Initialise as DeepCluster does; batch normalisation already starts at weight 1, bias 0."""
+    """Initialise a layer as DeepCluster does; batch normalisation keeps weight 1 and bias 0."""
     if isinstance(layer, nn.Conv2d):
         # std = sqrt(2 / (kernel^2 * out_channels))
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""The network under evaluation: frozen, and looked at where the protocols look."""
+"""The frozen network under evaluation, with the layers that the protocols read."""
 
 import copy
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from odc_lightning.models.pooling import pool_maps
 
 
 class FrozenFeatures(nn.Module):
-    """A copy of a backbone in eval mode for good, without gradients: images to a vector a layer.
+    """A copy of a backbone without gradients and always in eval mode: one vector per layer.
 
-    Batch statistics are thus read and never touched, in training steps of the probes too. It is a
-    copy, so that neither mode nor precision of the one that others use changes.
+    Running statistics of batch normalisation never change, not even in training steps of the
+    probes. The copy leaves mode and precision of the original backbone unchanged.
 
     Args:
-        backbone: any; stays as it is.
+        backbone: any backbone; it is not changed.
         layers: stages such as ``conv4``, pooled to about 9,000 numbers, and ``pooled``, the
-            backbone's own output.
+            backbone's output.
     """
 
     def __init__(self, backbone: Backbone, layers: Sequence[str]) -> None:
@@ -28,14 +28,14 @@ class FrozenFeatures(nn.Module):
         self.layers = tuple(layers)
 
     def train(self, mode: bool = True) -> "FrozenFeatures":
-        """Stay in eval mode, whatever is asked for."""
+        """Stay in eval mode for any `mode`."""
         return super().train(False)
 
     @torch.no_grad()
     def shapes(self, image: Tensor) -> dict[str, tuple[int, int]]:
         """Layer -> channels and positions of its features, for images of this shape (3, H, W).
 
-        Their product is the width; ``pooled`` has one position.
+        The product of channels and positions is the width; ``pooled`` has one position.
         """
         maps = stage_features(self.backbone, image.unsqueeze(0), self.layers)
         return {
@@ -45,7 +45,7 @@ class FrozenFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Images (B, 3, H, W) to layer -> features (B, width)."""
+        """Layer -> features (B, width) of images (B, 3, H, W)."""
         return self._pooled(stage_features(self.backbone, images, self.layers))
 
     def _pooled(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,19 +11,19 @@ from odc_lightning.models.contrast import contrast_losses
 
 
 class Head(nn.Module, ABC):
-    """What stands last in a network and knows how wrong it is.
+    """The last module of a network, which computes the loss.
 
     Attributes:
-        num_clusters: the number of answers.
+        num_clusters: the number of clusters or classes C.
     """
 
     num_clusters: int
 
     def chance(self, rows: int) -> float:
-        """The loss of knowing nothing, where all answers are equally frequent: ln C.
+        """The loss at chance level, for equally frequent clusters: ln C.
 
         Args:
-            rows: of features, in a batch of a rank.
+            rows: rows of features in one rank's batch.
         """
         return math.log(self.num_clusters)
 
@@ -32,16 +32,16 @@ class Head(nn.Module, ABC):
         """The loss (rows,) of each row of features.
 
         Args:
-            features: of the neck, one row or map a view.
-            target: what a callback wrote into ``batch["target"]``, one entry a row.
+            features: output of the neck, one row or map per view.
+            target: ``batch["target"]``, written by a callback, one entry per row.
         """
 
 
 class LinearHead(nn.Linear, Head):
     """Linear classifier from features (B, in_features) to cluster scores (B, num_clusters).
 
-    ``reset_parameters()`` draws it anew: weights from N(0, 0.01), biases zero, as in the authors'
-    code.
+    ``reset_parameters()`` reinitialises it: weights from N(0, 0.01), biases zero, as in the
+    authors' code.
 
     Args:
         in_features: width D of the clustered features.
@@ -62,20 +62,23 @@ class LinearHead(nn.Linear, Head):
 
 
 class PrototypeHead(Head):
-    """Several classifiers whose weights are given, not learned: the prototypes of DeepCluster-v2.
+    """Several classifiers whose weights are set, not learned: the prototypes of DeepCluster-v2.
 
-    The scores of a head are the cosines of features and prototypes over the temperature. A callback
-    writes ``prototypes``, a buffer (H, C, D) of unit rows; before that they are zero, and the loss
-    is ln C.
+    The scores of a head are the cosines of features and prototypes, divided by the temperature. A
+    callback writes ``prototypes``, a buffer (H, C, D) of unit rows. Until then they are zero, and
+    the loss is ln C.
 
     Args:
         in_features: width D of the clustered features.
         num_clusters: number of prototypes C of each head.
         num_heads: H.
-        temperature: what the cosines are divided by.
-        contrast: the share of the loss, from 0 to less than 1, that is not about prototypes but
-            about telling images apart: `contrast_losses` of the views, at the same temperature.
-        num_views: V, views of an image; ``contrast`` asks for 2 or more.
+        temperature: divisor of the cosines.
+        contrast: share of the contrastive loss (`contrast_losses` of the views, at the same
+            temperature) in the total loss, from 0 to less than 1.
+        num_views: V, views per image; ``contrast`` needs 2 or more.
+
+    Raises:
+        ValueError: if a number is out of range, or ``contrast`` is given with a single view.
     """
 
     prototypes: Tensor
@@ -96,12 +99,12 @@ class PrototypeHead(Head):
             raise ValueError(f"model.head.temperature={temperature}; expected more than 0")
         if not 0 <= contrast < 1:
             raise ValueError(
-                f"model.head.contrast={contrast}; expected a share, 0 or more, below 1"
+                f"model.head.contrast={contrast}; expected a share from 0 to less than 1"
             )
         if contrast > 0 and num_views < 2:
             raise ValueError(
-                f"model.head.contrast={contrast} compares views of an image, and there is "
-                f"{num_views}; set data.num_views=2, or model.head.contrast=0"
+                f"model.head.contrast={contrast} compares views of an image, but "
+                f"data.num_views={num_views}; set data.num_views=2, or model.head.contrast=0"
             )
         self.num_clusters = num_clusters
         self.num_heads = num_heads
@@ -116,17 +119,17 @@ class PrototypeHead(Head):
         return scores.view(-1, self.num_heads, self.num_clusters) / self.temperature
 
     def chance(self, rows: int) -> float:
-        """As of any head, and with ``contrast`` that of telling ``rows`` views apart."""
+        """The loss at chance level: ln C, mixed with ln(rows - 1) by the share ``contrast``."""
         apart = self.contrast * math.log(rows - 1) if self.contrast else 0.0
         return (1 - self.contrast) * math.log(self.num_clusters) + apart
 
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy (rows,), the mean over the heads; with ``contrast`` that of both tasks.
+        """Cross-entropy (rows,), averaged over the heads, mixed with the contrastive loss.
 
         Args:
-            features: (rows, D), an image's views one after the other.
-            target: labels (rows, H) int64, or with a single head (rows,); or distributions over
-                the prototypes (rows, H, C), or with a single head (rows, C).
+            features: (rows, D); the views of an image follow one another.
+            target: labels (rows, H) int64, or (rows,) with a single head; or distributions over
+                the prototypes (rows, H, C), or (rows, C) with a single head.
         """
         soft = target.is_floating_point()
         target = target.view(-1, self.num_clusters) if soft else target.flatten()
@@ -139,7 +142,7 @@ class PrototypeHead(Head):
 
 
 class ColorizationHead(nn.Conv2d, Head):
-    """A linear classifier at each place of a map (B, in_features, h, w), a 1 x 1 convolution.
+    """A linear classifier at each position of a map (B, in_features, h, w): a 1 x 1 convolution.
 
     Args:
         in_features: channels of the map.
@@ -156,7 +159,7 @@ class ColorizationHead(nn.Conv2d, Head):
             nn.init.zeros_(self.bias)
 
     def losses(self, features: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy (B,) with weighted distributions (B, Q, h, w), mean over the places.
+        """Cross-entropy (B,) with weighted distributions (B, Q, h, w), averaged over the positions.
 
         Zhang, Isola and Efros, ECCV 2016, Eq. 2.
         """

@@ -1,4 +1,4 @@
-"""The linear classifier that scores features: what a plane can tell apart of them."""
+"""The linear classifier of a linear probe."""
 
 from torch import Tensor, nn
 
@@ -6,35 +6,36 @@ from torch import Tensor, nn
 class LinearProbe(nn.Module):
     """Batch normalisation without weight and bias, then one linear layer.
 
-    As in the authors' code for linear classification, where all positions of a feature map share
-    the statistics of their channel: normalised features of any network can be trained with one
-    learning rate. The linear layer starts at zero, from where the loss is ln of
-    the number of classes; the problem is convex, so nothing has to be drawn at random, and nothing
-    is.
+    As in the authors' code for linear classification, all positions of a feature map share the
+    statistics of their channel. With normalised features one learning rate suits any network. The
+    linear layer starts at zero, where the loss is the logarithm of the number of classes. The
+    problem is convex, so no random initialisation is needed.
 
     Args:
         in_features: width of the features.
         num_classes: number of classes.
-        channels: how many there are in a flattened feature map; None for features that are no map.
+        channels: number of channels of a flattened feature map; None for features that are not a
+            map.
 
     Raises:
-        ValueError: any is less than 1, or the channels do not divide the width.
+        ValueError: if a number is less than 1, or the channels do not divide the width.
     """
 
     def __init__(self, in_features: int, num_classes: int, channels: int | None = None) -> None:
         super().__init__()
         if in_features < 1 or num_classes < 1:
             raise ValueError(
-                f"Got in_features={in_features} and num_classes={num_classes}; both must be 1 or "
-                "more."
+                f"in_features={in_features} and num_classes={num_classes}; expected 1 or more for "
+                "both"
             )
         self.channels = in_features if channels is None else channels
         if self.channels < 1 or in_features % self.channels:
             raise ValueError(
-                f"Got {channels} channels for {in_features} features; expected a divisor of them."
+                f"channels={channels} for {in_features} features; expected a divisor of "
+                f"{in_features}"
             )
         self.bn = nn.BatchNorm1d(self.channels, affine=False)
-        # torch would draw the weights from the global generator, for nothing.
+        # torch would draw weights from the global generator, only to be replaced by zeros.
         self.fc = nn.utils.skip_init(nn.Linear, in_features, num_classes)
         nn.init.zeros_(self.fc.weight)
         nn.init.zeros_(self.fc.bias)

@@ -1,4 +1,4 @@
-"""Necks: what brings the backbone's features down to the width that is clustered."""
+"""Necks: modules that reduce the backbone's features to the width that is clustered."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from odc_lightning.pretext.tiles import NUM_TILES
 
 
 class NoNeck(nn.Identity):
-    """The backbone's features as they are, as DeepCluster has it."""
+    """The identity: the backbone's features are clustered unchanged, as in DeepCluster."""
 
     def __init__(self, in_features: int) -> None:
         super().__init__()
@@ -17,9 +17,9 @@ class NoNeck(nn.Identity):
 class NonLinearNeck(nn.Module):
     """The paper's fc-bn-relu-dropout-fc-relu (Sec. 3.2, "Dimensionality Reduction").
 
-    Details that the paper leaves open are the authors' code's: a normalisation without weight and
-    bias whose running statistics move by 0.1 % a step, Kaiming-normal linear layers (fan in), and
-    the names ``fc0``, ``bn0``, ``fc1``. The neck is dropped for downstream tasks.
+    Details that the paper leaves open follow the authors' code: a batch normalisation without
+    weight and bias whose running statistics move by 0.1 % per step, Kaiming-normal linear layers
+    (fan in), and the names ``fc0``, ``bn0``, ``fc1``. Downstream tasks do not use the neck.
 
     Args:
         in_features: width of the backbone's features.
@@ -53,7 +53,7 @@ class NonLinearNeck(nn.Module):
 
 
 class ProjectionNeck(nn.Module):
-    """fc-bn-relu-fc to features of unit length, as DeepCluster-v2 and SwAV have it.
+    """fc-bn-relu-fc to features of unit length, as in DeepCluster-v2 and SwAV.
 
     Args:
         in_features: width of the backbone's features.
@@ -77,15 +77,15 @@ class ProjectionNeck(nn.Module):
 
 
 class JigsawNeck(nn.Module):
-    """A layer that all tiles of a puzzle share, then the tiles of an image side by side.
+    """A layer shared by all tiles of a puzzle, then the concatenated tiles of each image.
 
-    Tiles see nothing of one another before they are joined, so that each is recognised by itself
+    Tiles are processed separately until they are joined, so each must be recognised by itself
     (Noroozi and Favaro, ECCV 2016, Sec. 4.1). Layer, batch normalisation and ReLU are those of
     VISSL for ResNets (Goyal et al., ICCV 2019).
 
     Args:
         in_features: width of the backbone's features.
-        tile_features: outputs of the shared layer; there are nine times as many in the end.
+        tile_features: outputs of the shared layer; the neck has nine times as many.
     """
 
     def __init__(self, in_features: int, tile_features: int = 1000) -> None:
@@ -93,12 +93,12 @@ class JigsawNeck(nn.Module):
         self.in_features = in_features
         self.out_features = NUM_TILES * tile_features
         self.tile = nn.Sequential(
-            nn.Linear(in_features, tile_features, bias=False),  # the normalisation takes it away
+            nn.Linear(in_features, tile_features, bias=False),  # normalisation would remove it
             nn.BatchNorm1d(tile_features),
             nn.ReLU(inplace=True),
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Turn the features (9 B, in_features) of tiles into those of images (B, out_features)."""
+        """Turn features of tiles (9 B, in_features) into features of images (B, out_features)."""
         joined: Tensor = self.tile(features).view(-1, self.out_features)
         return joined

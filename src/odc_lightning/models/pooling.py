@@ -1,13 +1,12 @@
-"""Feature maps of any size, averaged down to the width that the probes read."""
+"""Average pooling of feature maps of any size to the width that the probes read."""
 
 import math
 
 import torch.nn.functional as F
 from torch import Tensor
 
-# Kernel, stride and padding that bring the stages of the published networks to about 9,000
-# numbers (Sec. 4.1; Goyal et al. 2019, whose values the authors' code has), by the side of the map
-# of an image of 224 pixels.
+# Side of the map of a 224-pixel image, and kernel, stride and padding that reduce the map to about
+# 9,000 numbers (Sec. 4.1; values of Goyal et al. 2019, as in the authors' code).
 POOLS: dict[str, dict[str, tuple[int, tuple[int, int, int]]]] = {
     "resnet50": {
         "conv1": (112, (10, 10, 4)),
@@ -24,7 +23,7 @@ POOLS: dict[str, dict[str, tuple[int, tuple[int, int, int]]]] = {
         "conv5": (13, (2, 2, 0)),
     },
 }
-# The widest of these, and the bound for every other network.
+# The largest width of these, and the bound for all other networks.
 MAX_WIDTH = 9600
 
 
@@ -33,9 +32,9 @@ def pool_maps(maps: Tensor, backbone: str, stage: str) -> Tensor:
 
     Args:
         maps: (B, channels, height, width).
-        backbone: its name. The published networks at 224 pixels have the published pools; any
-            other map is averaged to the largest square that the width allows, and a map that is
-            smaller stays as it is.
+        backbone: name of the backbone. The published networks at 224 pixels have the published
+            pools. Any other map is averaged to the largest square that the width allows; smaller
+            maps stay unchanged.
         stage: ``conv1``, ``conv2``, ...
 
     Returns:

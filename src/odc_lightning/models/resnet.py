@@ -15,17 +15,17 @@ class ResNet(Backbone):
     """A randomly initialised torchvision ResNet without its last linear layer.
 
     Parameters keep torchvision's names, which most published checkpoints share. Stage ``conv1``
-    ends at the stem's ReLU, ahead of the max pool; ``conv2`` to ``conv5`` are ``layer1`` to
+    ends at the stem's ReLU, before the max pool; ``conv2`` to ``conv5`` are ``layer1`` to
     ``layer4`` (res2 to res5 in other papers).
 
     Args:
         name: ``resnet18`` (512 features) or ``resnet50`` (2,048 features).
-        small_images: put a 3 x 3 convolution of stride 1 in place of the stem's 7 x 7 of stride 2
-            and leave out the max pool, as is usual for images of about 32 pixels.
+        small_images: use a 3 x 3 convolution of stride 1 instead of the stem's 7 x 7 of stride 2,
+            and no max pool, as is usual for images of about 32 pixels.
         sobel: put a Sobel filter in front, as DeepCluster does.
 
     Raises:
-        ValueError: no such ResNet.
+        ValueError: for another name.
     """
 
     def __init__(
@@ -33,7 +33,10 @@ class ResNet(Backbone):
     ) -> None:
         super().__init__()
         if name not in _RESNETS:
-            raise ValueError(f"Unknown ResNet {name!r}; choose from {', '.join(_RESNETS)}.")
+            raise ValueError(
+                f"model.backbone.name={name!r} is not a ResNet of this package; expected one of "
+                f"{', '.join(_RESNETS)}"
+            )
         network = _RESNETS[name](weights=None)
         first, in_channels = filtered(sobel)
         if small_images:
@@ -51,7 +54,7 @@ class ResNet(Backbone):
             "conv5": "layer4",
         }
         self.sobel = first
-        # Taking over the children, rather than the whole network, keeps the parameters' names.
+        # The children are added one by one, so that the parameters keep torchvision's names.
         for child_name, child in network.named_children():
             if child_name != "fc":
                 self.add_module(child_name, child)
@@ -64,14 +67,14 @@ class ResNet(Backbone):
     def maps(self, images: Tensor) -> Tensor:
         """Turn images (B, 3, H, W) into the maps of ``layer4`` (B, num_features, h, w)."""
         maps = images
-        for name, layer in self.named_children():  # torchvision lists them as they apply
+        for name, layer in self.named_children():  # in the order in which they are applied
             if name != "avgpool":
                 maps = layer(maps)
         return maps
 
 
 def _stem(in_channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    """torchvision's first convolution, for another input or another size of image."""
+    """torchvision's first convolution, for other input channels or another image size."""
     stem = nn.Conv2d(in_channels, 64, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     return stem

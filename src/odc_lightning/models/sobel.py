@@ -1,4 +1,4 @@
-"""The Sobel filter in front of a network, which takes colour away (Sec. 3.4; DeepCluster)."""
+"""The Sobel filter in front of a network, which removes colour (Sec. 3.4; DeepCluster)."""
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ KERNELS = (
 class Sobel(nn.Module):
     """Two fixed gradients of the mean over the colours, as in the public DeepCluster code.
 
-    The filter is a buffer that no checkpoint holds: it never changes.
+    The filter never changes, so it is a buffer that is not saved in checkpoints.
     """
 
     out_channels = 2
@@ -25,5 +25,5 @@ class Sobel(nn.Module):
         self.register_buffer("kernels", torch.tensor(KERNELS).unsqueeze(1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn images (B, 3, H, W) into gradients (B, 2, H, W); beyond the edge is black."""
+        """Turn images (B, 3, H, W) into gradients (B, 2, H, W); edges are padded with zeros."""
         return F.conv2d(images.mean(dim=1, keepdim=True), self.kernels, padding=1)

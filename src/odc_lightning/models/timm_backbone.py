@@ -6,27 +6,27 @@ from torch import Tensor
 
 from odc_lightning.models.backbone import Backbone
 
-# The names of a TimmBackbone's weights are timm's with this prefix.
+# Weights of a TimmBackbone have timm's names with this prefix.
 PREFIX = "network."
 
 
 class TimmBackbone(Backbone):
     """A timm network without its classifier.
 
-    Stages are what timm calls the network's feature levels, renamed ``conv1``, ``conv2``, ... in
-    their order; how many there are depends on the network.
+    Stages are timm's feature levels of the network, renamed ``conv1``, ``conv2``, ... in order;
+    their number depends on the network.
 
     Attributes:
-        classifiers: what the names of the classifier's weights begin with in timm's checkpoints.
+        classifiers: prefixes of the names of the classifier's weights in timm's checkpoints.
 
     Args:
         name: timm's name of the network, such as ``convnext_tiny``.
         pretrained: load timm's weights; most are trained with labels, so the result is then no
             longer unsupervised.
-        **kwargs: passed on to ``timm.create_model``.
+        **kwargs: passed to ``timm.create_model``.
 
     Raises:
-        ModuleNotFoundError: timm is not installed.
+        ModuleNotFoundError: if timm is not installed.
     """
 
     def __init__(self, name: str, pretrained: bool = False, **kwargs: Any) -> None:
@@ -40,10 +40,10 @@ class TimmBackbone(Backbone):
             ) from error
         self.name = name
         self.network = timm.create_model(name, pretrained=pretrained, num_classes=0, **kwargs)
-        # Some networks (MobileNetV3, VGG) widen their features once more ahead of the classifier.
+        # Some networks (MobileNetV3, VGG) widen their features once more before the classifier.
         self.num_features = getattr(self.network, "head_hidden_size", self.network.num_features)
         self.map_channels = self.network.num_features
-        # What checkpoints of timm have beyond this network begins with one of these.
+        # Weights of timm's checkpoints that this network does not have start with one of these.
         names = self.network.pretrained_cfg.get("classifier") or ()
         names = (names,) if isinstance(names, str) else names
         self.classifiers = tuple(f"{name}." for name in names)
@@ -62,12 +62,12 @@ class TimmBackbone(Backbone):
         """Turn images (B, 3, H, W) into the last feature map (B, map_channels, h, w).
 
         Raises:
-            ValueError: the network has none, as vision transformers.
+            ValueError: if the network has none, such as vision transformers.
         """
         maps: Tensor = self.network.forward_features(images)
         if maps.ndim != 4 or maps.shape[1] != self.map_channels:
             raise ValueError(
-                f"{self.name} gives features of shape {tuple(maps.shape)}, expected maps "
+                f"{self.name} gives features of shape {tuple(maps.shape)}, expected feature maps "
                 f"(B, {self.map_channels}, h, w); choose a convolutional network"
             )
         return maps

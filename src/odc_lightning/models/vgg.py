@@ -15,10 +15,9 @@ _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 51
 class VGG16(ConvolutionsThenLinear):
     """VGG-16 with batch normalisation.
 
-    Layer order follows the public DeepCluster code, so that its checkpoints fit under the same
-    names (``features.0`` ... ``features.41``, ``classifier.0``, ``classifier.3``), and so do
-    torchvision's. The features are the 4,096 outputs of fc7; the stages end at the last ReLU of
-    each block, ahead of its pooling.
+    Layer order follows the public DeepCluster code, so its checkpoints and torchvision's fit by
+    name (``features.0`` ... ``features.41``, ``classifier.0``, ``classifier.3``). The features are
+    the 4,096 outputs of fc7; the stages end at the last ReLU of each block, before its pooling.
 
     Args:
         sobel: put a Sobel filter in front, as DeepCluster does.

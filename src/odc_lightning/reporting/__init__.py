@@ -1,1 +1,1 @@
-"""What is drawn and written for people: figures, tables and pages for a browser."""
+"""Figures, tables and HTML pages."""

@@ -44,7 +44,7 @@ def test_one_cluster_alone_has_no_second_choice() -> None:
 def test_features_that_are_no_numbers_are_refused() -> None:
     clustered = made_up()
     clustered.features[7] = float("nan")
-    with pytest.raises(ValueError, match="features of the run are no numbers"):
+    with pytest.raises(ValueError, match="NaN or infinite features"):
         measure(clustered)
 
 

@@ -208,7 +208,7 @@ class TestPictures:
         assert (np.ptp(plain.astype(int), axis=2) < 20).all()  # shades of grey
 
     def test_no_cluster(self) -> None:
-        with pytest.raises(ValueError, match="no cluster to draw; expected at least one"):
+        with pytest.raises(ValueError, match="no clusters to draw; expected at least one"):
             draw_sheet([], draw_strips(colours(1), [], SIDE))
 
     def test_an_image_that_cannot_be_loaded_is_crossed_out(self) -> None:

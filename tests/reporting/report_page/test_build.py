@@ -178,7 +178,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["{}/nothing"], "is no folder"),
+            (["{}/nothing"], "is not a folder"),
             (["{}"], "found no run in"),
             (["{}", "--out", "{}/report.txt"], "ends in .html"),
         ],

@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and the signals of SLURM and submitit: finish the step, save, leave."""
+"""Graceful stop on SIGTERM, Ctrl-C and the signals of SLURM and submitit."""
 
 import logging
 import os
@@ -18,18 +18,21 @@ log = logging.getLogger(__name__)
 
 
 class GracefulStop(pl.Callback):
-    """Ends a run between two steps when it is told to, with a checkpoint of that very step.
+    """Ends a run between two steps after a signal, with a checkpoint of the last step.
 
-    Lightning's own handlers would save wherever a step happens to be, and let ranks broadcast out
-    of turn; these only take a note. A second signal ends the process at once. With several ranks
-    all of them stop after the same step, whichever of them got the signal.
+    Lightning's handlers would save in the middle of a step and let ranks broadcast out of order;
+    these handlers only record the signal. A second signal ends the process at once. Several ranks
+    all stop after the same step, no matter which of them got the signal.
     """
 
     def __init__(self, every_n_steps: int = 10) -> None:
-        """Choose how often several ranks ask one another; one rank looks after each step.
+        """Set how often several ranks exchange signals; a single rank checks after each step.
+
+        Args:
+            every_n_steps: optimiser steps between two exchanges.
 
         Raises:
-            ValueError: if it is not 1 or more.
+            ValueError: if `every_n_steps` is less than 1.
         """
         if every_n_steps < 1:
             raise ValueError(
@@ -37,14 +40,14 @@ class GracefulStop(pl.Callback):
             )
         self.every_n_steps = every_n_steps
         self._received = 0  # the number of the first signal
-        self._leaving = 0  # the same, when all ranks know
+        self._leaving = 0  # the same number, once all ranks know it
         self._requeue_signal: int | None = None
         self._submitit_signal: int | None = None
         self._former: dict[int, Any] = {}
-        self._steps = 0  # optimiser steps that have been looked at
+        self._steps = 0  # optimiser steps after which signals were checked
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals over, where Python lets a program do so."""
+        """Install the signal handlers; Python allows this in the main thread only."""
         self._steps = trainer.global_step
         if threading.current_thread() is not threading.main_thread():
             return
@@ -60,30 +63,35 @@ class GracefulStop(pl.Callback):
 
     @property
     def late(self) -> int:
-        """SIGTERM or Ctrl-C that came in the run's very last step, which has finished; or 0.
+        """SIGTERM or SIGINT if it arrived in the last step of a finished run; else 0.
 
-        To a job of submitit nothing came too late: there is no other job in its process.
+        For a submitit job this is always 0, because its process runs no further job.
         """
         if self._submitit_signal is not None:
             return 0
         return self._received if self._received in (signal.SIGTERM, signal.SIGINT) else 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Leave, if the signal came in the last step of the epoch before."""
+        """Exit if a signal came in the last step of the previous epoch.
+
+        Raises:
+            SystemExit: as in `on_train_batch_start`.
+        """
         self._leave_if_asked(trainer)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Leave, now that the step before is saved and logged.
+        """Exit if a signal came, now that the previous step is saved and logged.
 
         Raises:
-            SystemExit: with 128 and the number of the signal, as a shell has it.
+            SystemExit: with 128 plus the number of the signal, as shells report it.
         """
         self._leave_if_asked(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save, if a signal has come; in the last step of an epoch only when that is over.
+        """Save if a signal has come; after the last step of an epoch `on_train_epoch_end` saves.
 
-        Not between two batches of one step: a checkpoint has no accumulated gradients.
+        Nothing is saved between two batches of one step, because a checkpoint has no accumulated
+        gradients.
         """
         if trainer.global_step == self._steps:
             return
@@ -98,18 +106,18 @@ class GracefulStop(pl.Callback):
             self._save_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save, if a signal came in the epoch's last step."""
+        """Save if a signal came in the last step of the epoch."""
         self._save_if_asked(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self._former.items():
-            if signal.getsignal(number) == self._note:  # Lightning may have been faster
+            if signal.getsignal(number) == self._note:  # Lightning may have restored it already
                 signal.signal(number, handler)
         self._former = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._received:  # impatient
+        if self._received:  # the second signal
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -129,29 +137,29 @@ class GracefulStop(pl.Callback):
             self._say_where(trainer)
             if self._leaving == self._requeue_signal:
                 _requeue()
-        if self._leaving == self._submitit_signal:  # submitit has the job started again, and exits
+        if self._leaving == self._submitit_signal:  # submitit requeues the job, and exits
             self._former[self._leaving](self._leaving, None)
         raise SystemExit(128 + self._leaving)
 
     def _say_where(self, trainer: pl.Trainer) -> None:
         name, file = signal.Signals(self._leaving).name, _last_checkpoint(trainer)
-        where = "nothing is saved, since there is no ModelCheckpoint"
+        where = "nothing is saved, because the run has no ModelCheckpoint"
         if file is not None:
             where = (
-                f"all is saved in {file}; to go on, add train.resume=auto "
+                f"the run is saved in {file}; to resume, add train.resume=auto "
                 f"hydra.run.dir={file.parents[1]} to the command"
             )
         log.warning("%s: stopped after step %d; %s", name, trainer.global_step, where)
 
 
 def _last_checkpoint(trainer: pl.Trainer) -> Path | None:
-    """Where the run's own checkpoint goes; None if it makes none."""
+    """Path of the run's last checkpoint; None if the run writes no checkpoints."""
     folder = getattr(trainer.checkpoint_callback, "dirpath", None)
     return None if folder is None else Path(folder) / "last.ckpt"
 
 
 def requeue_signal(trainer: pl.Trainer) -> int | None:
-    """The signal by which SLURM announces the end of a job's time, if it may be started again."""
+    """The signal by which SLURM announces a job's time limit; None if the job is not requeued."""
     environment = _cluster_environment(trainer)
     if isinstance(environment, SLURMEnvironment) and not environment.auto_requeue:
         return None
@@ -160,9 +168,9 @@ def requeue_signal(trainer: pl.Trainer) -> int | None:
 
 
 def _cluster_environment(trainer: pl.Trainer) -> Any:
-    """The plugin that knows the cluster, or None where Lightning does not say.
+    """Lightning's cluster environment, or None if Lightning has none.
 
-    It is public in strategies for several devices only.
+    It is public only in strategies for several devices.
     """
     public = getattr(trainer.strategy, "cluster_environment", None)
     connector = getattr(trainer, "_accelerator_connector", None)
@@ -170,7 +178,7 @@ def _cluster_environment(trainer: pl.Trainer) -> Any:
 
 
 def _submitit_signal() -> int | None:
-    """The signal by which submitit announces a preemption or the end of a job's time."""
+    """The signal by which submitit announces preemption or a job's time limit; None without it."""
     if "SUBMITIT_EXECUTOR" not in os.environ:
         return None
     name = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")
@@ -179,10 +187,10 @@ def _submitit_signal() -> int | None:
 
 
 def _requeue() -> None:
-    """Ask SLURM to start this job again."""
+    """Ask SLURM to requeue this job; a failure is logged."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
     try:
         subprocess.run(["scontrol", "requeue", job], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        log.warning("the job is not started again: scontrol requeue %s: %s", job, error)
+        log.warning("the job could not be requeued: scontrol requeue %s: %s", job, error)

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: what it is, and what came out."""
+"""The files of a run that a report needs: config, clusters, curves, summary."""
 
 import logging
 import time
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class RunReport(pl.Callback):
-    """Writes the config once all of it was accepted, and at the end what is in the memory.
+    """Writes the config once the run is accepted, and the results at the end.
 
-    This is a callback because the memory may be in another process than the command is in
+    This is a callback because the memory may be in another process than the command
     (``trainer.strategy=ddp_spawn``).
     """
 
@@ -39,12 +39,12 @@ class RunReport(pl.Callback):
         start: Conversion | None = None,
         started: float | None = None,
     ) -> None:
-        """Take what is known before training.
+        """Keep the arguments, which are known before training.
 
         Args:
             config: of the run, resolved.
-            chosen: a line about each setting that was chosen for the user.
-            start: what became of the weights that the network starts from, if any.
+            chosen: a line about each setting that was chosen automatically.
+            start: how the keys of the pretrained weights were mapped, if there are any.
             started: ``time.monotonic()`` of the run's start; None: now.
         """
         self.config = config
@@ -55,10 +55,10 @@ class RunReport(pl.Callback):
         self.started = time.monotonic() if started is None else started
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say what the run is; one that is refused before this overwrites nothing."""
+        """Write the config, and log how the run starts; a refused run overwrites nothing."""
         if trainer.is_global_zero:
             self.run_dir.mkdir(parents=True, exist_ok=True)
-            # Of a run that goes on it would say that this one has finished.
+            # A resumed run has not finished, but its summary says so.
             (self.run_dir / "summary.json").unlink(missing_ok=True)
             with whole_file(self.run_dir / "config.yaml") as unfinished:
                 OmegaConf.save(self.config, unfinished)
@@ -86,36 +86,49 @@ def write_report(
     started: float,
     pretrained: str | None = None,
 ) -> None:
-    """Write ``clusters.csv``, ``curves.png`` and ``summary.json``, of what there is.
+    """Write ``clusters.csv`` if there are clusters, ``curves.png``, and ``summary.json``.
 
     Args:
         trainer: after the last step.
-        data: what it was fitted on.
-        run_dir: where ``metrics.csv`` is, if the run has one.
+        data: that the trainer was fitted on.
+        run_dir: folder of ``metrics.csv``, if the run has one.
         started: ``time.monotonic()`` of the run's start.
         pretrained: the checkpoint that the network started from, if any.
     """
-    module = ODCModule.of(trainer.lightning_module)
-    num_clusters = module.num_clusters
-    owner = PseudoLabels.find(trainer)  # there is none in supervised training
+    owner = PseudoLabels.find(trainer)  # None in supervised training
     if owner is not None:
         names = [data.train_dataset.source.name(index) for index in range(data.num_samples)]
         labels, distances = owner.labels, owner.distances()
         write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
-    pretext = Pretext.find(trainer)
-    rows = data.batch_size // trainer.world_size * data.num_views
-    chance = pretext.chance if pretext else module.head.chance(rows)
+    summary = summary_of(trainer, data, started, pretrained)
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists():
-        draw_curves(metrics_csv, run_dir / "curves.png", num_clusters, data.num_samples, chance)
+        draw_curves(
+            metrics_csv,
+            run_dir / "curves.png",
+            summary["num_clusters"],
+            data.num_samples,
+            summary["chance_loss"],
+        )
+    summary["wall_seconds"] = time.monotonic() - started
+    write_summary(run_dir / "summary.json", summary)
+
+
+def summary_of(
+    trainer: pl.Trainer, data: ImageDataModule, started: float, pretrained: str | None
+) -> Summary:
+    """The results of a run, from its callbacks; see `write_report` for the arguments."""
+    module = ODCModule.of(trainer.lightning_module)
+    owner, pretext = PseudoLabels.find(trainer), Pretext.find(trainer)
     monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
     epochs = monitor.epochs if monitor else []
     switches = bool(epochs) and owner is not None and owner.switch_ratio is not None
     speed = find(trainer, Throughput)
     last = _scores(scores.last if scores else {})
-    summary: Summary = {
+    rows = data.batch_size // trainer.world_size * data.num_views
+    return {
         "train_loss": epochs[-1].loss if epochs else None,
-        "chance_loss": chance,
+        "chance_loss": pretext.chance if pretext else module.head.chance(rows),
         "label_switch_ratio_first": epochs[0].switch_ratio if switches else None,
         "label_switch_ratio_last": epochs[-1].switch_ratio if switches else None,
         "knn_top1": last["knn_top1"],
@@ -123,13 +136,12 @@ def write_report(
         "untrained": _scores(scores.untrained if scores else {}),
         "pretrained": pretrained,
         "num_samples": data.num_samples,
-        "num_clusters": num_clusters,
+        "num_clusters": module.num_clusters,
         "targets": pretext.targets if pretext else "clusters" if owner else "classes",
         "images_per_second": speed.images_per_second if speed else None,
         "wall_seconds": time.monotonic() - started,
         "versions": package_versions(),
     }
-    write_summary(run_dir / "summary.json", summary)
 
 
 def _scores(logged: dict[str, float]) -> Scores:

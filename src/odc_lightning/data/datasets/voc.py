@@ -85,8 +85,8 @@ def _read_list(path: Path, archive: str) -> dict[str, int]:
 def _check_files(folder: Path, names: list[str], archive: str) -> None:
     images = folder / "JPEGImages"
     # One listing of the folder: on network drives thousands of single checks take minutes.
-    found = {f"JPEGImages/{path.name}" for path in images.iterdir()} if images.is_dir() else set()
-    if missing := [name for name in names if name not in found]:
+    present = {f"JPEGImages/{path.name}" for path in images.iterdir()} if images.is_dir() else set()
+    if missing := [name for name in names if name not in present]:
         raise ValueError(
             f"{len(missing)} of the {len(names)} images that the lists name are not in {folder}; "
             f"the first is {missing[0]}. Unpack {archive} into the same VOCdevkit."

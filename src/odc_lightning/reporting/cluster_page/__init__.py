@@ -1,4 +1,4 @@
-"""A run's clusters for people: a page, a contact sheet, tables, and folders of images."""
+"""The clusters of a run: an HTML page, a contact sheet, tables, and folders of images."""
 
 from odc_lightning.reporting.cluster_page.build import ClusterPage, PageSettings, build_cluster_page
 from odc_lightning.reporting.cluster_page.sorting import plan_sorting, sort_images

@@ -1,4 +1,4 @@
-"""Images that are nearly the same picture, whatever the network thinks of them."""
+"""Near-duplicates: images with nearly the same pixels, independent of the network."""
 
 from collections.abc import Iterator
 
@@ -18,16 +18,15 @@ from odc_lightning.utils.blocks import blocks
 
 SIDE = 16  # pixels of a signature
 THRESHOLD = 3.0  # mean difference of two signatures, of 255
-_COMPARED = 5  # images that each one is compared with
+_COMPARED = 5  # candidates that each image is compared with
 _PER_CELL = 500
-_MAX_LEADERS = 1000  # of a chain; what is left after them is in no group
+_MAX_LEADERS = 1000  # of a chain; the images left after them are in no group
 
 Signatures = NDArray[np.uint8]
 
 
 def signature(image: Image.Image) -> Signatures:
-    """(SIDE * SIDE,) the image in so few greys that another size or a second saving of it shows
-    the same."""
+    """Grey values (SIDE * SIDE,) of the image; those of a resized or re-encoded copy are close."""
     grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(grey, dtype=np.uint8).ravel()
 
@@ -35,15 +34,15 @@ def signature(image: Image.Image) -> Signatures:
 def near_duplicates(signatures: Signatures, threshold: float = THRESHOLD) -> list[IntArray]:
     """Groups of images that differ from the first of them by a threshold at most.
 
-    An image is compared with those few whose signatures are nearest, sought around some images
-    that are drawn at random, so the work is far from N x N.
+    Each image is compared with the few images with the nearest signatures. These are sought in the
+    cells around images that are drawn at random, so the work is far less than N x N.
 
     Args:
         signatures: (N, S).
         threshold: mean absolute difference of two signatures, of 255 greys.
 
     Returns:
-        Indices of each group, rising; the largest groups first.
+        Indices of each group, ascending; the largest groups first.
     """
     if len(signatures) < 2:
         return []
@@ -66,11 +65,11 @@ def around_leaders(signatures: Signatures, chain: IntArray, threshold: float) ->
 
     Args:
         signatures: (N, S).
-        chain: indices of its images, rising.
+        chain: indices of its images, ascending.
         threshold: see `near_duplicates`.
 
     Yields:
-        The first image that is in no group yet with all those that are like it, if there are any.
+        The first image without a group, with all images that are like it, if there are any.
     """
     for _ in range(_MAX_LEADERS):
         if len(chain) < 2:
@@ -83,7 +82,7 @@ def around_leaders(signatures: Signatures, chain: IntArray, threshold: float) ->
 
 
 def look_alikes(signatures: Signatures) -> IntArray:
-    """(M, 2) each image with the few whose signatures, a quarter as fine, are nearest."""
+    """Pairs (M, 2) of each image and those with the nearest signatures, at half the resolution."""
     half = SIDE // 2
     greys = signatures.reshape(-1, half, 2, half, 2).mean(axis=(2, 4), dtype=np.float32)
     features = torch.from_numpy(greys.reshape(-1, half * half))

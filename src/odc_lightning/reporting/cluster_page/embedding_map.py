@@ -1,4 +1,4 @@
-"""The space of features on a plane."""
+"""The map: features projected onto a plane."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,15 @@ MIN_TSNE_IMAGES = 6
 
 
 def chosen_positions(page_order: PageOrder, limit: int, seed: int) -> IntArray:
-    """Which images are on the map, if not all: each cluster's nearest, and others at random.
+    """Positions of the images on the map: the nearest of each cluster, and others at random.
 
     Args:
         page_order: of N images.
-        limit: how many are on it at most.
+        limit: largest number of images on the map.
         seed: of the draw.
 
     Returns:
-        Positions, rising.
+        Positions, ascending.
     """
     num_samples = len(page_order.order)
     if num_samples <= limit:
@@ -37,10 +37,10 @@ def chosen_positions(page_order: PageOrder, limit: int, seed: int) -> IntArray:
 
 
 def layout(features: Tensor, seed: int) -> NDArray[np.float64]:
-    """Places (M, 2) in the unit square, so that neighbours in the space of features are neighbours.
+    """Positions (M, 2) in the unit square, at which neighbours by features are neighbours.
 
-    t-SNE of the first principal components, from the first two: the distances of the second say
-    where groups are to each other, and t-SNE keeps its start's order at large.
+    This is t-SNE of the first principal components. It starts from the first two of them, so groups
+    keep their positions relative to each other.
 
     Args:
         features: (M, D).

@@ -1,4 +1,4 @@
-"""How firmly each image belongs to its cluster, and how clusters lie to each other."""
+"""Distances of images to centroids, and of centroids to each other."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from odc_lightning.utils.blocks import block_rows, blocks
 
 @dataclass
 class Measures:
-    """Of N images.
+    """Measures of N images.
 
     Attributes:
         distance: (N,) L2 distance of an image's feature to the centroid of its cluster.
-        second: (N,) the nearest centroid of another cluster that is not empty; -1 if there is none.
-        margin: (N,) how much farther that one is; below 0 the image is nearer to it than to its
-            own. NaN if there is none.
+        second: (N,) the non-empty other cluster with the nearest centroid; -1 without another one.
+        margin: (N,) distance to that centroid minus ``distance``. It is below 0 if the image is
+            nearer to that centroid than to its own, and NaN without another cluster.
     """
 
     distance: FloatArray
@@ -30,15 +30,15 @@ class Measures:
 
 @dataclass
 class ClusterFacts:
-    """Of C clusters.
+    """Facts of C clusters.
 
     Attributes:
         sizes: (C,).
         tightness: (C,) mean distance of its images to its centroid; NaN for an empty one.
-        purity: (C,) share of its labelled images that are of its commonest class; None without
-            labels, NaN where none of its images has one.
-        majority: (C,) that class, -1 where there is none; None without labels.
-        labelled: (C,) how many of its images have a label; None without labels.
+        purity: (C,) share of the labelled images that have the cluster's most frequent class; None
+            without labels, NaN for a cluster without labelled images.
+        majority: (C,) that class, -1 without labelled images; None without labels.
+        labelled: (C,) number of labelled images; None without labels.
     """
 
     sizes: IntArray
@@ -49,7 +49,7 @@ class ClusterFacts:
 
     @property
     def overall_purity(self) -> float | None:
-        """Share of all labelled images that are of the commonest class of their cluster."""
+        """Share of all labelled images that have the most frequent class of their cluster."""
         if self.purity is None or self.labelled is None:
             return None
         known = self.labelled > 0
@@ -60,21 +60,21 @@ def measure(clustered: ClusteredImages) -> Measures:
     """Distances, second choices and margins, in blocks of images.
 
     Raises:
-        ValueError: a feature or a centroid is no number.
+        ValueError: a feature or a centroid is NaN or infinite.
     """
     centroids, labels = clustered.centroids, torch.from_numpy(clustered.labels)
     filled = torch.bincount(labels, minlength=len(centroids)) > 0
     if not bool(centroids[filled].isfinite().all()):
-        raise ValueError("centroids of the run are no numbers; it went wrong in training")
+        raise ValueError("the run has NaN or infinite centroids: its training has diverged")
     lone = int(filled.sum()) < 2
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     step = block_rows(max(centroids.shape))
     for features, own in zip(clustered.features.split(step), labels.split(step), strict=True):
         rows = features.float()
         if not bool(rows.isfinite().all()):
-            raise ValueError("features of the run are no numbers; it went wrong in training")
+            raise ValueError("the run has NaN or infinite features: its training has diverged")
         second = nearest_others(rows, centroids, own, filled)
-        # Differences themselves: by the dot product a small distance would be mostly rounding.
+        # From differences: by the dot product a small distance would be mostly rounding error.
         distance = (rows - centroids[own]).norm(dim=1)
         margin = (rows - centroids[second]).norm(dim=1) - distance
         parts.append((distance, second, margin))
@@ -103,15 +103,15 @@ def nearest_others(rows: Tensor, centroids: Tensor, own: Tensor, filled: Tensor)
 def nearest_clusters(
     centroids: Tensor, sizes: IntArray, number: int
 ) -> tuple[IntArray, FloatArray]:
-    """The nearest other clusters of each, those without images left out.
+    """The nearest other clusters of each cluster; empty ones do not count.
 
     Args:
         centroids: (C, D).
         sizes: (C,).
-        number: how many, P, or fewer if there are fewer.
+        number: P, or fewer if there are fewer clusters.
 
     Returns:
-        (C, P) their numbers, nearest first, and (C, P) L2 distances of the centroids.
+        (C, P) cluster numbers, nearest first, and (C, P) L2 distances of the centroids.
     """
     filled = np.flatnonzero(sizes > 0)
     number = min(number, len(filled) - 1)
@@ -155,7 +155,7 @@ def cluster_facts(
         pairs, counts = np.unique(
             np.stack([labels[known], classes[known]]), axis=1, return_counts=True
         )
-        order = np.lexsort((-pairs[1], counts))  # of equally common classes the first one
+        order = np.lexsort((-pairs[1], counts))  # the first of equally frequent classes
         facts.majority = np.full(num_clusters, -1, dtype=np.int64)
         facts.majority[pairs[0][order]] = pairs[1][order]
         most = np.zeros(num_clusters)

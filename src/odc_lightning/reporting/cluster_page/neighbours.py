@@ -1,8 +1,12 @@
-"""Neighbours of each image, and how far from everything else it lies.
+"""Neighbours of each image, and how far it lies from them.
 
-The clusters themselves are the index: an image's neighbours are sought in its own cluster and in
-those whose centroids are nearest. So nothing is N x N, and where all clusters are looked at, the
-result is exact.
+The clusters are the index: the neighbours of an image are sought in its own cluster and in those
+with the nearest centroids. Nothing is N x N, and if all clusters are searched, the result is exact.
+
+`odc_lightning.metrics.neighbours` cannot replace this search: it compares each query with the whole
+bank, by cosine. Nor can an inverted file index of faiss: it assigns images to the nearest centroid,
+while pseudo-labels may differ from that, and it searches the lists nearest to the query instead of
+those nearest to the query's cluster. The results would change.
 """
 
 import numpy as np
@@ -14,8 +18,8 @@ from odc_lightning.utils.arrays import FloatArray, IntArray
 from odc_lightning.utils.blocks import blocks
 
 NEIGHBOURS = 10  # k
-NEAR_CLUSTERS = 8  # clusters beside an image's own
-# Where a few clusters hold a large set, neighbours are sought among this many of their images.
+NEAR_CLUSTERS = 8  # searched beside an image's own cluster
+# If the searched clusters have more images, a random sample of this size is searched.
 MAX_CANDIDATES = 50_000
 
 
@@ -26,13 +30,13 @@ def near_neighbours(
 
     Args:
         features: (N, D) of any type.
-        page_order: which images are in a cluster.
-        near: (C, P) for each cluster the others that are looked at.
-        k: how many.
+        page_order: the images of each cluster.
+        near: (C, P) the other clusters that are searched for each cluster.
+        k: number of neighbours.
 
     Returns:
-        (N, k) distances, smallest first, and (N, k) indices; infinity and -1 where fewer were
-        looked at.
+        (N, k) distances, smallest first, and (N, k) indices; infinity and -1 where the searched
+        clusters have fewer images.
     """
     num_samples = len(features)
     distances = np.full((num_samples, k), np.inf, dtype=np.float32)
@@ -42,8 +46,8 @@ def near_neighbours(
         members = page_order.members(cluster)
         if len(members) == 0:
             continue
-        looked_at = [members, *(page_order.members(int(other)) for other in near[cluster])]
-        candidates = np.concatenate(looked_at)
+        searched = [members, *(page_order.members(int(other)) for other in near[cluster])]
+        candidates = np.concatenate(searched)
         if len(candidates) > MAX_CANDIDATES:
             candidates = rng.choice(candidates, MAX_CANDIDATES, replace=False)
         bank = features[torch.from_numpy(candidates)].float()
@@ -58,14 +62,14 @@ def near_neighbours(
 
 
 def outlier_scores(distances: FloatArray) -> FloatArray:
-    """How far each image is from its neighbours, as a multiple of what is usual.
+    """Distance of each image to its neighbours, relative to the median image.
 
     Args:
-        distances: (N, k) to its nearest neighbours; infinity where there are fewer.
+        distances: (N, k) to the nearest neighbours; infinity where there are fewer.
 
     Returns:
-        (N,) the mean of an image's distances over the median of that of all images: 1 is usual.
-        An image without any neighbour has 0.
+        (N,) the mean of an image's distances, divided by the median of these means. An image
+        without neighbours has 0.
     """
     known = np.isfinite(distances)
     sums = np.where(known, distances, 0).sum(axis=1, dtype=np.float64)
@@ -78,13 +82,13 @@ def outlier_scores(distances: FloatArray) -> FloatArray:
 def _nearest(
     queries: Tensor, bank: Tensor, own: IntArray, candidates: IntArray, k: int
 ) -> tuple[Tensor, Tensor]:
-    """Distances (B, k) and columns (B, k) of the bank; an image is no neighbour of its own."""
+    """Distances (B, k) and columns (B, k) of the bank; no image is its own neighbour."""
     squares = torch.addmm(bank.square().sum(dim=1), queries, bank.T, alpha=-2)
     squares += queries.square().sum(dim=1, keepdim=True)
     itself = torch.from_numpy(candidates) == torch.from_numpy(own).unsqueeze(1)
     squares.masked_fill_(itself, float("inf"))
     nearest, columns = squares.topk(min(k, len(candidates)), dim=1, largest=False)
-    # Twins have a distance that the difference of squares does not resolve.
+    # The difference of squares does not resolve the distances of near-equal images.
     exact = (bank[columns] - queries.unsqueeze(1)).norm(dim=2)
     exact.masked_fill_(nearest.isinf(), float("inf"))
     order = exact.argsort(dim=1)

@@ -1,4 +1,4 @@
-"""The order of the page: cluster after cluster, and in each the nearest to its centroid first."""
+"""The order of the page: by cluster, and in each the nearest to its centroid first."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from odc_lightning.utils.arrays import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class PageOrder:
-    """Where each image stands.
+    """Position of each image on the page.
 
     Attributes:
         order: (N,) the index of the image at each position.
@@ -21,7 +21,7 @@ class PageOrder:
 
     @staticmethod
     def of(labels: IntArray, distance: FloatArray, num_clusters: int) -> "PageOrder":
-        """By cluster, then by distance, then by index."""
+        """The order by cluster, then by distance, then by index."""
         order = np.lexsort((distance, labels))
         sizes = np.bincount(labels, minlength=num_clusters)
         return PageOrder(order, np.concatenate([[0], np.cumsum(sizes)]))

@@ -21,13 +21,13 @@ _SHOWN = 8  # lines of a plan that are printed
 
 @dataclass
 class Sorting:
-    """What would be made.
+    """Plan of the folders and files.
 
     Attributes:
-        folder: that gets a folder for each cluster.
+        folder: parent of the folders of the clusters.
         how: by copy, hard link or symbolic link.
-        entries: originals and where they go, relative to ``folder``.
-        missing: names of images whose file is not there.
+        entries: originals and their new paths, relative to ``folder``.
+        missing: names of images whose files do not exist.
         num_bytes: of all originals.
     """
 
@@ -38,7 +38,7 @@ class Sorting:
     num_bytes: int
 
     def lines(self) -> list[str]:
-        """The plan in words."""
+        """The plan as lines of text."""
         clusters = Counter(target.parent for _, target in self.entries)
         sizes = sorted(clusters.values())
         verbs = {"copy": "copied", "hardlink": "linked", "symlink": "linked by symbolic links"}
@@ -59,12 +59,12 @@ class Sorting:
 
 
 def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) -> Sorting:
-    """Look at everything, and write nothing.
+    """Check everything, and write nothing.
 
     Args:
         source: N images.
         labels: (N,) clusters.
-        folder: to make; it may be there if it is empty.
+        folder: to create; it may exist if it is empty.
         how: by copy, hard link or symbolic link.
 
     Raises:
@@ -120,10 +120,10 @@ def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) 
 
 
 def sort_images(plan: Sorting) -> None:
-    """Make the folders, and ``sorted.csv``, which leads from each file back to its original.
+    """Make the folders, and ``sorted.csv`` with the original of each file.
 
     Raises:
-        ValueError: a file cannot be made; what was made before stays.
+        ValueError: a file cannot be made; files made before it stay.
     """
     makers: dict[How, Callable[[Path, Path], object]] = {
         "copy": shutil.copy2,
@@ -150,7 +150,7 @@ def sort_images(plan: Sorting) -> None:
 
 
 def _free(target: Path, taken: dict[Path, int]) -> Path:
-    """The name itself, or with a number if an image of another folder has it already."""
+    """The path, with a number if an image of another folder has it already."""
     candidate, number = target, taken.get(target, 1)
     while candidate in taken:
         number += 1
@@ -161,14 +161,14 @@ def _free(target: Path, taken: dict[Path, int]) -> Path:
 
 
 def _roots(source: ImageSource) -> list[Path]:
-    """The folder that the images are below."""
+    """The root folder of the images."""
     while isinstance(source, RunImages | SubsetSource):
         source = source.source
     return [source.root] if isinstance(source, FileSource) else []
 
 
 def _refuse_inside(folder: Path, folders: set[Path]) -> None:
-    """The next training would find every image twice."""
+    """Refuse a folder among the images: the next training would find every image twice."""
     above = {parent.resolve() for parent in (folder, *folder.parents)}
     for parent in folders:
         if parent.resolve() in above:

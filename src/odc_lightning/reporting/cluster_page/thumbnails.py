@@ -1,4 +1,4 @@
-"""Small pictures of all images, many to a file, in one pass over the images."""
+"""Thumbnails of all images, many to a file, in one pass over the images."""
 
 import os
 from collections import deque
@@ -18,18 +18,18 @@ from odc_lightning.utils.arrays import IntArray
 COLUMNS = 10
 PER_SHEET = 100
 FACES = 4  # of a cluster, two by two
-# A side in pixels by the number of images, so that a folder of photographs has large ones and
-# ImageNet fits a disk. Multiples of 16, so that no block of a JPEG lies across two pictures.
+# Side in pixels by the number of images: large for a folder of photographs, and small enough that
+# ImageNet fits a disk. Multiples of 16, so that no JPEG block lies across two pictures.
 SIDES = ((10_000, 160), (100_000, 128), (500_000, 96))
 MIN_SIDE = 64  # smaller images are enlarged
 QUALITY = 82
 BACKGROUND = (128, 128, 128)
-_MEASURED_IMAGES = 50  # images that tell whether they are smaller than a thumbnail
+_MEASURED_IMAGES = 50  # images that are measured to choose the side
 
 
 @dataclass
 class Pictures:
-    """What a pass over N images has left besides the files.
+    """Results of the pass over N images, besides the files.
 
     Attributes:
         signatures: (N, S) uint8 by index, for near-duplicates; zeros for a placeholder.
@@ -41,21 +41,21 @@ class Pictures:
 
 
 def choose_side(source: ImageSource) -> int:
-    """The side of a thumbnail in pixels, by the number of images and by how large they are."""
+    """The side of a thumbnail in pixels, by the number of images and by their size."""
     num_images = len(source)
     wanted = next((side for most, side in SIDES if num_images <= most), MIN_SIDE)
     sides = []
     for index in np.unique(np.linspace(0, num_images - 1, _MEASURED_IMAGES).astype(int)):
         try:
             sides.append(min(source.load(int(index)).size))
-        except Exception:  # it will be told of when its turn comes
+        except Exception:  # it is reported when its thumbnail is made
             continue
     own = int(np.median(sides)) if sides else wanted
     return max(MIN_SIDE, min(wanted, own // 16 * 16))
 
 
 def sheet_of(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
-    """Square pictures of one size, row by row; every sheet is as wide, so all are cut alike."""
+    """Square pictures of one size, row by row; all sheets have the same width."""
     side = pictures[0].width
     sheet = Image.new("RGB", (side * columns, side * -(-len(pictures) // columns)), BACKGROUND)
     for number, picture in enumerate(pictures):
@@ -64,7 +64,7 @@ def sheet_of(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a JPEG, with its folder."""
+    """Write a JPEG; its folder is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, quality=QUALITY)
 
@@ -77,18 +77,18 @@ def write_sheets(
     each: Callable[[int, int, Thumbnail], None] = lambda position, index, thumbnail: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write thumbnails of some images to ``0.jpg``, ``1.jpg``, ..., 100 a file.
+    """Write thumbnails of some images to ``0.jpg``, ``1.jpg``, ..., 100 to a file.
 
-    Several threads load images (decoders work beside each other in threads); what is in memory is
-    bounded, however many images there are.
+    Several threads load images (decoders run in parallel in threads). The memory is bounded for
+    any number of images.
 
     Args:
         source: loads them.
-        indices: (M,) which images, in the order of the sheets.
+        indices: (M,) of the images, in the order of the sheets.
         folder: for the sheets.
         side: of a thumbnail in pixels.
         each: called in order with position, index and thumbnail.
-        progress: told how many images are done.
+        progress: called with the number of images done.
     """
 
     def make(number: int) -> list[Thumbnail]:
@@ -113,15 +113,15 @@ def write_all(
     side: int,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pictures:
-    """Write thumbnails of all images, and the faces of each cluster.
+    """Write thumbnails of all images, and a picture of the first ones of each cluster.
 
     Args:
         source: N images.
-        order: (N,) as the page shows them.
+        order: (N,) indices in the order of the page.
         starts: (C + 1,) where clusters start.
-        folder: gets ``sheets/`` and ``faces/``.
+        folder: for ``sheets/`` and ``faces/``.
         side: of a thumbnail in pixels.
-        progress: told how many images are done.
+        progress: called with the number of images done.
     """
     pictures = Pictures(np.zeros((len(order), SIDE**2), dtype=np.uint8))
     clusters = np.searchsorted(starts, np.arange(len(order)), side="right") - 1
@@ -145,12 +145,12 @@ def write_all(
 
 
 def _faces(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Two by two; a cluster of one or two images shows them again."""
+    """Two by two pictures; fewer than four are repeated."""
     return sheet_of([pictures[number % len(pictures)] for number in range(FACES)], 2)
 
 
 def _in_order(make: Callable[[int], list[Thumbnail]], number: int) -> Iterator[list[Thumbnail]]:
-    """What ``make`` gives for 0, 1, ..., a few at a time in threads."""
+    """Results of ``make`` for 0, 1, ..., a few at a time in threads."""
     workers = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         running: deque[Future[list[Thumbnail]]] = deque()

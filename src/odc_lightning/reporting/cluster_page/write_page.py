@@ -1,7 +1,7 @@
-"""The page as files: one HTML file, scripts and style beside it, data as scripts.
+"""The files of the page: HTML, style, scripts, and data as scripts.
 
-A page that was opened from a disk may not read files, but it may run scripts that lie beside it.
-So each piece of data is a script that hands over JSON, loaded when the page needs it.
+A page opened from a disk may not read files, but it may run scripts beside it. So each piece of
+data is a script with JSON, which the page loads when it needs the data.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from odc_lightning.reporting.page_parts import page_scripts, page_style, page_template
 
-# In the order in which they are loaded.
+# In the order of loading.
 SCRIPTS = (
     "base.js",
     "pictures.js",
@@ -29,13 +29,13 @@ TEMPLATE = "index.html"
 def write_data(folder: Path, name: str, value: Any) -> None:
     """Write a piece of data as a script.
 
-    Everything beyond ASCII is escaped, so that no name ends a string or a line, and names that are
-    not valid UTF-8 arrive as they are.
+    Everything beyond ASCII is escaped, so no name ends a string or a line. Names that are not valid
+    UTF-8 are kept as they are.
 
     Args:
         folder: of the page's data.
-        name: as ``members/12``; the script hands the data over by this name.
-        value: of JSON's types.
+        name: such as ``members/12``; the script hands the data over under this name.
+        value: of JSON types.
     """
     path = folder / f"{name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def write_page(folder: Path, facts: dict[str, Any]) -> None:
 
     Args:
         folder: of the page.
-        facts: what the template names.
+        facts: the template's variables.
     """
     assets = folder / "page" / "assets"
     assets.mkdir(parents=True, exist_ok=True)
@@ -57,5 +57,5 @@ def write_page(folder: Path, facts: dict[str, Any]) -> None:
     for name, text in {**scripts, STYLE: page_style(package)}.items():
         (assets / name).write_bytes(text.encode())
     html = page_template(package, TEMPLATE).render(scripts=scripts, style=STYLE, **facts)
-    # A name of somebody's run may hold what is not UTF-8.
+    # The name of a run may have characters that are not UTF-8.
     (folder / "index.html").write_bytes(html.encode("utf-8", "replace"))

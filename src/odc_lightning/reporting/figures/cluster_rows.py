@@ -1,6 +1,6 @@
 """Some of the clusters, each with the images nearest to its centroid, as in the paper's Figure 7.
 
-Which ones is decided here; `odc_lightning.reporting.figures.cluster_sheet` draws them.
+This module chooses them; `odc_lightning.reporting.figures.cluster_sheet` draws them.
 """
 
 import csv
@@ -14,7 +14,7 @@ from odc_lightning.utils.arrays import IntArray
 
 Order = Literal["size", "tightness"]
 
-# From this share of one class on a cluster stands for a class that people have named.
+# With at least this share of one class, a cluster counts as that class.
 PURE = 0.9
 
 
@@ -23,10 +23,10 @@ class ClusterRow(NamedTuple):
 
     Attributes:
         cluster: its number.
-        size: how many images it has.
+        size: number of its images.
         distance: their mean distance to the centroid.
         members: (M,) indices of the images nearest to the centroid, the nearest first.
-        classes: of its labelled images the two commonest classes, with their shares.
+        classes: the two most frequent classes of its labelled images, with their shares.
     """
 
     cluster: int
@@ -37,17 +37,17 @@ class ClusterRow(NamedTuple):
 
     @property
     def is_pure(self) -> bool:
-        """Whether nearly all of it is of one class."""
+        """Whether nearly all of its images have one class."""
         return bool(self.classes) and self.classes[0][1] >= PURE
 
     @property
     def caption(self) -> str:
-        """In a line."""
+        """A caption of one line."""
         return f"cluster {self.cluster}: {self.images}, mean distance {self.distance:.2f}"
 
     @property
     def images(self) -> str:
-        """How many, in words."""
+        """The number of images as text."""
         return f"{self.size:,} image{'s' if self.size != 1 else ''}"
 
 
@@ -60,17 +60,17 @@ def choose_rows(
     classes: IntArray | None = None,
     least: int = 1,
 ) -> list[ClusterRow]:
-    """Choose clusters evenly from the first to the last; empty ones are none.
+    """Choose clusters evenly from the first to the last, without empty ones.
 
     Args:
         labels: (N,) the cluster of each image.
         distances: (N,) the distance of each image to its centroid.
         order: from the largest to the smallest (``"size"``), or from the smallest mean distance to
-            the largest (``"tightness"``). Of equal ones the lower number comes first.
-        rows: clusters at most.
-        columns: members of each at most.
+            the largest (``"tightness"``). Of equal clusters the lower number comes first.
+        rows: largest number of clusters.
+        columns: largest number of members of each.
         classes: (N,) true classes, -1 where unknown, or None.
-        least: clusters with fewer images are left out, unless all have.
+        least: clusters with fewer images are left out, unless all have fewer.
 
     Returns:
         In that order.
@@ -97,11 +97,11 @@ def read_rows(
     """Choose clusters of a run's table, from the tightest to the loosest.
 
     Args:
-        clusters_csv: as a run leaves it.
+        clusters_csv: ``clusters.csv`` of a run.
         classes: (N,) true classes, -1 where unknown, or None.
-        rows: clusters at most; those with fewer than ``columns`` images are left out, unless all
-            have fewer.
-        columns: images of each at most.
+        rows: largest number of clusters. Clusters with fewer than ``columns`` images are left out,
+            unless all have fewer.
+        columns: largest number of images of each.
 
     Raises:
         ValueError: the file has no images.
@@ -120,7 +120,7 @@ def read_rows(
 
 
 def _commonest(classes: IntArray) -> tuple[tuple[int, float], ...]:
-    """The two commonest classes of those that are known, with their shares."""
+    """The two most frequent of the known classes, with their shares."""
     names, counts = np.unique(classes[classes >= 0], return_counts=True)
     order = np.argsort(-counts, kind="stable")[:2]
     return tuple((int(names[i]), float(counts[i] / counts.sum())) for i in order)

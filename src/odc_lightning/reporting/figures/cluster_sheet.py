@@ -1,4 +1,4 @@
-"""Rows of clusters as a picture: what each is, and the images nearest to its centroid."""
+"""Rows of clusters as a picture: facts of each, and the images nearest to its centroid."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -51,7 +51,7 @@ def draw_strips(source: ImageSource, rows: Sequence[ClusterRow], side: int) -> l
         side: of an image in pixels.
 
     Returns:
-        A picture for each row, all as wide as the one with most members.
+        A picture for each row, all as wide as the row with the most members.
     """
     step = side + GAP
     size = (max((len(row.members) for row in rows), default=0) * step - GAP, side)
@@ -67,20 +67,20 @@ def draw_strips(source: ImageSource, rows: Sequence[ClusterRow], side: int) -> l
 def draw_sheet(
     rows: Sequence[ClusterRow], strips: Sequence[Image.Image], names: Sequence[str] | None = None
 ) -> Image.Image:
-    """All strips below each other, each beside number, classes, size and mean distance.
+    """All strips below each other, each with number, classes, size and mean distance.
 
-    Where classes are known, a mark tells clusters that are nearly all of one class from others.
+    If classes are known, clusters with nearly one class only have a mark.
 
     Args:
         rows: clusters.
         strips: of `draw_strips`.
-        names: of classes; None: their numbers.
+        names: of classes; None shows their numbers.
 
     Raises:
-        ValueError: there is no cluster.
+        ValueError: there are no clusters.
     """
     if not rows:
-        raise ValueError("there is no cluster to draw; expected at least one")
+        raise ValueError("there are no clusters to draw; expected at least one")
     texts = [_lines(row, names) for row in rows]
     heights = [
         max(strip.height, sum(line.height for line in text))
@@ -113,13 +113,13 @@ def draw_sheet(
 
 
 def broken(text: str, size: int, width: int, most: int) -> list[str]:
-    """Text in lines, at spaces where there are some; what does not fit ends with an ellipsis.
+    """Text broken into lines, at spaces if possible; text that does not fit ends with an ellipsis.
 
     Args:
         text: one line or several.
         size: of the text in pixels.
-        width: of a line in pixels, at most.
-        most: lines.
+        width: largest width of a line in pixels.
+        most: largest number of lines.
     """
     font = _font(size)
     words = " ".join(text[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().split())
@@ -140,7 +140,7 @@ def broken(text: str, size: int, width: int, most: int) -> list[str]:
 
 
 def _lines(row: ClusterRow, names: Sequence[str] | None) -> list[Line]:
-    """What stands beside a row."""
+    """The text beside a row."""
     shown = row.classes[:1] if row.is_pure else row.classes
     classes = [
         Line(text, SMALL, INK)
@@ -161,13 +161,13 @@ def _lines(row: ClusterRow, names: Sequence[str] | None) -> list[Line]:
 
 
 def _legend_places() -> list[int]:
-    """From the left, where each entry of the legend starts, and where the last one ends."""
+    """Left edge of each entry of the legend, and the right edge of the last one."""
     widths = [SMALL + GAP + line.width + 4 * GAP for _, line in LEGEND]
     return [MARGIN + sum(widths[:number]) for number in range(len(widths) + 1)]
 
 
 def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], lines: Sequence[Line]) -> None:
-    """Lines below each other from a place on."""
+    """Draw lines below each other, from a position on."""
     x, y = place
     for line in lines:
         draw.text((x, y), line.text, line.colour, _font(line.size))
@@ -176,6 +176,6 @@ def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], lines: Sequence[Li
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """The font of the other figures; Pillow's own knows no accents, which names of classes have."""
+    """The font of the other figures; Pillow's default font has no accents."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(str(folder / "DejaVuSans.ttf"), size)

@@ -1,4 +1,4 @@
-"""``curves.png``: how a run went, as in the paper's Figures 1b and 5."""
+"""``curves.png``: the course of a run, as in the paper's Figures 1b and 5."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -42,14 +42,14 @@ def draw_curves(
     num_samples: int,
     chance: float | None = None,
 ) -> None:
-    """Draw what ``metrics.csv`` holds; a panel whose metrics are missing is left out.
+    """Draw the metrics of a run; a panel without its metrics is left out.
 
     Args:
-        metrics_csv: as Lightning's CSVLogger writes it.
+        metrics_csv: ``metrics.csv`` of a run.
         output_png: the picture to write.
         num_clusters: C.
         num_samples: N; the mean cluster size is N / C.
-        chance: the loss of chance, if it is not ln C.
+        chance: the loss of chance, if it differs from ln C.
     """
     figure = build_figure(read_metrics(metrics_csv), num_clusters, num_samples, chance)
     FigureCanvasAgg(figure).print_png(Path(output_png))
@@ -58,7 +58,7 @@ def draw_curves(
 def build_figure(
     metrics: Metrics, num_clusters: int, num_samples: int, chance: float | None = None
 ) -> Figure:
-    """The figure of `draw_curves`: up to four panels, two in a row, the odd one across."""
+    """The figure of `draw_curves`: up to four panels, two in a row; an odd one fills its row."""
     mean_size = num_samples / num_clusters
     chance = math.log(num_clusters) if chance is None else chance
     chance_label = f"{chance_name(chance, num_clusters)} = {chance:.2f}"
@@ -87,11 +87,11 @@ def build_figure(
 
 
 def rolling_median(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Median of the values around each of at most `SMOOTH_POINTS` places, evenly spread.
+    """Median of the values around each of at most `SMOOTH_POINTS` evenly spread positions.
 
     Args:
         values: (K,) without NaN.
-        window: how many values a median is taken of; fewer at both ends.
+        window: number of values of a median; fewer at both ends.
 
     Returns:
         (P,) positions in ``0 .. K - 1`` and (P,) medians.
@@ -164,7 +164,7 @@ def _draw_agreement(axes: Axes, metrics: Metrics) -> None:
 
 
 def _plot_smoothed(axes: Axes, series: Series, colour: str, label: str | None = None) -> None:
-    """A line; of a long run the rolling median, over the faint values."""
+    """Draw a line; for a long run the rolling median, over the faint values."""
     finite = np.isfinite(series.values)
     steps, values = series.steps[finite], series.values[finite]
     if len(values) < SMOOTH_FROM:

@@ -20,15 +20,15 @@ METRIC = "train/loss"
 def draw_losses(
     methods: Mapping[str, Sequence[Path]], output_png: Path | str, num_clusters: int | None = None
 ) -> None:
-    """Draw the training loss of each method over the epochs: a faint line a run, and their mean.
+    """Draw the training loss of each method over the epochs: a faint line per run, and their mean.
 
     Args:
         methods: name -> folders of runs (seeds) with a ``metrics.csv``.
         output_png: the picture to write.
-        num_clusters: C, if it is the same for all; draws the loss of chance, ln C.
+        num_clusters: C, if it is the same for all runs; the loss of chance, ln C, is drawn then.
 
     Raises:
-        ValueError: there is no method, more than four, or a run without losses.
+        ValueError: there are no methods or more than four, or a run has no losses.
     """
     if not 1 <= len(methods) <= len(COLOURS):
         raise ValueError(f"expected one to {len(COLOURS)} methods to draw, got {len(methods)}")
@@ -64,7 +64,7 @@ def losses(run: Path) -> tuple[np.ndarray, np.ndarray]:
     """A run's epochs passed (K,) and losses (K,), as they were logged.
 
     Raises:
-        ValueError: the run logged none.
+        ValueError: the run has not logged the metric.
     """
     return course(run, METRIC)
 
@@ -73,7 +73,7 @@ def course(run: Path, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Epochs passed (K,) and values (K,) of a metric, as the run logged them.
 
     Raises:
-        ValueError: the run logged none.
+        ValueError: the run has not logged the metric.
     """
     file = run / "metrics.csv"
     found = read_metrics(file) if file.is_file() else {}

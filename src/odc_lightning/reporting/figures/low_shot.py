@@ -28,7 +28,7 @@ class Curve(NamedTuple):
 
     Attributes:
         label: network and layer.
-        is_untrained: whether the network has learned nothing.
+        is_untrained: whether the network is untrained.
         shots: (K,) examples per class, ascending.
         values: (K,) mean over draws.
         spreads: (K,) standard deviation over draws; 0 where it is not known.
@@ -42,14 +42,14 @@ class Curve(NamedTuple):
 
 
 def draw_low_shot(evaluations: Sequence[Evaluation], path: Path | str) -> None:
-    """Draw a line a network: its score over the number of positive examples per class.
+    """Draw a line per network: its score over the number of positive examples per class.
 
     Args:
         evaluations: those without low-shot scores are left out.
         path: the PNG to write.
 
     Raises:
-        ValueError: none has low-shot scores, or they are not in one metric.
+        ValueError: no evaluation has low-shot scores, or they have no common metric.
     """
     FigureCanvasAgg(build_figure(evaluations)).print_png(Path(path))
 
@@ -74,11 +74,11 @@ def build_figure(evaluations: Sequence[Evaluation]) -> Figure:
 
 
 def spread_out(places: np.ndarray, gap: float) -> np.ndarray:
-    """The places nearest to the given ones (in the sum of squares) that are a gap apart.
+    """The positions nearest to the given ones (least squares) that are at least a gap apart.
 
     Args:
         places: (K,) in any order, which is kept.
-        gap: the least distance between two.
+        gap: smallest distance between two.
     """
     order = np.argsort(places, kind="stable")
     steps = gap * np.arange(len(places))
@@ -106,7 +106,7 @@ def _common_metric(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _by_shots(evaluation: Evaluation) -> list[Score]:
-    """The low-shot scores that stand for a number of shots."""
+    """The low-shot scores of a number of shots."""
     return [
         score
         for score in evaluation.scores
@@ -115,7 +115,7 @@ def _by_shots(evaluation: Evaluation) -> list[Score]:
 
 
 def _curve(name: str, evaluation: Evaluation, metric: str) -> Curve | None:
-    """The curve of the network's best layer, as in the paper; None if there is none."""
+    """The curve of the network's best layer, as in the paper; None without scores."""
     layers: dict[str, list[tuple[int, Score]]] = {}
     for score in _by_shots(evaluation):
         if score.metric == metric:
@@ -157,7 +157,7 @@ def _draw(axes: Axes, curve: Curve, colour: str, marker: str) -> None:
 
 
 def _name_lines(axes: Axes, curves: list[Curve]) -> None:
-    """The names stand where the lines end: a legend would have to be looked up."""
+    """Write the names at the ends of the lines, in place of a legend."""
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top)
     ends = np.array([curve.values[-1] for curve in curves])

@@ -1,4 +1,4 @@
-"""How labels settle, as in the paper's Figure 5."""
+"""Stability of the labels, as in the paper's Figure 5."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,14 +20,14 @@ PANELS = (
 
 
 def draw_stability(networks: Mapping[str, Sequence[Path]], path: Path | str) -> None:
-    """Draw label switches and agreement with the epoch before, over the epochs.
+    """Draw label switches and agreement with the previous epoch, over the epochs.
 
     Args:
-        networks: name -> folders of runs (seeds) with a ``metrics.csv``; of their curves the mean.
+        networks: name -> folders of runs (seeds) with a ``metrics.csv``; their mean is drawn.
         path: the PNG to write.
 
     Raises:
-        ValueError: there is no network, more than four, or a run without these metrics.
+        ValueError: there are no networks or more than four, or a run does not have these metrics.
     """
     FigureCanvasAgg(build_figure(networks)).print_png(Path(path))
 
@@ -56,7 +56,7 @@ def build_figure(networks: Mapping[str, Sequence[Path]]) -> Figure:
 def _draw(
     axes: Axes, name: str, runs: Sequence[tuple[np.ndarray, np.ndarray]], colour: str
 ) -> None:
-    """A faint line a run, and above all of these the mean, smoothed if it has many values."""
+    """Draw a faint line per run, and over them the mean, smoothed if it has many values."""
     shortest = min(len(values) for _, values in runs)
     epochs = runs[0][0][:shortest]
     mean = np.mean([values[:shortest] for _, values in runs], axis=0)

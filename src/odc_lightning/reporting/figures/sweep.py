@@ -19,8 +19,8 @@ class SweepPanel(NamedTuple):
 
     Attributes:
         title: of the panel.
-        setting: what was changed, with its unit.
-        points: a value of the setting each.
+        setting: name of the setting, with its unit.
+        points: one for each value of the setting.
         is_log: whether the setting has a logarithmic axis of base 2.
     """
 
@@ -31,7 +31,7 @@ class SweepPanel(NamedTuple):
 
 
 def draw_sweeps(panels: Sequence[SweepPanel], score: str, path: Path | str) -> None:
-    """Draw mean and standard deviation over the seeds, each seed as a dot, and where they began.
+    """Draw mean and standard deviation over the seeds, each seed as a dot, and untrained scores.
 
     Args:
         panels: side by side, on one axis of scores.

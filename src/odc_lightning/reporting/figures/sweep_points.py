@@ -1,4 +1,4 @@
-"""Runs of a sweep by the value of one setting, scored at their end or by evaluations."""
+"""Runs of a sweep by the value of one setting, with their final scores or evaluations."""
 
 import math
 import statistics
@@ -19,7 +19,7 @@ class Measure(NamedTuple):
 
     Attributes:
         title: with the unit.
-        scale: from what is written to what is shown.
+        scale: factor from the stored to the shown value.
         protocol, metric, setting: of an evaluation, the best of all layers; no setting is any.
     """
 
@@ -44,8 +44,8 @@ class Point(NamedTuple):
 
     Attributes:
         value: of the setting.
-        scores: one a run, as shown.
-        untrained: the same before training, of the runs that have it.
+        scores: one per run, as shown.
+        untrained: scores before training, of the runs that have them.
     """
 
     value: float
@@ -54,7 +54,7 @@ class Point(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Over the runs."""
+        """Mean over the runs."""
         return statistics.fmean(self.scores)
 
     @property
@@ -64,7 +64,7 @@ class Point(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One network, and what it scored; before training too, where that is known."""
+    """Scores of one network, and those before training, if known."""
 
     config: DictConfig
     score: float
@@ -75,16 +75,16 @@ def read_sweep(folder: Path, key: str, score: str) -> list[Point]:
     """Score the runs of a sweep.
 
     Args:
-        folder: of the sweep, or of evaluations of its runs, at any depth; where there are
-            evaluations they count, and those of an untrained network are for all values.
+        folder: of the sweep, or of evaluations of its runs, at any depth. Evaluations are
+            preferred, and those of an untrained network count for all values.
         key: of the runs' config, whose value is a number.
         score: one of `SCORES`.
 
     Returns:
-        A point a value, ascending.
+        A point for each value, ascending.
 
     Raises:
-        ValueError: nothing there has both the setting and the score.
+        ValueError: no run there has both the setting and the score.
     """
     scale = SCORES[score].scale
     points: dict[float, tuple[list[float], list[float]]] = {}
@@ -104,7 +104,7 @@ def read_sweep(folder: Path, key: str, score: str) -> list[Point]:
 
 
 def _trained(folder: Path, score: str) -> Iterator[Found]:
-    """What the runs below a folder had at their end, and at their start."""
+    """Final and initial scores of the runs below a folder."""
     for file in sorted(folder.rglob("summary.json")):
         summary = read_summary(file)
         measured, before = summary.get(score), summary["untrained"].get(score)
@@ -114,7 +114,7 @@ def _trained(folder: Path, score: str) -> Iterator[Found]:
 
 
 def _evaluated(folder: Path, score: str) -> Iterator[Found]:
-    """What evaluations below a folder have measured, if they have the score."""
+    """Scores of the evaluations below a folder that have the measure."""
     evaluations = [read_results(file) for file in sorted(folder.rglob("results.json"))]
     before = [_best(each, score) for each in evaluations if each.is_untrained]
     untrained = tuple(value for value in before if value is not None)
@@ -128,7 +128,7 @@ def _evaluated(folder: Path, score: str) -> Iterator[Found]:
 
 
 def _best(evaluation: Evaluation, score: str) -> float | None:
-    """The best of all layers; None if the evaluation has no such score."""
+    """The best score of all layers; None if the evaluation has no such score."""
     measure = SCORES[score]
     return max(
         (

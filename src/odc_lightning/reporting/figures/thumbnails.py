@@ -1,4 +1,4 @@
-"""A small square picture of an image, or a placeholder for one that cannot be loaded."""
+"""Thumbnails: a square picture of an image, or a placeholder if it cannot be loaded."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Problem(NamedTuple):
 
 
 class Thumbnail(NamedTuple):
-    """A square picture; ``problem`` says why it is a placeholder, where it is one."""
+    """A square picture; ``problem`` is the reason if it is a placeholder."""
 
     picture: Image.Image
     problem: Problem | None = None

@@ -1,4 +1,4 @@
-"""What the pages for a browser share: style, scripts, pieces of HTML, and how they are read."""
+"""Shared parts of the HTML pages: style, scripts, pieces of HTML, and their loader."""
 
 from odc_lightning.reporting.page_parts.assets import page_scripts, page_style, page_template
 

@@ -1,7 +1,7 @@
-"""A page's files: what all pages share, and what is its own.
+"""Loader for the files of a page.
 
-Its own is in the folder ``page/`` of its package: ``style.css``, scripts and a template. The folder
-of that name here has what all of them share.
+The files of one page are in the folder ``page/`` of its package: ``style.css``, scripts and a
+template. The folder of that name here has the files that all pages share.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ FOLDER = "page"
 
 
 def page_style(package: str) -> str:
-    """The style sheet of a page: the common rules, then its own, which may override them."""
+    """The style sheet of a page: the shared rules, then the page's, which may override them."""
     return f"{_read(COMMON, 'common.css')}\n{_read(package, 'style.css')}"
 
 
 def page_scripts(package: str, names: Sequence[str]) -> dict[str, str]:
-    """The scripts of a page by their names, in the order in which they run: the common one first.
+    """The scripts of a page by name, in the order of execution: the shared one first.
 
     Args:
         package: of the page.
-        names: of its own scripts, in their order.
+        names: of the page's scripts, in their order.
     """
     own = {name: _read(package, name) for name in names}
     return {"common.js": _read(COMMON, "common.js"), **own}

@@ -1,4 +1,4 @@
-"""From folders to one HTML file that needs nothing beside it and no network."""
+"""Render a report as one HTML file that needs no other file and no network."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ from odc_lightning.reporting.report_page.facts import (
     figures,
     run_table,
 )
-from odc_lightning.reporting.report_page.find_runs import SHEET, ReportInputs
+from odc_lightning.reporting.report_page.find_runs import SHEET, FoundRun, ReportInputs
 from odc_lightning.reporting.report_page.measures import final_values, measures_of
 from odc_lightning.reporting.report_page.panels import panels, set_apart
 from odc_lightning.reporting.report_page.parallel import axes
@@ -32,37 +32,57 @@ from odc_lightning.reporting.tables.table_layout import (
     unique_names,
 )
 
-# In the order in which they run.
+# In the order of execution.
 SCRIPTS = ("base.js", "chart.js", "curves.js", "parallel.js", "tables.js")
 MAX_SHEETS, SHEET_WIDTH = 4, 1400
 
 
-def build_report(found: ReportInputs, output: Path, title: str | None = None) -> None:
+def build_report(inputs: ReportInputs, output: Path, title: str | None = None) -> None:
     """Write the report.
 
     Args:
-        found: what it is about.
+        inputs: runs, evaluations and cluster pages.
         output: the HTML file.
-        title: at its top; None: the run's name, or what the runs have in common.
+        title: at the top of the report; None: the run's name, or the names of several runs.
     """
-    html = render(found, output.parent, title)
+    html = render(inputs, output.parent, title)
     output.parent.mkdir(parents=True, exist_ok=True)
     # A name may hold what is not UTF-8.
     output.write_bytes(html.encode("utf-8", "replace"))
 
 
-def render(found: ReportInputs, folder: Path, title: str | None = None) -> str:
-    """The page as text; links are relative to the folder."""
-    runs = found.runs
-    names = run_names([run.folder for run in runs])
+def render(inputs: ReportInputs, folder: Path, title: str | None = None) -> str:
+    """The report as text; links are relative to the folder."""
+    runs = inputs.runs
+    package = str(__package__)
+    script = "\n".join(page_scripts(package, SCRIPTS).values())
+    style = page_style(package)
+    return page_template(package, "report.html").render(
+        title=title or common_title([run.name for run in runs]),
+        figures=figures(runs),
+        single=len(runs) == 1,
+        **_comparison(inputs),
+        evaluations=[
+            _evaluation(group) for group in group_evaluations(e for _, e in inputs.evaluations)
+        ],
+        sheets=[_sheet(place, folder) for place in inputs.cluster_pages[:MAX_SHEETS]],
+        problems=inputs.problems,
+        script=script,
+        style=style,
+        script_hash=_hash(script),
+        style_hash=_hash(style),
+    )
+
+
+def _comparison(inputs: ReportInputs) -> dict[str, Any]:
+    """The template's values for runs: facts of each, tables of all, and data of the curves."""
+    runs = inputs.runs
     settings = differences([run.config for run in runs])
-    names = [
-        n if run.summary else f"{n} (not finished)" for n, run in zip(names, runs, strict=True)
-    ]
+    names = _names(runs)
     groups = group_seeds(names, settings)
     values = [
         final_values(
-            run, [e for place, e in found.evaluations if run.has_made(place, e.checkpoint)]
+            run, [e for place, e in inputs.evaluations if run.has_made(place, e.checkpoint)]
         )
         for run in runs
     ]
@@ -75,42 +95,37 @@ def render(found: ReportInputs, folder: Path, title: str | None = None) -> str:
         "runs": names,
         "axes": axes(settings, measures, values),
     }
-    package = str(__package__)
-    script = "\n".join(page_scripts(package, SCRIPTS).values())
-    style = page_style(package)
-    return page_template(package, "report.html").render(
-        title=title or common_title([run.name for run in runs]),
-        figures=figures(runs),
-        single=len(runs) == 1,
-        runs=[
-            {
-                "name": name,
-                "facts": facts(run),
-                "closing": closing_table(run),
-                "start": "starting" if run.summary and run.summary["pretrained"] else "untrained",
-                "warnings": run.warnings,
-            }
-            for name, run in zip(names, runs, strict=True)
-        ],
-        groups=run_table(groups, settings, measures, values),
-        singles=run_table(singles, settings, measures, values)
+    return {
+        "runs": [_run(name, run) for name, run in zip(names, runs, strict=True)],
+        "groups": run_table(groups, settings, measures, values),
+        "singles": run_table(singles, settings, measures, values)
         if len(singles) > len(groups)
         else None,
-        differences=difference_table(settings),
-        evaluations=[
-            _evaluation(group) for group in group_evaluations(e for _, e in found.evaluations)
-        ],
-        sheets=[_sheet(place, folder) for place in found.cluster_pages[:MAX_SHEETS]],
-        problems=found.problems,
-        constant=[(panel, value_text(value)) for panel, value in constant],
-        has_axes=bool(data["axes"]),
-        has_curves=bool(moving),
-        script=script,
-        style=style,
-        script_hash=_hash(script),
-        style_hash=_hash(style),
-        data=_json(data),
-    )
+        "differences": difference_table(settings),
+        "constant": [(panel, value_text(value)) for panel, value in constant],
+        "has_axes": bool(data["axes"]),
+        "has_curves": bool(moving),
+        "data": _json(data),
+    }
+
+
+def _run(name: str, run: FoundRun) -> dict[str, Any]:
+    return {
+        "name": name,
+        "facts": facts(run),
+        "closing": closing_table(run),
+        "start": "starting" if run.summary and run.summary["pretrained"] else "untrained",
+        "warnings": run.warnings,
+    }
+
+
+def _names(runs: Sequence[FoundRun]) -> list[str]:
+    """The runs' names, with a remark where a run has not finished."""
+    names = run_names([run.folder for run in runs])
+    return [
+        name if run.summary else f"{name} (not finished)"
+        for name, run in zip(names, runs, strict=True)
+    ]
 
 
 def common_title(names: Sequence[str]) -> str:
@@ -122,7 +137,7 @@ def common_title(names: Sequence[str]) -> str:
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
-    """Each folder without what all of them begin with."""
+    """Each folder relative to the deepest folder above all of them."""
     absolute = [folder.absolute() for folder in folders]
     if len(absolute) < 2:
         return [folder.name for folder in absolute]
@@ -140,7 +155,7 @@ def _evaluation(group: Sequence[Any]) -> dict[str, Any]:
 
 
 def _sheet(place: Path, folder: Path) -> dict[str, Any]:
-    """The contact sheet in the page, and a link to the clusters if their page is there."""
+    """The contact sheet as a data URL, and a link to the cluster page if it exists."""
     with Image.open(place / SHEET) as image:
         picture = image.convert("RGB")
     if picture.width > SHEET_WIDTH:
@@ -159,11 +174,11 @@ def _sheet(place: Path, folder: Path) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand in a page: nothing in it ends its element."""
+    """JSON without characters that could end the HTML element around it."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _hash(text: str) -> str:
-    """What a Content-Security-Policy calls the text by."""
+    """Hash of the text as a Content-Security-Policy has it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

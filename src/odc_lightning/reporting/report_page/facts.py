@@ -1,4 +1,4 @@
-"""What a report says of runs in words and in tables."""
+"""Facts and tables of runs for a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_COLUMNS, MAX_VALUES = 5, 8
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, what it sorts by, whether it is the best of its column."""
+    """A cell: its text, its sort key, and whether it is the best of its column."""
 
     text: str
     sort: float | str
@@ -28,7 +28,7 @@ class Cell:
 
 
 def figures(runs: Sequence[FoundRun]) -> list[tuple[str, str]]:
-    """The few numbers beside the title, each with its word; those that all runs share."""
+    """The few numbers beside the title, each with its unit; only values that all runs share."""
     summaries = [run.summary for run in runs if run.summary is not None]
     shown = [(f"{len(runs)}", "runs")] if len(runs) > 1 else []
     for key, word in (("num_samples", "images"), ("num_clusters", "")):
@@ -43,7 +43,7 @@ def figures(runs: Sequence[FoundRun]) -> list[tuple[str, str]]:
 
 
 def facts(run: FoundRun) -> list[tuple[str, str]]:
-    """Term and description of what a run is."""
+    """Terms and descriptions of a run."""
     flat, summary = flatten(run.config), run.summary
     rows: list[tuple[str, Any]] = [
         ("folder", run.folder),
@@ -86,11 +86,11 @@ def run_table(
     measures: Sequence[Measure],
     values: Sequence[Values],
 ) -> tuple[list[str], list[list[Cell]]]:
-    """Headers and rows, a row a group: label, seeds, settings that differ, scores.
+    """Headers and rows, one row per group: label, seeds, settings that differ, scores.
 
     Args:
-        groups: of R runs; their members' scores are given as mean ± standard deviation.
-        found: `differences` of the runs; of more than five only the first five are shown.
+        groups: of R runs; scores of a group are mean ± standard deviation.
+        found: `differences` of the runs; only the first five are shown.
         measures: columns.
         values: of R runs.
     """
@@ -98,7 +98,7 @@ def run_table(
     shown = [
         each
         for each in found
-        # What the label says already needs no column.
+        # A column that repeats the label is left out.
         if each.is_choice
         and not each.is_seed
         and tuple(value_text(each.values[g.runs[0]]) for g in groups) != labels
@@ -133,7 +133,7 @@ def run_table(
 
 
 def difference_table(found: Sequence[Difference]) -> list[tuple[str, str, list[tuple[str, int]]]]:
-    """Key, the keys that follow it, and each value with how many runs have it."""
+    """Key, the keys that follow it, and each value with its number of runs."""
     table = []
     for each in found:
         texts = [value_text(value) for value in each.values]

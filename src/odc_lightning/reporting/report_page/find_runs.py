@@ -1,4 +1,4 @@
-"""What lies in the folders that a report is about: runs, evaluations, pages of clusters."""
+"""Find the inputs of a report: runs, evaluations, cluster pages."""
 
 import os
 import re
@@ -16,11 +16,11 @@ from odc_lightning.runs.metrics_csv import Series, read_metrics
 from odc_lightning.runs.results import read_results
 from odc_lightning.runs.summary import Summary, read_summary
 
-# Folders within those of runs, where no other run is.
+# Folders of a run that contain no other runs.
 NO_RUNS = {".hydra", "checkpoints", "reference", "wandb", "tensorboard"}
 SHEET = "contact_sheet.png"
 MAX_WARNINGS = 20
-# As Hydra's job_logging writes it.
+# In the format of Hydra's job_logging.
 WARNING = re.compile(r"\[[^\]]*\]\[[^\]]*\]\[WARNING\] - (.+)")
 
 
@@ -30,10 +30,10 @@ class FoundRun:
 
     Attributes:
         folder: its folder.
-        config: as the run wrote it.
+        config: ``config.yaml`` of the run.
         summary: None if the run has not finished.
         metrics: empty if none were logged.
-        warnings: that the run gave, each once.
+        warnings: from the run's logs, each once.
     """
 
     folder: Path
@@ -44,11 +44,11 @@ class FoundRun:
 
     @property
     def name(self) -> str:
-        """That of the config."""
+        """Name in the config, or that of the folder."""
         return str(self.config.get("name") or self.folder.name)
 
     def has_made(self, folder: Path, checkpoint: str) -> bool:
-        """Whether an evaluation in this folder, of this checkpoint, is of this run."""
+        """Whether an evaluation in this folder, of this checkpoint, belongs to this run."""
         own = self.folder.resolve()
         places = [folder.resolve(), *([] if checkpoint == UNTRAINED else [Path(checkpoint)])]
         return any(own == place or own in place.resolve().parents for place in places)
@@ -56,13 +56,13 @@ class FoundRun:
 
 @dataclass
 class ReportInputs:
-    """All that was found, in the order of the folders.
+    """Inputs of a report, in the order of the folders.
 
     Attributes:
         runs: training runs.
         evaluations: folder and scores.
         cluster_pages: folders with a contact sheet.
-        problems: a line about each thing that could not be read.
+        problems: a line about each folder that could not be read.
     """
 
     runs: list[FoundRun] = field(default_factory=list)
@@ -72,17 +72,17 @@ class ReportInputs:
 
 
 def find_runs(folders: Sequence[Path]) -> ReportInputs:
-    """Look through folders: each one a run, an evaluation, a page of clusters, or above such.
+    """Search folders, each of a run, an evaluation or a cluster page, or above some.
 
     Raises:
-        ValueError: one of them is no folder, or there is nothing in all of them.
+        ValueError: one of them is not a folder, or all of them have no inputs.
     """
     found = ReportInputs()
     seen: set[Path] = set()
     for given in folders:
         if not given.is_dir():
             raise ValueError(
-                f"{given} is no folder; expected that of a run, of a sweep or of an evaluation"
+                f"{given} is not a folder; expected that of a run, of a sweep or of an evaluation"
             )
         for folder in _below(given):
             if folder.resolve() not in seen:
@@ -99,13 +99,13 @@ def find_runs(folders: Sequence[Path]) -> ReportInputs:
 
 def _below(folder: Path) -> Iterator[Path]:
     for path, below, files in os.walk(folder):
-        # Beside a contact sheet lie the many files of its page.
+        # Beside a contact sheet are the many files of its page.
         below[:] = [] if SHEET in files else sorted(set(below) - NO_RUNS, key=_natural)
         yield Path(path)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    """10 comes after 9."""
+    """Sort key by which 10 comes after 9."""
     parts = re.split(r"(\d+)", name)
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
@@ -126,14 +126,14 @@ def _look(folder: Path, found: ReportInputs) -> None:
 
 
 def read_run(folder: Path) -> FoundRun:
-    """Read what a run has left so far.
+    """Read the output of a run so far.
 
     Raises:
-        ValueError: a file is not what it should be.
+        ValueError: a file is invalid.
     """
     config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     if not isinstance(config, dict):
-        raise ValueError(f"{folder / 'config.yaml'} is no config of a run")
+        raise ValueError(f"{folder / 'config.yaml'} is not the config of a run")
     summary, metrics = folder / "summary.json", folder / "metrics.csv"
     return FoundRun(
         folder,

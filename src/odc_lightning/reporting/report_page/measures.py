@@ -1,4 +1,4 @@
-"""The numbers that a run ends with, and how they are written."""
+"""Final values of a run, and their text."""
 
 import math
 import statistics
@@ -10,7 +10,7 @@ from odc_lightning.reporting.report_page.find_runs import FoundRun
 from odc_lightning.reporting.tables.score_text import DECIMALS, METRICS
 from odc_lightning.utils.timing import format_duration
 
-# What of a protocol is its one number: of these settings, where it has them.
+# Settings whose score stands for a protocol, if it has them.
 CHOSEN = ("", "k=20", "mean")
 Values = Mapping[str, float]
 
@@ -21,10 +21,10 @@ class Measure:
 
     Attributes:
         key: by which `final_values` has it.
-        title: with the unit.
+        title: name with the unit.
         digits: after the point; None for a time.
-        scale: by which it is multiplied to be shown.
-        best: ``high``, ``low``, or nothing where more is neither.
+        scale: factor from the value to the shown number.
+        best: ``high``, ``low``, or empty if neither is better.
     """
 
     key: str
@@ -48,14 +48,14 @@ class Measure:
 
 
 OF_A_RUN = (
-    Measure("train_loss", "loss", 2),  # of another task it is another thing: none is the best
+    Measure("train_loss", "loss", 2),  # losses of different tasks do not compare: none is the best
     Measure("label_switch_ratio_last", "label switches (%)", 1, 100),
     Measure("knn_top1", "kNN top-1 (%)", 1, 100, "high"),
     Measure("nmi", "NMI", 3, 1, "high"),
     Measure("images_per_second", "images/s", 0),
     Measure("wall_seconds", "wall time", None),
 )
-# What stands for it while a run has no summary.
+# Metrics that are used while a run has no summary.
 LAST_LOGGED = {
     "train_loss": "train/loss",
     "label_switch_ratio_last": "odc/label_switch_ratio",
@@ -65,10 +65,10 @@ LAST_LOGGED = {
 
 
 def final_values(run: FoundRun, evaluations: Sequence[Evaluation] = ()) -> dict[str, float]:
-    """What is known of a run's end, by the keys of measures.
+    """Final values of a run, by the keys of measures.
 
     Args:
-        run: without a summary the last values logged count.
+        run: without a summary its last logged values are used.
         evaluations: of this run; they have keys such as ``linear top1``.
     """
     values: dict[str, float] = {}
@@ -85,7 +85,7 @@ def final_values(run: FoundRun, evaluations: Sequence[Evaluation] = ()) -> dict[
 
 
 def headlines(evaluation: Evaluation) -> dict[str, float]:
-    """The best layer's score of each protocol, in the metric that it has first."""
+    """The best layer's score of each protocol, in the protocol's first metric."""
     best: dict[str, float] = {}
     for protocol in dict.fromkeys(score.protocol for score in evaluation.scores):
         scores = [score for score in evaluation.scores if score.protocol == protocol]
@@ -98,7 +98,7 @@ def headlines(evaluation: Evaluation) -> dict[str, float]:
 
 
 def measures_of(values: Sequence[Values]) -> list[Measure]:
-    """The measures that some run has: first its own, then those of evaluations."""
+    """The measures that any run has: first those of runs, then those of evaluations."""
     present = dict.fromkeys(key for run in values for key in run)
     known = [measure for measure in OF_A_RUN if measure.key in present]
     others = [key for key in present if key not in {measure.key for measure in OF_A_RUN}]

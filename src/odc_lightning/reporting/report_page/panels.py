@@ -13,7 +13,7 @@ from odc_lightning.reporting.report_page.thinning import band, thin
 from odc_lightning.runs.closing_lines import chance_name
 from odc_lightning.runs.metrics_csv import Series, steps_per_epoch
 
-# Of all lines together, and of one of them.
+# Points of all lines together, and of one line.
 MAX_POINTS, MAX_LINE_POINTS, MIN_LINE_POINTS = 100_000, 1_000, 60
 
 
@@ -44,11 +44,11 @@ PANELS = {
 
 
 def panels(runs: Sequence[FoundRun], groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """What the page draws: a panel a metric, in it lines of groups and of single runs.
+    """The panels of a report, one per metric, with lines of groups and of single runs.
 
     Args:
         runs: R of them.
-        groups: that share them out.
+        groups: of the runs.
     """
     logged = dict.fromkeys(key for run in runs for key in run.metrics)
     keys = [key for key in PANELS if key in logged] + [key for key in logged if key not in PANELS]
@@ -60,7 +60,7 @@ def panels(runs: Sequence[FoundRun], groups: Sequence[Group]) -> list[dict[str, 
 def set_apart(
     found: Sequence[dict[str, Any]],
 ) -> tuple[list[dict[str, Any]], list[tuple[str, float]]]:
-    """Panels with something to see, and title and value of those that are one value throughout."""
+    """Panels with curves, and title and value of the panels with one constant value."""
     moving, constant = [], []
     for panel in found:
         values = {value for line in panel["lines"] for value in line["y"]}
@@ -77,7 +77,7 @@ def done(series: Series) -> np.ndarray:
 
 
 def rounded(values: np.ndarray, digits: int = 5) -> list[float | None]:
-    """With so many significant digits, and None where it is not finite."""
+    """Values with this number of significant digits; None for NaN and infinity."""
     return [
         float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values.tolist()
     ]

@@ -15,10 +15,10 @@ NO_SCORES = ("images_per_second", "wall_seconds")
 def axes(
     found: Sequence[Difference], measures: Sequence[Measure], values: Sequence[Values]
 ) -> list[dict[str, Any]]:
-    """An entry an axis, with a value a run; none if there is nothing to compare.
+    """One entry per axis, with a value per run; empty if there is nothing to compare.
 
     Args:
-        found: in which settings R runs differ.
+        found: settings in which R runs differ.
         measures: columns of scores.
         values: of R runs.
     """
@@ -42,7 +42,7 @@ def axes(
 
 
 def _rank(difference: Difference) -> int:
-    """What to show if not all settings have room: the name, numbers, words."""
+    """Order in which settings are shown if there are too many: the name, numbers, words."""
     return 0 if "name" in difference.keys else 1 if _are_numbers(difference.values) else 2
 
 

@@ -1,4 +1,4 @@
-"""In which settings runs differ, and which of them differ in the seed alone."""
+"""Settings in which runs differ, and groups of runs that differ in the seed alone."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 ABSENT = "–"
-# Where a run lies says nothing about what it is.
+# The folder of a run is not a setting.
 PLACES = ("run_dir",)
 MAX_LABEL_SETTINGS = 3
 # Many keys that change together with one choice.
@@ -29,17 +29,17 @@ class Difference:
 
     @property
     def key(self) -> str:
-        """The one to show."""
+        """The key to show."""
         return self.keys[0]
 
     @property
     def is_seed(self) -> bool:
-        """Whether it says which of several equal runs it is."""
+        """Whether the key only numbers equal runs."""
         return all(_last(key) == "seed" for key in self.keys)
 
     @property
     def is_choice(self) -> bool:
-        """Whether every run has the key, and it is no part of what makes images or networks."""
+        """Whether every run has the key, and it does not just follow another choice."""
         return ABSENT not in self.values and not any(word in self.key for word in INNER)
 
 
@@ -48,8 +48,8 @@ class Group:
     """Runs that differ in the seed alone.
 
     Attributes:
-        label: what sets them apart from the others.
-        runs: their places in the list of runs.
+        label: the difference from other groups.
+        runs: positions in the list of runs.
     """
 
     label: str
@@ -73,7 +73,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> list[Difference]:
-    """The settings that differ, in the order of the configs, without the runs' own folders.
+    """The settings that differ, in the order of the configs, without the runs' folders.
 
     Args:
         configs: of R runs.
@@ -90,10 +90,10 @@ def differences(configs: Sequence[Mapping[str, Any]]) -> list[Difference]:
 
 
 def group_seeds(names: Sequence[str], found: Sequence[Difference]) -> list[Group]:
-    """Put runs together that differ in the seed alone.
+    """Group runs that differ in the seed alone.
 
     Args:
-        names: of R runs, such as their folders; used where settings make no short label.
+        names: of R runs, such as their folders; used if settings give no short label.
         found: their `differences`.
     """
     others = [difference for difference in found if not difference.is_seed]
@@ -105,7 +105,7 @@ def group_seeds(names: Sequence[str], found: Sequence[Difference]) -> list[Group
 
 
 def short_keys(keys: Sequence[str]) -> list[str]:
-    """The shortest ends of keys by which each is still told from the others."""
+    """The shortest endings of keys that are still different."""
     short = []
     for key in keys:
         parts = key.split(".")
@@ -133,7 +133,7 @@ def _without_places(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rank(key: str) -> int:
-    """Of settings that go together, the one that is chosen comes before those that follow it."""
+    """Sort key: of settings that change together, the chosen one comes first."""
     first = key.partition(".")[0]
     return CHOSEN_FIRST.index(first) if first in CHOSEN_FIRST else len(CHOSEN_FIRST)
 
@@ -145,7 +145,7 @@ def _last(key: str) -> str:
 def _labels(
     groups: Sequence[Sequence[int]], names: Sequence[str], others: Sequence[Difference]
 ) -> list[str]:
-    """The runs' names if they tell them apart, else up to three settings, else the folders."""
+    """The runs' names if all differ, else up to three settings, else the folders."""
     if len(groups) == 1:
         return ["all runs" if len(names) > 1 else names[0]]
     firsts = [members[0] for members in groups]
@@ -163,7 +163,7 @@ def _labels(
 
 
 def _shared_folder(names: Sequence[str]) -> str:
-    """What folders of seeds have in common, such as ``size_5`` of ``size_5/seed_0`` and others."""
+    """The common parent of folders of seeds: ``size_5`` of ``size_5/seed_0`` and others."""
     parts = zip(*(name.split("/") for name in names), strict=False)
     same = takewhile(lambda each: len(set(each)) == 1, parts)
     return "/".join(each[0] for each in same) or names[0]

@@ -1,4 +1,4 @@
-"""Long metrics as few points, without losing what stands out."""
+"""Long metrics as few points that keep all extremes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Band(NamedTuple):
-    """Several runs at P common places.
+    """Several runs at P common steps.
 
     Attributes:
         steps: (P,) optimiser steps done.
@@ -22,15 +22,15 @@ class Band(NamedTuple):
 
 
 def thin(steps: np.ndarray, values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest of each of ``most // 2`` bins, so that every spike stays.
+    """The smallest and the largest value of each of ``most // 2`` bins, so every spike stays.
 
     Args:
         steps: (K,) ascending.
-        values: (K,); what is not finite leaves a gap, one NaN a bin.
-        most: how many points are wanted at most, 2 or more; the gaps and the two ends come on top.
+        values: (K,); NaN and infinity leave a gap, one NaN per bin.
+        most: largest number of points, 2 or more; gaps and the two ends are added.
 
     Returns:
-        (P,) steps and (P,) values, in the order in which they were; all of them if K <= most.
+        (P,) steps and (P,) values in their order; all of them if K <= most.
     """
     values = np.where(np.isfinite(values), values, np.nan)
     if len(values) <= most:
@@ -50,11 +50,11 @@ def thin(steps: np.ndarray, values: np.ndarray, most: int) -> tuple[np.ndarray, 
 
 
 def band(runs: Sequence[tuple[np.ndarray, np.ndarray]], most: int) -> Band:
-    """Mean and spread of several runs; where there are many points, of their means in a bin.
+    """Mean and spread of several runs; with many points, of their means in bins.
 
     Args:
-        runs: (K,) steps and (K,) values each; K may differ. What is not finite does not count.
-        most: P at most.
+        runs: (K,) steps and (K,) values each; K may differ. NaN and infinity do not count.
+        most: largest P.
     """
     finite = [(steps[np.isfinite(values)], values[np.isfinite(values)]) for steps, values in runs]
     places = np.unique(np.concatenate([steps for steps, _ in finite]))

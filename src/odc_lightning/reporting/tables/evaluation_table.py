@@ -21,21 +21,21 @@ SOURCES = "as printed in the paper (Zhan et al., CVPR 2020) or in the model zoo 
 
 
 def evaluation_table(evaluations: Sequence[Evaluation]) -> str:
-    """One Markdown document: tables of the evaluated networks, and in grey what is published.
+    """One Markdown document with tables of the evaluated networks, and published scores in grey.
 
     Accuracies, average precisions and purity are in percent, NMI, AMI and ARI in [0, 1].
 
     Args:
-        evaluations: one or more; each data set and backbone has a part of its own.
+        evaluations: one or more; each data set and backbone has its own part.
     """
     return "\n\n".join(_part(group) for group in group_evaluations(evaluations)) + "\n"
 
 
 def print_evaluation(evaluations: Sequence[Evaluation], console: Console | None = None) -> None:
-    """Print the same tables; what is published is dim.
+    """Print the same tables; published scores are dim.
 
     Args:
-        evaluations: one or more; each data set and backbone has a part of its own.
+        evaluations: one or more; each data set and backbone has its own part.
         console: where to print; standard output by default.
     """
     console = console or Console()
@@ -63,7 +63,7 @@ def _has_published(tables: list[ScoreTable]) -> bool:
 
 
 def _part(group: list[Evaluation]) -> str:
-    """What `evaluation_table` says of one data set and backbone."""
+    """The part of `evaluation_table` for one data set and backbone."""
     tables, skipped = score_tables(group), skipped_protocols(group)
     networks = [
         f"- **{_escape(name)}**: {_escape(evaluation.checkpoint)}"
@@ -102,12 +102,12 @@ def _grey(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Nothing in a name may end its cell or change how it looks."""
+    """Escape characters of a name that end a cell or are markup."""
     return re.sub(r"([\\|*`<\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _fitting_table(table: ScoreTable, console: Console) -> Table:
-    """The table; where it would be wider than the console, spreads have a line of their own."""
+    """The table; if it is wider than the console, spreads are on lines of their own."""
     wide = _rich_table(table, " ± ")
     width = wide.__rich_measure__(console, console.options).maximum
     return wide if width <= console.width else _rich_table(table, "\n±")

@@ -18,7 +18,7 @@ UNTRAINED = ("untrained", "none")
 
 
 def collect(folder: Path) -> dict[tuple[str, str], list[list[Score]]]:
-    """The scores of each (method, start), a list a seed.
+    """The scores of each (method, start), one list per seed.
 
     Raises:
         ValueError: the folder has no evaluation.
@@ -53,7 +53,7 @@ def cell(seeds: list[list[Score]], which: tuple[str, str, str]) -> str:
 
 
 def measures(found: dict[tuple[str, str], list[list[Score]]]) -> list[tuple[str, str, str]]:
-    """Every measure that was taken, in the order in which it was."""
+    """All measures, in the order of measurement."""
     taken = (
         (score.protocol, score.metric, score.setting)
         for seeds in found.values()
@@ -64,7 +64,7 @@ def measures(found: dict[tuple[str, str], list[list[Score]]]) -> list[tuple[str,
 
 
 def fine_tuning_tables(folder: Path) -> str:
-    """A Markdown table a measure, each with what the untrained network has.
+    """One Markdown table per measure, each with the scores of the untrained network.
 
     Args:
         folder: with a ``results.json`` in METHOD/START/SEED/ for every network: method
@@ -72,7 +72,7 @@ def fine_tuning_tables(folder: Path) -> str:
             in ``untrained/none/SEED/``.
 
     Raises:
-        ValueError: it has none.
+        ValueError: the folder has no evaluation.
     """
     scores = collect(folder)
     return "\n\n".join(

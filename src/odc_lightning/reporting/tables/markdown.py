@@ -1,4 +1,4 @@
-"""What the tables of several seeds share."""
+"""Markdown for tables over several seeds."""
 
 import statistics
 from collections.abc import Sequence

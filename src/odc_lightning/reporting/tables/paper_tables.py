@@ -1,4 +1,4 @@
-"""The paper's Tables 1 to 4, with what was measured here under what was published."""
+"""The paper's Tables 1 to 4, with measured scores below the published ones."""
 
 import math
 import statistics
@@ -20,10 +20,10 @@ SHORT = {"Colorization": "Col.", "Jigsaw": "Jig.", "Rotation": "Rot.", "DeepClus
 
 
 class PaperTable(NamedTuple):
-    """What a table has.
+    """One table of the paper.
 
     Attributes:
-        title: of it.
+        title: of the table.
         backbone: of the networks.
         benchmarks: data and protocol -> heading.
     """
@@ -48,12 +48,12 @@ TABLES = {
 def paper_tables(evaluations: Sequence[Evaluation]) -> str:
     """Tables 1 to 3 as Markdown.
 
-    A network of a table's backbone on its data stands in a row of the paper's own; others, on other
-    data, in a table under it, with their own layers.
+    A network with the table's backbone and data has a row in the paper's table. Networks on other
+    data are in a table below it, with their own layers.
 
     Args:
-        evaluations: finished ones; those of one name are seeds, whose mean and standard deviation
-            are shown.
+        evaluations: finished ones. Evaluations of one name are seeds; their mean and standard
+            deviation are shown.
     """
     blocks = []
     for number, table in TABLES.items():
@@ -84,7 +84,7 @@ def published_table_4() -> str:
 
 
 def grouped(evaluations: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
-    """Those of one name together, in the order of the first of each."""
+    """Evaluations grouped by name, in the order of the first of each."""
     groups: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations:
         groups.setdefault(evaluation.name, []).append(evaluation)
@@ -139,7 +139,7 @@ def _own_rows(table: PaperTable, evaluations: Sequence[Evaluation]) -> list[list
 
 
 def _own(group: Sequence[Evaluation], key: tuple[str, str]) -> str:
-    """Mean over seeds; without a layer that of the best one, as in the paper."""
+    """Mean over seeds; without a layer, of the best layer, as in the paper."""
     benchmark, layer = key
     protocol = benchmark.partition("_")[2]
     metric = "top1" if protocol == "linear" else "map"

@@ -1,4 +1,4 @@
-"""Published scores, to stand beside those of an evaluation."""
+"""Published scores, for comparison with an evaluation."""
 
 import csv
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ class PublishedScore:
     Layer, setting and metric are those of `odc_lightning.metrics.scores.Score`.
 
     Attributes:
-        table: ``1`` ... ``4`` of the paper, or ``zoo``. Those of Table 4 are of networks that were
-            fine-tuned from other ones, such as ``ODC from Jigsaw``, and of these other ones.
+        table: ``1`` ... ``4`` of the paper, or ``zoo``. Table 4 has networks that were fine-tuned
+            from others, such as ``ODC from Jigsaw``, and these others.
         backbone: ``alexnet`` or ``resnet50``.
         benchmark: data and protocol, such as ``imagenet_linear``.
-        layer: ``best`` where the best one is meant and it is not said which that is.
-        setting: empty if there is none.
+        layer: ``best`` for the best layer, if the source does not name it.
+        setting: empty without one.
         metric: ``top1``, ``top5`` or ``map``.
         method: its name, without a citation.
         value: in percent, as printed.
-        note: what the source says about the number, if anything.
+        note: remark of the source on the number; empty without one.
     """
 
     table: str
@@ -37,11 +37,11 @@ class PublishedScore:
 
 
 def published_scores(backbone: str, benchmark: str) -> list[PublishedScore]:
-    """What was published for a backbone and a benchmark, in the order of the sources.
+    """Published scores of a backbone and a benchmark, in the order of the sources.
 
     Args:
-        backbone: as an `Evaluation` names it.
-        benchmark: as `Evaluation.benchmark` says it; none are published for most.
+        backbone: as in `Evaluation`.
+        benchmark: `Evaluation.benchmark`; most have no published scores.
     """
     return [
         score for score in _read() if score.backbone == backbone and score.benchmark == benchmark

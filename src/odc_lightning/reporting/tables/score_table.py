@@ -1,4 +1,4 @@
-"""One table of scores: which rows and columns it has, and what stands in its cells."""
+"""One table of scores: its rows, columns and cells."""
 
 import math
 import re
@@ -26,7 +26,7 @@ Key = tuple[str, ...]
 
 
 class Source(NamedTuple):
-    """Whose scores; of published ones with the table they are from and the remarks there."""
+    """A method with its scores; published ones with their table and its remarks."""
 
     method: str
     scores: Sequence[Score]
@@ -35,14 +35,14 @@ class Source(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A score as text, and whether no evaluated network has a better one in this column."""
+    """A score as text, and whether it is the best of the evaluated networks in its column."""
 
     text: str
     is_best: bool = False
 
 
 class Row(NamedTuple):
-    """A method, what its scores have in common, such as a layer, and a cell a column."""
+    """A method, the common values of its scores, such as a layer, and one cell per column."""
 
     method: str
     where: Key
@@ -56,10 +56,10 @@ class ScoreTable:
 
     Attributes:
         title: of the table.
-        where: headers of what the scores of a row have in common; they follow the method.
+        where: headers of the common values of a row's scores; they follow the method.
         columns: headers of the cells.
         rows: those of the evaluated networks, then the published ones.
-        notes: sentences on what the table shows.
+        notes: sentences about the table.
     """
 
     title: str
@@ -87,15 +87,15 @@ class _Line(NamedTuple):
 
 
 def build_table(title: str, fields: Key, sources: Sequence[Source]) -> ScoreTable:
-    """Spread scores over the columns that the evaluated networks have.
+    """Arrange scores in the columns of the evaluated networks.
 
     Args:
         title: of the table.
-        fields: whose values make the columns: one or more of layer, setting and metric. The others
-            of layer and setting tell the rows of a network apart; a metric that is not a field is
-            the same in all scores.
-        sources: evaluated networks with at least one score among them, and published methods. Of
-            the latter only what belongs in the columns of the former is shown.
+        fields: their values make the columns: one or more of layer, setting and metric. The rows of
+            a network differ in the other fields of layer and setting; a metric that is not a field
+            is the same in all scores.
+        sources: evaluated networks with at least one score among them, and published methods,
+            whose scores are shown in the columns of the networks only.
     """
     lines = [line for source in sources for line in _lines(source, fields)]
     columns = {key for line in lines if not line.is_published for key in line.scores}
@@ -129,7 +129,7 @@ def build_table(title: str, fields: Key, sources: Sequence[Source]) -> ScoreTabl
 
 
 def _lines(source: Source, fields: Key) -> list[_Line]:
-    """The scores of a source that agree in all other fields are one line."""
+    """Lines of a source: scores that agree in all other fields are one line."""
     lines: dict[Key, _Line] = {}
     for score in source.scores:
         where = {
@@ -141,7 +141,7 @@ def _lines(source: Source, fields: Key) -> list[_Line]:
 
 
 def _has_best(columns: set[Key], lines: list[_Line]) -> bool:
-    """Whether there is a best layer to show, or a published one to compare layers with."""
+    """Whether there is a best layer to show, or a published one to compare with."""
     published = any(("best",) in line.scores for line in lines if line.is_published)
     return ("best",) in columns or (published and any(_is_conv(key) for key in columns))
 
@@ -159,7 +159,7 @@ def _is_conv(key: Key) -> bool:
 
 
 def _place(field: str, value: str) -> tuple[int, float, str]:
-    """What to sort columns by: metrics as listed above, others by the number in their name."""
+    """Sort key of columns: metrics as listed above, others by the number in their name."""
     if field == "metric":
         return [*METRICS, value].index(value), 0, value
     number = re.search(r"\d+(\.\d+)?", value)
@@ -188,7 +188,7 @@ def _best(lines: list[_Line]) -> dict[tuple[Key, str], float]:
 
 
 def _contest(line: _Line, key: Key) -> tuple[Key, str]:
-    """Scores of a column compare if their setting is the same, such as the number of clusters."""
+    """Key of scores that compare: those of a column with the same setting."""
     return key, line.where.get("setting", "")
 
 
@@ -201,7 +201,7 @@ def _cell(line: _Line, key: Key, best: dict[tuple[Key, str], float]) -> Cell:
 
 
 def _remarks(lines: list[_Line]) -> list[str]:
-    """What the sources say about their numbers: a sentence a remark."""
+    """Remarks of the sources on their numbers, one sentence each."""
     published = [line for line in lines if line.is_published]
     is_one_table = len({line.source.table for line in published}) == 1
     remarks = dict.fromkeys(remark for line in published for remark in line.source.remarks)

@@ -1,4 +1,4 @@
-"""How scores, metrics and settings are written."""
+"""Text of scores, metrics and settings."""
 
 import math
 import re
@@ -27,13 +27,13 @@ def metric_text(metric: str) -> str:
 
 
 def num_shots(setting: str) -> int | None:
-    """16 for ``16 shots``; None for what is no number of shots."""
+    """16 for ``16 shots``; None for another setting."""
     found = re.fullmatch(r"(\d+) shots?", setting)
     return int(found[1]) if found else None
 
 
 def score_text(score: Score) -> str:
-    """``57.6``, or ``57.6 ± 0.4`` where there is a spread; a dash for NaN."""
+    """``57.6``, or ``57.6 ± 0.4`` with a spread; a dash for NaN."""
     if not math.isfinite(score.value):
         return UNKNOWN
     text = _number(score.metric, score.value)
@@ -43,7 +43,7 @@ def score_text(score: Score) -> str:
 
 
 def printed_value(score: Score) -> float:
-    """The value with the digits that are printed: what looks the same is the same."""
+    """The value rounded to the printed digits, so that equal texts are equal values."""
     return float(_number(score.metric, score.value)) if math.isfinite(score.value) else -math.inf
 
 

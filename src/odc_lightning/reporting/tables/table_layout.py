@@ -1,4 +1,4 @@
-"""Which tables an evaluation makes; found once, written as Markdown or on a terminal."""
+"""The tables of an evaluation, for Markdown and for a terminal."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ REMARKS = {"low_shot": ("the reference code chooses the cost on the test images"
 
 
 def group_evaluations(evaluations: Iterable[Evaluation]) -> list[list[Evaluation]]:
-    """Those of one data set and one backbone together; only their scores compare."""
+    """Evaluations grouped by data set and backbone; only scores of one group compare."""
     groups: dict[tuple[str, str, bool], list[Evaluation]] = {}
     for evaluation in evaluations:
         key = (evaluation.data, evaluation.backbone, evaluation.published)
@@ -34,7 +34,7 @@ def group_evaluations(evaluations: Iterable[Evaluation]) -> list[list[Evaluation
 
 
 def unique_names(evaluations: Sequence[Evaluation]) -> list[str]:
-    """What to call the networks; names that occur more than once are numbered."""
+    """Names of the networks; names that occur more than once are numbered."""
     total = Counter(evaluation.name for evaluation in evaluations)
     seen: Counter[str] = Counter()
     names = []
@@ -58,7 +58,7 @@ def score_tables(group: Sequence[Evaluation]) -> list[ScoreTable]:
 
 
 def skipped_protocols(group: Sequence[Evaluation]) -> list[tuple[str, str]]:
-    """Protocol and reason; with the names of the networks, unless it is all of them."""
+    """Protocol and reason, with the names of the networks if not all skipped it."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, evaluation in zip(unique_names(group), group, strict=True):
         for skipped in evaluation.skipped.items():
@@ -94,7 +94,7 @@ def _tables(protocol: str, group: Sequence[Evaluation]) -> list[ScoreTable]:
 
 
 def _published(backbone: str, benchmark: str, protocol: str) -> list[Source]:
-    """What each method has in each published table."""
+    """The scores of each method in each published table."""
     methods: dict[tuple[str, str], list[PublishedScore]] = {}
     for score in published_scores(backbone, benchmark):
         if score.table != FINE_TUNED:
