@@ -1,10 +1,11 @@
 """The server of `helpers.processes`: it imports the libraries once, and forks for each command.
 
-Every line of its input is a request, the arguments of `become`. It answers with a line, the exit
-code, when the command has ended. It has a single thread, so that a fork is as whole as a new
-process.
+Every line of its input is a request, the arguments of `become`. It answers with two lines: the
+process id when the command has started, and the exit code when it has ended. It has a single
+thread, so that a fork is as whole as a new process.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -30,12 +31,16 @@ def serve() -> None:
             answers.close()
             become(**request)
             return
+        with contextlib.suppress(OSError):
+            os.setpgid(child, child)  # as the child does, whichever is first
+        print(child, file=answers, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
 
 
 def become(words: list[str], folder: str, environment: dict[str, str], out: str, err: str) -> None:
     """Be the process ``python *words``, which reads nothing and prints to two files."""
+    os.setpgid(0, 0)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
