@@ -32,7 +32,7 @@ def test_a_section_that_fails_does_not_keep_the_others(
     assert (tmp_path / "out" / "tables.md").read_text(encoding="utf-8") == printed
     assert "### Before it fails" in printed
     assert "Section broken failed: ZeroDivisionError: as it should" in printed
-    assert "The figures say nothing" in printed
+    assert "The figures have no meaning" in printed
     *_, last = printed.strip().splitlines()
     assert last == "| a ratio | 2 | 2.5 | met |"
     content = json.loads((tmp_path / "out" / "bench.json").read_text(encoding="utf-8"))
