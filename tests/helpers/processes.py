@@ -22,7 +22,10 @@ SERVER = Path(__file__).with_name("fork_server.py")
 
 
 def run_python(
-    *words: str, cwd: Path, environment: Mapping[str, str] | None = None
+    *words: str,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 600,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python *words`` to its end.
 
@@ -30,6 +33,8 @@ def run_python(
         words: ``-m`` and a module, or the path of a script; then arguments.
         cwd: the folder where it runs.
         environment: variables over those of this process.
+        timeout: seconds after which the command and its processes are killed; its exit code is
+            then -9.
     """
     server = _server()
     assert server.stdin is not None
@@ -42,10 +47,13 @@ def run_python(
             "environment": {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
             "out": str(out),
             "err": str(err),
+            "timeout": timeout,
         }
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
-        returncode = int(server.stdout.readline())
+        answer = server.stdout.readline()
+        assert answer, f"the server of commands has ended with exit code {server.wait()}"
+        returncode = int(answer)
         printed = [file.read_text(encoding="utf-8") for file in (out, err)]
     return subprocess.CompletedProcess(words, returncode, *printed)
 
