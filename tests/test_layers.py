@@ -27,7 +27,7 @@ def test_what_answers_at_once_imports_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.parametrize("room", ["clustering", "metrics", "models", "pretext", "memory.py"])
-def test_mathematics_knows_nothing_of_processes(room: str) -> None:
+def test_mathematics_does_not_use_processes_of_torch(room: str) -> None:
     files = [PACKAGE / room] if room.endswith(".py") else sorted((PACKAGE / room).glob("*.py"))
     assert files
     assert [file.name for file in files if "torch.distributed" in file.read_text("utf-8")] == []

@@ -47,7 +47,7 @@ def checkpoint(run_dir: Path) -> dict[str, Any]:
 
 
 def assert_same_training(one: Path, other: Path) -> None:
-    """Equal weights, memories and optimisers, to the bit."""
+    """Equal weights, memories and optimisers, bit for bit."""
     a, b = checkpoint(one), checkpoint(other)
     key = SamplesMemory().state_key
     for tensors in (a["state_dict"], a["callbacks"][key]):

@@ -37,7 +37,7 @@ def train_on_ranks(ranks: int, tmp_path: Path, *options: str) -> dict[str, Any]:
 
 
 def assert_equal_replicas(zero: dict[str, Any], one: dict[str, Any]) -> None:
-    """Everything but what each rank has seen is the same to the bit."""
+    """Everything but what each rank has seen is the same, bit for bit."""
     assert zero.keys() == one.keys()
     for state, other in ((zero, one), (zero["head"], one["head"])):
         for name, value in state.items():

@@ -1,4 +1,4 @@
-"""Every format gives back the network that it was made from, to the bit."""
+"""Every format gives back the network that it was made from, bit for bit."""
 
 import pickle
 from collections.abc import Callable

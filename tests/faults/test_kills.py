@@ -106,7 +106,7 @@ def test_slurm_starts_the_job_again_after_its_signal(tmp_path: Path) -> None:
 @pytest.mark.ddp
 @pytest.mark.parametrize("fewer", [True, False])
 def test_with_another_number_of_ranks_it_goes_on(tmp_path: Path, fewer: bool) -> None:
-    """To the bit up to there, and beyond it with the same schedule and nearly the same losses.
+    """Bit for bit up to there, and beyond it with the same schedule and nearly the same losses.
 
     The order of the images is that of any number of ranks (`tests/data/test_sampler.py`).
     """
@@ -119,7 +119,7 @@ def test_with_another_number_of_ranks_it_goes_on(tmp_path: Path, fewer: bool) ->
     one, other = checkpoint(whole), checkpoint(run)
     assert one["global_step"] == other["global_step"] == 4 * 9
     assert one["lr_schedulers"] == other["lr_schedulers"]
-    # Up to there to the bit, and beyond it near.
+    # Up to there bit for bit, beyond it nearly.
     same = [row for row in losses(whole) if int(row[0]) < 18]
     assert losses(run)[: len(same)] == same
     last = [float(losses(each)[-1][1]) for each in (whole, run)]

@@ -33,7 +33,7 @@ def environment() -> dict[str, str]:
 def run_to_the_end(run: Path, *settings: str) -> str:
     """Train; returns what was printed."""
     words = command(run, *settings)[1:]
-    done = run_python(*words, cwd=run.parent, environment=environment())
+    done = run_python(*words, cwd=run.parent, environment=environment(), timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

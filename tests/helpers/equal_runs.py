@@ -1,4 +1,4 @@
-"""Two finished runs, held against each other to the bit."""
+"""Two finished runs, held against each other, bit for bit."""
 
 import csv
 from pathlib import Path

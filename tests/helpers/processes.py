@@ -12,8 +12,6 @@ import contextlib
 import functools
 import json
 import os
-import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +22,10 @@ SERVER = Path(__file__).with_name("fork_server.py")
 
 
 def run_python(
-    *words: str, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float = 600
+    *words: str,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 600,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python *words`` to its end.
 
@@ -32,10 +33,8 @@ def run_python(
         words: ``-m`` and a module, or the path of a script; then arguments.
         cwd: the folder where it runs.
         environment: variables over those of this process.
-        timeout: in seconds.
-
-    Raises:
-        TimeoutExpired: if it has not ended by then; it is dead, with all processes of its group.
+        timeout: seconds after which the command and its processes are killed; its exit code is
+            then -9.
     """
     server = _server()
     assert server.stdin is not None
@@ -48,36 +47,32 @@ def run_python(
             "environment": {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
             "out": str(out),
             "err": str(err),
+            "timeout": timeout,
         }
-        server.stdin.write(json.dumps(request).encode() + b"\n")
-        process = int(server.stdout.readline())
-        try:
-            if not select.select([server.stdout], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(words, timeout)
-        except BaseException:
-            os.killpg(process, signal.SIGKILL)
-            server.stdout.readline()
-            raise
-        returncode = int(server.stdout.readline())
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        answer = server.stdout.readline()
+        assert answer, f"the server of commands has ended with exit code {server.wait()}"
+        returncode = int(answer)
         printed = [file.read_text(encoding="utf-8") for file in (out, err)]
     return subprocess.CompletedProcess(words, returncode, *printed)
 
 
 @functools.cache
-def _server() -> "subprocess.Popen[bytes]":
+def _server() -> "subprocess.Popen[str]":
     """One for each process of pytest, from the first command on."""
     server = subprocess.Popen(
         [sys.executable, SERVER],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        bufsize=0,  # a line that is read leaves the next one to `select`
+        text=True,
     )
     atexit.register(_stop, server)
     return server
 
 
-def _stop(server: "subprocess.Popen[bytes]") -> None:
+def _stop(server: "subprocess.Popen[str]") -> None:
     assert server.stdin is not None
     with contextlib.suppress(OSError):
         server.stdin.close()

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
-from numpy.typing import NDArray
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -15,8 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from odc_lightning.data import ImageSource
 from odc_lightning.evaluation.linear_probes import Batch, top_accuracies
 from odc_lightning.models import Backbone
-
-IntArray = NDArray[np.int64]
+from odc_lightning.utils.arrays import IntArray
 
 
 class FineTuning(pl.LightningModule):

@@ -26,9 +26,9 @@ from odc_lightning.features.extraction_to_files import extract_to_files
 from odc_lightning.features.feature_files import FeatureFiles, Features
 from odc_lightning.metrics.low_shot_draws import one_versus_rest
 from odc_lightning.models import POOLED, Backbone
+from odc_lightning.utils.arrays import IntArray
 
 Split = Literal["train", "val"]
-IntArray = NDArray[np.int64]
 
 
 @dataclass

@@ -85,6 +85,7 @@ def test_tiles_are_normal() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.renders
 def test_it_beats_chance_on_digits(
     compose_config: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

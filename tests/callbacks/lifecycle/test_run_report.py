@@ -182,6 +182,7 @@ class TestCurves:
         np.testing.assert_array_equal(places, [0, 1, 2, 3, 4])
         np.testing.assert_array_equal(medians, [5, 2, 2, 4, 52])
 
+    @pytest.mark.renders
     def test_picture(self, tmp_path: Path) -> None:
         rows = [
             "epoch,step,train/loss,odc/label_switch_ratio,eval/nmi",
