@@ -40,8 +40,8 @@ COMMANDS = {
         "[FOLDER] [key=value ...]",
         (_FOLDER,),
         (
-            ("a folder of images; other settings are chosen for it", "odc train ~/photos"),
-            ("the same, written out", "odc train data=image_folder data.root=~/photos"),
+            ("a folder of images; other settings are chosen automatically", "odc train ~/photos"),
+            ("the same, with explicit keys", "odc train data=image_folder data.root=~/photos"),
             ("settings that you give are kept", "odc train ~/photos algorithm.num_clusters=50"),
             ("a predefined experiment", "odc train experiment=quickstart"),
         ),
