@@ -48,10 +48,10 @@ format: $(SETUP_DEV) ## Fix style and formatting in place (ruff)
 ONE_THREAD := OMP_NUM_THREADS=1
 
 test: $(SETUP_DEV) ## Run all tests but the slow ones, two at a time
-	$(ONE_THREAD) $(RUN) pytest -n 2 -m "not long"
+	$(ONE_THREAD) $(RUN) pytest -n 2 --dist worksteal -m "not long"
 
 test-slow: $(SETUP_DEV) ## Run the slow tests: killed processes and long trainings
-	$(ONE_THREAD) $(RUN) pytest -n 2 -m long
+	$(ONE_THREAD) $(RUN) pytest -n 2 --dist worksteal -m long
 
 test-ddp: $(SETUP_DEV) ## Run only the tests that start several processes
 	$(RUN) pytest -m ddp
