@@ -72,7 +72,7 @@ def test_damaged_images(photos_run: Path, tmp_path: Path) -> None:
     assert len(pq.read_table(folder / "assigned.parquet")) == 4
 
 
-def test_killed_it_goes_on(
+def test_killed_it_resumes(
     photos_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """SIGKILL in the middle: the same command ends in what an uninterrupted one makes."""

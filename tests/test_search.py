@@ -82,7 +82,7 @@ class Cut(pl.Callback):
             raise SystemExit(143)
 
 
-def test_a_search_goes_on_as_if_nothing_had_happened(
+def test_a_search_resumes_as_if_nothing_had_happened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cut = QUOTED + ',"+callbacks.cut._target_=tests.test_search.Cut"'
@@ -116,7 +116,7 @@ def test_a_search_goes_on_as_if_nothing_had_happened(
         search(monkeypatch, run, *settings, "objective=eval/other")
 
 
-def test_a_failed_trial_is_marked_and_the_rest_go_on(
+def test_a_failed_trial_is_marked_and_the_rest_continue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = "space={algorithm.num_clusters: {choices: [90, 91, 10]}}"
@@ -203,7 +203,7 @@ def test_a_pruned_run_that_is_killed_just_then_is_still_pruned(tmp_path: Path, s
 
 
 @pytest.mark.long
-def test_a_search_that_is_killed_goes_on(tmp_path: Path) -> None:
+def test_a_search_that_is_killed_resumes(tmp_path: Path) -> None:
     def command(folder: Path) -> list[str]:
         words = ("-m", "odc_lightning.search", f"hydra.run.dir={folder}")
         return [sys.executable, *words, *SEARCH, "n_trials=4"]

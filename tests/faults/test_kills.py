@@ -45,7 +45,9 @@ def test_killed_again_and_again_at_any_moment(tmp_path: Path, seed: int) -> None
 @pytest.mark.long
 @pytest.mark.ddp
 @pytest.mark.parametrize("only_rank_zero", [True, False])
-def test_two_ranks_stop_after_the_same_step_and_go_on(tmp_path: Path, only_rank_zero: bool) -> None:
+def test_two_ranks_stop_after_the_same_step_and_resume(
+    tmp_path: Path, only_rank_zero: bool
+) -> None:
     run_to_the_end(tmp_path / "whole", *LONG, *TWO_RANKS)
     run = tmp_path / "stopped"
     process = start(run, *LONG, *TWO_RANKS)
@@ -105,7 +107,7 @@ def test_slurm_starts_the_job_again_after_its_signal(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.ddp
 @pytest.mark.parametrize("fewer", [True, False])
-def test_with_another_number_of_ranks_it_goes_on(tmp_path: Path, fewer: bool) -> None:
+def test_with_another_number_of_ranks_it_resumes(tmp_path: Path, fewer: bool) -> None:
     """Bit for bit up to there, and beyond it with the same schedule and nearly the same losses.
 
     The order of the images is that of any number of ranks (`tests/data/test_sampler.py`).

@@ -61,7 +61,7 @@ def test_eight_jobs_killed_in_the_middle_and_continued(
 
 
 @pytest.mark.long
-def test_a_job_that_submitit_preempts_goes_on(tmp_path: Path) -> None:
+def test_a_job_that_submitit_preempts_resumes(tmp_path: Path) -> None:
     """With submitit's own processes on this machine, and the signal that SLURM would send."""
     two = (*FOUR, "seed=0,1", "trainer.max_epochs=12")
     to_the_end(tmp_path / "whole", *two)

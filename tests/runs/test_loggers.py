@@ -117,7 +117,7 @@ def test_metrics_and_settings_are_written_as_lightning_does(tmp_path: Path) -> N
         assert own.read_bytes() == lightnings.read_bytes()
 
 
-def test_a_wandb_run_goes_on(compose_config: Compose, tmp_path: Path) -> None:
+def test_a_wandb_run_resumes(compose_config: Compose, tmp_path: Path) -> None:
     """Under the id that it had; a run from a lone checkpoint is a new one."""
     settings = (*SHORT, "logger=wandb", "logger.wandb.offline=true", "model.backbone.width=4")
     checkpoints = tmp_path / "run" / "checkpoints"

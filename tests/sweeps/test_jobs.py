@@ -31,7 +31,7 @@ def sweep(monkeypatch: pytest.MonkeyPatch, folder: Path, *settings: str) -> None
     main()
 
 
-def test_a_failed_job_is_marked_and_the_rest_go_on(
+def test_a_failed_job_is_marked_and_the_rest_continue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -62,7 +62,7 @@ class Cut(pl.Callback):
             raise SystemExit(143)
 
 
-def test_the_same_command_goes_on_where_a_sweep_was_cut(
+def test_the_same_command_resumes_where_a_sweep_was_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of three jobs the first has finished, the second is cut in its second epoch."""

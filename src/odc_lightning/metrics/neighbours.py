@@ -98,7 +98,7 @@ def _choose(backend: Backend, device: torch.device) -> Literal["faiss", "torch"]
         if backend == "auto":
             return "torch"
         raise ValueError(
-            "the kNN backend 'faiss' was asked for, and faiss does not import "
+            "the kNN backend 'faiss' was chosen, and faiss cannot be imported "
             f"({error}); install faiss-gpu or faiss-cpu, or choose the backend 'torch'"
         ) from error
     return "faiss"

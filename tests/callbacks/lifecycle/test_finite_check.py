@@ -59,7 +59,7 @@ def test_stops_with_step_images_and_state(tmp_path: Path, features: bool) -> Non
     assert all(not state["state_dict"][name].isfinite().all() for name in bad)
 
 
-def test_finite_runs_go_on(tmp_path: Path) -> None:
+def test_finite_runs_continue(tmp_path: Path) -> None:
     check = FiniteCheck(str(tmp_path / "not_finite"))
     callbacks = [check, SamplesMemory(), KMeansBootstrap()]
     tiny_trainer(callbacks, max_epochs=2).fit(tiny_module(C), datamodule=TinyData(N, B))

@@ -63,7 +63,7 @@ class Point(NamedTuple):
         return statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
 
 
-class Found(NamedTuple):
+class MeasuredRun(NamedTuple):
     """Scores of one network, and those before training, if known."""
 
     config: DictConfig
@@ -103,17 +103,17 @@ def read_sweep(folder: Path, key: str, score: str) -> list[Point]:
     return [Point(value, *map(tuple, points[value])) for value in sorted(points)]
 
 
-def _trained(folder: Path, score: str) -> Iterator[Found]:
+def _trained(folder: Path, score: str) -> Iterator[MeasuredRun]:
     """Final and initial scores of the runs below a folder."""
     for file in sorted(folder.rglob("summary.json")):
         summary = read_summary(file)
         measured, before = summary.get(score), summary["untrained"].get(score)
         config = OmegaConf.load(file.with_name("config.yaml"))
         if isinstance(measured, float) and isinstance(config, DictConfig):
-            yield Found(config, measured, (before,) if isinstance(before, float) else ())
+            yield MeasuredRun(config, measured, (before,) if isinstance(before, float) else ())
 
 
-def _evaluated(folder: Path, score: str) -> Iterator[Found]:
+def _evaluated(folder: Path, score: str) -> Iterator[MeasuredRun]:
     """Scores of the evaluations below a folder that have the measure."""
     evaluations = [read_results(file) for file in sorted(folder.rglob("results.json"))]
     before = [_best(each, score) for each in evaluations if each.is_untrained]
@@ -124,7 +124,7 @@ def _evaluated(folder: Path, score: str) -> Iterator[Found]:
             continue
         run = TrainingRun.of(checkpoint_file(evaluation.checkpoint))
         if run is not None:
-            yield Found(run.config, measured, untrained)
+            yield MeasuredRun(run.config, measured, untrained)
 
 
 def _best(evaluation: Evaluation, score: str) -> float | None:
