@@ -63,7 +63,7 @@ bench: $(SETUP_DEV) ## Measure time and memory of every part and its baselines (
 	$(RUN) benchmarks
 
 clean: ## Remove the environment, caches and builds, but not outputs/
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(SETUP): setup.cfg pyproject.toml
