@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
 
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.heuristics import (
@@ -19,15 +18,18 @@ from odc_lightning.config.heuristics import (
     suited_network,
 )
 from odc_lightning.data import ImageSource
+from odc_lightning.data.images import open_image, reading_of
 from odc_lightning.data.subset import subset_of
+from odc_lightning.data.value_range import measure_range
 
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
+VALUE_RANGE = "data.value_range"
 MAX_MEASURED = 64
 
 
 def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Fill the network, the image size and the hyperparameters where they are null.
+    """Fill the network, the image size, the range of values and the hyperparameters if null.
 
     The training images are listed at most once, and only if one of these settings is null.
 
@@ -36,8 +38,9 @@ def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
     """
     images = _TrainingImages(config)
     config, network = _with_network(config, images)
+    config, value_range = _with_value_range(config, images)
     config, hyperparameters = _with_hyperparameters(config, images)
-    return config, network + hyperparameters
+    return config, network + value_range + hyperparameters
 
 
 class _TrainingImages:
@@ -86,6 +89,22 @@ def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConf
     return config, lines
 
 
+def _with_value_range(config: DictConfig, images: _TrainingImages) -> tuple[DictConfig, list[str]]:
+    """Fill ``data.value_range`` if it is null and images of more than 8 bits are among the data."""
+    if not _is_null(config, VALUE_RANGE):
+        return config, []
+    measured = measure_range(images.source, reading_of(config.data).max_pixels)
+    if measured is None:
+        return config, []
+    config = config.copy()
+    config.data.value_range = [int(end) if end.is_integer() else end for end in measured.ends]
+    return config, [
+        f"{VALUE_RANGE}={config.data.value_range}: images of more than 8 bits have values from "
+        f"{measured.low:.7g} to {measured.high:.7g} ({measured.num_measured} measured); values "
+        "beyond the range become black or white"
+    ]
+
+
 def _with_hyperparameters(
     config: DictConfig, images: _TrainingImages
 ) -> tuple[DictConfig, list[str]]:
@@ -116,7 +135,7 @@ def usual_side(source: ImageSource) -> float:
             if path is None:
                 sides.append(min(source.load(index).size))
             else:
-                with Image.open(path) as image:  # reads the header alone
+                with open_image(path) as image:  # reads the header alone
                     sides.append(min(image.size))
         except Exception:  # Pillow's decoders raise anything from OSError to struct.error
             continue

@@ -19,6 +19,7 @@ from odc_lightning.data.augmentation_draws import DrawnDataset, SizedView, split
 from odc_lightning.data.checks import check_batches, check_class_names, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
 from odc_lightning.data.fingerprints import check_same_images, fingerprints
+from odc_lightning.data.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
@@ -50,6 +51,7 @@ class ImageDataModule(pl.LightningDataModule):
             Validation uses the drawn classes only.
         scan: how to look for damaged files, see `scan_images`.
         on_error: what to do about damaged files, `raise` or `skip`.
+        value_range, max_pixels: how files are read, see `Reading`.
         drop_last: leave out the incomplete batch at the end of an epoch.
         sampling_with_replacement: as in the authors' code; the paper does not say.
         augment_on: where training images are augmented: `cpu`, by the dataloader workers; or
@@ -77,6 +79,8 @@ class ImageDataModule(pl.LightningDataModule):
         subset: Mapping[str, Any] | None = None,
         scan: ScanMode = "quick",
         on_error: Literal["raise", "skip"] = "raise",
+        value_range: Sequence[float] | Literal["16bit"] | None = SIXTEEN_BITS,
+        max_pixels: int = MAX_PIXELS,
         drop_last: bool = True,
         sampling_with_replacement: bool = False,
         num_views: int = 1,
@@ -112,6 +116,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.subset = subset
         self.scan = scan
         self.on_error = on_error
+        self.reading = reading_of({"value_range": value_range, "max_pixels": max_pixels})
         self.drop_last = drop_last
         self.sampling_with_replacement = sampling_with_replacement
         self.num_views = num_views
@@ -262,7 +267,11 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _build_sources(self) -> tuple[ImageSource, ImageSource | None]:
         if self._sources is None:
-            self._sources = self.build_train(), self.build_val() if self.build_val else None
+            train = self.build_train().read_as(self.reading)
+            self._sources = (
+                train,
+                self.build_val().read_as(self.reading) if self.build_val else None,
+            )
         return self._sources
 
     def _make_datasets(self) -> None:
@@ -297,7 +306,7 @@ class ImageDataModule(pl.LightningDataModule):
         problems: list[Problem] = []
         if self.trainer is None or self.trainer.is_global_zero:
             paths = [path for i in range(len(source)) if (path := source.path(i)) is not None]
-            problems = scan_images(paths, self.scan)
+            problems = scan_images(paths, self.scan, self.reading)
         if self.trainer is not None:
             problems = self.trainer.strategy.broadcast(problems)
         return without_problems(source, problems, self.on_error)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 from pytorch_lightning.utilities import rank_zero_only
 
-from odc_lightning.data.images import read_rgb
+from odc_lightning.data.images import Reading, check_values, open_image, read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
 
 logger = logging.getLogger(__name__)
@@ -28,13 +28,16 @@ _TAIL = 4096
 _FILES_PER_TASK = 256
 
 
-def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem]:
-    """Every file that is missing, empty, truncated or not an image, in the order given.
+def scan_images(
+    paths: Sequence[Path], mode: ScanMode = "quick", reading: Reading | None = None
+) -> list[Problem]:
+    """Every file that is missing, empty, truncated, too large or not an image, in the order given.
 
     Args:
         paths: image files.
         mode: `quick` reads the header and the end of JPEG, PNG, GIF and WebP files and decodes
             only the others; `full` decodes every file; `none` skips the scan.
+        reading: how the files will be read; None: without a config.
 
     Raises:
         ValueError: for another mode.
@@ -46,7 +49,8 @@ def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem
 
     def scan_part(start: int) -> list[Problem]:
         part = paths[start : start + _FILES_PER_TASK]
-        return [(path, fault) for path in part if (fault := find_fault(path, mode)) is not None]
+        faults = [find_fault(path, mode, reading or Reading()) for path in part]
+        return [(path, fault) for path, fault in zip(part, faults, strict=True) if fault]
 
     # Threads suffice: reading and decoding release the interpreter lock.
     with ThreadPoolExecutor(max_workers=4 * (os.cpu_count() or 1)) as pool:
@@ -54,16 +58,17 @@ def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem
         return [problem for part in parts for problem in part]
 
 
-def find_fault(path: Path, mode: Literal["quick", "full"] = "quick") -> str | None:
+def find_fault(path: Path, mode: Literal["quick", "full"], reading: Reading) -> str | None:
     """The fault of one file, or None if it has none."""
     try:
         if path.stat().st_size == 0:
             return "empty file (0 bytes)"
-        with Image.open(path) as image:
+        with open_image(path, reading.max_pixels) as image:
+            check_values(image, reading)
             kind = image.format
         has_end = _has_end(path, kind)
         if mode == "full" or not has_end:
-            read_rgb(path)
+            read_rgb(path, reading)
     except UnidentifiedImageError:
         return "not an image that Pillow can read"
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error

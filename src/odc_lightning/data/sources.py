@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from odc_lightning.data.images import read_rgb
+from odc_lightning.data.images import Reading, read_rgb
 from odc_lightning.utils.arrays import IntArray
 
 ObjectArray = NDArray[np.int8]
@@ -45,6 +46,10 @@ class ImageSource(ABC):
     def path(self, index: int) -> Path | None:
         """The file of the image, or None if the image is in memory."""
         return None
+
+    def read_as(self, reading: Reading) -> Self:
+        """Read files in this way from now on; nothing changes for images in memory."""
+        return self
 
 
 class ArraySource(ImageSource):
@@ -106,6 +111,7 @@ class FileSource(ImageSource):
         self.labels = _checked_labels(labels, len(names))
         self.class_names = class_names
         self.objects = _checked_objects(objects, len(names), class_names)
+        self.reading = Reading()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -113,7 +119,7 @@ class FileSource(ImageSource):
     def load(self, index: int) -> Image.Image:
         path = self.path(index)
         try:
-            return read_rgb(path)
+            return read_rgb(path, self.reading)
         except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
             raise ValueError(
                 f"cannot decode {path}: {error}. Set data.scan=full to find every such file "
@@ -125,6 +131,10 @@ class FileSource(ImageSource):
 
     def path(self, index: int) -> Path:
         return self.root / self.names[index]
+
+    def read_as(self, reading: Reading) -> Self:
+        self.reading = reading
+        return self
 
 
 class SubsetSource(ImageSource):
@@ -148,6 +158,10 @@ class SubsetSource(ImageSource):
 
     def path(self, index: int) -> Path | None:
         return self.source.path(int(self.indices[index]))
+
+    def read_as(self, reading: Reading) -> Self:
+        self.source.read_as(reading)
+        return self
 
 
 def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None:

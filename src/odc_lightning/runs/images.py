@@ -10,6 +10,7 @@ from PIL import Image
 
 from odc_lightning.checkpoints import TrainingRun, refuse_unknown_targets
 from odc_lightning.data import ImageDataModule, ImageSource
+from odc_lightning.data.images import reading_of
 from odc_lightning.data.subset import subset_of
 
 
@@ -113,6 +114,7 @@ class RunImages(ImageSource):
 def build_images(data: DictConfig) -> ImageSource:
     """The training images alone, without validation split, transforms and scan."""
     source: ImageSource = instantiate(data.train)()
+    source.read_as(reading_of(data))
     return source if data.get("subset") is None else subset_of(source, **data.subset)
 
 
