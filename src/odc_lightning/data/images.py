@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
-from odc_lightning.data.orientation import upright
+from odc_lightning.data.orientation import keep_orientation_alone, upright
 from odc_lightning.data.pixel_values import (
     DeepPixels,
     describe_values,
@@ -90,6 +90,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image
         with Image.open(path) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(_too_large(image.width * image.height, max_pixels))
+            keep_orientation_alone(image)
             yield image
     except Image.DecompressionBombError as error:
         number = re.search(r"\((\d+) pixels\)", str(error))

@@ -47,11 +47,32 @@ def orientation(image: Image.Image) -> int:
         except ValueError:
             exif = None
     found = orientation_in_exif(exif) if isinstance(exif, bytes) else None
-    if found is None:
-        xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or b""
-        match = _XMP.search(xmp.encode() if isinstance(xmp, str) else xmp)
-        found = None if match is None else int(match[1])
-    return found or 1
+    return found or _orientation_in_xmp(image) or 1
+
+
+def keep_orientation_alone(image: Image.Image) -> None:
+    """Hide the other metadata of an opened TIFF file, which Pillow parses when it loads the pixels.
+
+    Pillow turns such an image itself, and fails at entries that it cannot parse.
+    """
+    if not hasattr(image, "tag_v2"):
+        return
+    try:
+        stored = image.tag_v2.get(_TAG)
+    except Exception:  # Pillow parses the value when it is asked for
+        stored = None
+    found = int(stored) if stored in range(1, 9) else _orientation_in_xmp(image)
+    exif = Image.Exif()
+    exif[_TAG] = found or 1
+    image.info["exif"] = exif.tobytes()
+    image.info.pop("xmp", None)
+
+
+def _orientation_in_xmp(image: Image.Image) -> int | None:
+    xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp")
+    text = xmp.encode(errors="replace") if isinstance(xmp, str) else xmp
+    match = _XMP.search(text) if isinstance(text, bytes) else None
+    return None if match is None else int(match[1])
 
 
 def orientation_in_exif(exif: bytes) -> int | None:

@@ -154,7 +154,7 @@ def rounded_range(low: float, high: float, integers: bool) -> tuple[float, float
     if integers and low >= 0:
         top = max(top, 256.0)
     span = high - low
-    if 0 < 8 * span < top - bottom and not (integers and 0 <= low and high < 256):
+    if 0 < 8 * span < top - bottom and not (integers and low >= 0 and high < 256):
         step = _power_of_two(span / 4)
         bottom, top = step * math.floor(low / step), step * (math.floor(high / step) + 1)
     return bottom, top if top > bottom else bottom + 1
