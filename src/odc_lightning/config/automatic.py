@@ -19,7 +19,8 @@ from odc_lightning.config.heuristics import (
     suited_network,
 )
 from odc_lightning.data import ImageSource
-from odc_lightning.data.subset import subset_of
+from odc_lightning.data.scan import readable, scan_source
+from odc_lightning.data.subset import chosen_part
 
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
@@ -41,21 +42,26 @@ def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
 
 
 class _TrainingImages:
-    """The training images of a config, listed on first use."""
+    """The images that a config trains on, listed on first use.
+
+    With ``data.on_error=skip`` they are scanned, so that choices do not follow damaged files.
+    """
 
     def __init__(self, config: DictConfig) -> None:
         self._config = config.data
 
     @cached_property
     def source(self) -> ImageSource:
-        source: ImageSource = instantiate(self._config.train)()
-        return source
+        data = self._config
+        source = chosen_part(instantiate(data.train)(), data.subset)
+        if data.get("on_error") != "skip":  # else the training refuses damaged files
+            return source
+        return readable(source, scan_source(source, data.get("scan", "quick")))
 
-    @cached_property
+    @property
     def number(self) -> int:
-        """N, the number of images to train on, after ``data.subset``."""
-        subset = self._config.subset
-        return len(self.source if subset is None else subset_of(self.source, **subset))
+        """N, the number of these images."""
+        return len(self.source)
 
 
 def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConfig, list[str]]:

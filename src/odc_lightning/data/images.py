@@ -7,17 +7,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-# Pillow names these formats but cannot decode them without another program.
-_UNDECODABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-
-
-def image_extensions() -> frozenset[str]:
-    """File extensions, in lower case with the dot, of every format that Pillow decodes."""
-    readable = Image.registered_extensions().items()
-    return frozenset(
-        extension for extension, kind in readable if kind in Image.OPEN and kind not in _UNDECODABLE
-    )
-
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """The upright 8-bit RGB version of `image`, which may be changed in place.
