@@ -16,7 +16,7 @@ from torch import Tensor
 from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.resolve import resolve
-from odc_lightning.inference import EMBEDDING, Reference
+from odc_lightning.inference import EMBEDDING, Reference, TrainedModel
 from odc_lightning.inference.image_table import (
     check_numbers,
     facts_of,
@@ -51,12 +51,19 @@ def assign(config: DictConfig) -> Path:
     k = min(config.neighbours, len(reference.names) - 1)
     name = Path(str(config.root)).expanduser().resolve().name
     folder = folder_of(config, model, "assigned", name)
-    facts = facts_of(model, source, neighbours=k)
+    facts = facts_of(model, source, neighbours=k, **_incomplete(reference, model))
     parts = Parts(folder, facts, len(source), rows_of_part(config, reference.width))
     embed = partial(model, layer=EMBEDDING)
     fill(parts, embed, source, model, config, partial(rows, reference, k), FILES)
     print(f"{len(source):,} images: {folder}/assigned.csv and assigned.parquet")
     return folder
+
+
+def _incomplete(reference: Reference, model: TrainedModel) -> dict[str, int]:
+    """A fact about a table if the reference lacks images, which could be there another time."""
+    assert model.labels is not None  # else there would be no reference
+    num_images = len(reference.names)
+    return {} if num_images == len(model.labels) else {"training_images": num_images}
 
 
 def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa.Table:

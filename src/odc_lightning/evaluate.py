@@ -36,6 +36,7 @@ from odc_lightning.models import Backbone
 from odc_lightning.reporting.figures import draw_low_shot
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation
 from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, with_run_config
+from odc_lightning.runs.images import images_of_run, present_images
 from odc_lightning.runs.results import write_results
 from odc_lightning.runs.wandb_run import with_wandb_group
 from odc_lightning.utils.timing import timed
@@ -70,6 +71,7 @@ def evaluate(config: DictConfig) -> Evaluation:
     ignore_warnings(IRRELEVANT_WARNINGS)
     run = run_of(config)
     from_run = groups_of_run(config, "model", "data")
+    own_images = "data" in from_run and not names_other_images(config.get("data"))
     config = config.copy()
     config.name = config.name or name_of(config, run)
     config = resolve(with_run_config(config, run, *from_run))
@@ -78,7 +80,7 @@ def evaluate(config: DictConfig) -> Evaluation:
     config = with_wandb_group(config, "evaluate")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
-    network = build_network(config, backbone, run)
+    network = build_network(config, backbone, run, own_images)
     trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
@@ -129,10 +131,23 @@ def build_backbone(config: DictConfig) -> Backbone:
 
 
 def build_network(
-    config: DictConfig, backbone: Backbone, run: TrainingRun | None
+    config: DictConfig, backbone: Backbone, run: TrainingRun | None, own_images: bool
 ) -> EvaluatedNetwork:
-    """The network and the data, set up for evaluation."""
+    """The network and the data, set up for evaluation.
+
+    Args:
+        config: resolved.
+        backbone: to evaluate.
+        run: of the backbone, if there is one.
+        own_images: whether to take the run's training images by name, without those that were
+            added since.
+    """
     data: ImageDataModule = instantiate(config.data)
+    if run is not None and own_images:
+        names = run.image_names()
+        if names is not None:
+            data.build_train = lambda: present_images(images_of_run(config.data, names))
+            data.subset = None  # the names are those of the subset
     data.setup("predict")
     return EvaluatedNetwork(
         backbone,
@@ -144,6 +159,12 @@ def build_network(
         config.holdout,
         run.clusters if run else lambda names: None,
     )
+
+
+def names_other_images(data: DictConfig | None) -> bool:
+    """Whether the command changes keys of the run's data that decide which images there are."""
+    data = data or OmegaConf.create()
+    return bool({"root", "subset"} & set(data) or {"root", "path"} & set(data.get("train") or {}))
 
 
 def name_of(config: DictConfig, run: TrainingRun | None) -> str:

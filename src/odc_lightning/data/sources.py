@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from odc_lightning.data.image_search import PassedOver
 from odc_lightning.data.images import Reading, read_rgb
 from odc_lightning.utils.arrays import IntArray
 
@@ -26,11 +27,13 @@ class ImageSource(ABC):
         objects: for images that show several classes, (N, C): 1 if the image shows the class, -1
             if it does not, 0 if it is difficult to recognise, as in VOC's lists; else None.
         class_names: the name of each class, or None.
+        passed_over: the account of files that are not among the images, if there was a search.
     """
 
     labels: IntArray | None = None
     objects: ObjectArray | None = None
     class_names: list[str] | None = None
+    passed_over: PassedOver | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
