@@ -1,19 +1,16 @@
-"""Image files as sources: a folder with any sub-folders, a list of files, or ImageNet."""
+"""Image files as sources: a folder with any sub-folders, or ImageNet."""
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import NoReturn
 
-import numpy as np
-
 from odc_lightning.data.images import image_extensions
+from odc_lightning.data.labels import number_classes
 from odc_lightning.data.sources import FileSource
-from odc_lightning.utils.arrays import IntArray
 
 _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
 
@@ -51,7 +48,8 @@ def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
             f"labels_from_folder=true, but {parents.count('.')} images lie directly in {folder}, "
             f"for example {names[parents.index('.')]}; expected each one in the folder of its class"
         )
-    return FileSource(folder, names, *_encode_labels(parents))
+    known = [None if parent == "-1" else parent for parent in parents]
+    return FileSource(folder, names, *number_classes(known))
 
 
 def imagenet(root: str) -> FileSource:
@@ -68,38 +66,6 @@ def imagenet(root: str) -> FileSource:
             "For other images use data=image_folder."
         )
     return image_folder(root, labels_from_folder=True)
-
-
-def file_list(path: str, root: str | None = None) -> FileSource:
-    """The images that a text file lists, in the order of the list.
-
-    The file is either plain text with one path per line, or CSV whose first line is `path` or
-    `path,label`. Labels may be numbers or words; an empty one or -1 means unknown. Paths are
-    relative to `root`, or to the folder of the list if `root` is None.
-
-    Raises:
-        ValueError: if the list is missing or empty, or a line has the wrong number of fields.
-    """
-    listing = Path(path).expanduser()
-    if not listing.is_file():
-        raise ValueError(f"data.train.path={listing} is not a file; expected a list of images")
-    lines = [line for line in listing.read_text("utf-8-sig").split("\n") if line.strip()]
-    header = [field.strip() for field in lines[0].split(",")] if lines else []
-    is_csv = header in (["path"], ["path", "label"])
-    if listing.suffix.lower() == ".csv" and not is_csv:
-        raise ValueError(f"{listing}: expected `path` or `path,label` as the first line")
-    rows = list(csv.reader(lines[1:])) if is_csv else [[line] for line in lines]
-    if not rows:
-        raise ValueError(f"file list {listing} names no images; expected one path per line")
-    num_fields = len(header) if is_csv else 1
-    for row in rows:
-        if len(row) != num_fields:
-            raise ValueError(f"{listing}: {row} has {len(row)} fields; expected {num_fields}")
-    folder = existing_folder(root) if root is not None else listing.parent
-    names = [row[0].strip() for row in rows]
-    if num_fields == 1:
-        return FileSource(folder, names)
-    return FileSource(folder, names, *_encode_labels([row[1].strip() for row in rows]))
 
 
 def existing_folder(root: str) -> Path:
@@ -129,14 +95,3 @@ def _walk(root: Path) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (Path(folder, name) for name in files if not name.startswith("."))
-
-
-def _encode_labels(values: Sequence[str]) -> tuple[IntArray, list[str]]:
-    """Labels (N,) and class names, in the order of the names, or by value if all are numbers."""
-    known = {value for value in values if value not in ("", "-1")}
-    all_numbers = all(value.isdecimal() for value in known)
-    class_names = sorted(known)  # also orders 1 and 01
-    if all_numbers:
-        class_names.sort(key=int)
-    number = {name: i for i, name in enumerate(class_names)}
-    return np.array([number.get(value, -1) for value in values], dtype=np.int64), class_names
