@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # Encodings of spreadsheets on Windows and macOS: Western, Central European, Cyrillic, Greek,
 # Turkish, Baltic, Japanese, Chinese (two) and Korean.
 _OTHERS = (
     *("cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257"),
     *("cp932", "gb18030", "big5", "cp949"),
 )
+_LINE_END = r"\r\n|\n|\r"
 _ADVICE = "save it as UTF-8 (in Excel: CSV UTF-8)"
 
 
@@ -30,37 +31,19 @@ def read_text(path: Path, share: Callable[[str], float] | None = None) -> str:
         ValueError: the file is not text, or no encoding fits.
     """
     raw = path.read_bytes()
-    encoding = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), None)
-    if encoding is None and b"\0" in raw:
-        # UTF-16 without a mark at its start: each second byte of ASCII is zero.
-        zeros = [b"\0" in raw[start::2] for start in (0, 1)]
-        encoding = {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(tuple(zeros))
-        if encoding is None:
-            raise ValueError(f"{path} is not a text file; expected a list or CSV: {_ADVICE}")
-    try:
-        return raw.decode(encoding or "utf-8")
-    except UnicodeDecodeError as error:
-        if encoding is not None:
+    encoding = _marked(raw)
+    text = _decoded(raw, encoding)
+    if text is None and encoding == "utf-8" and b"\0" not in raw:
+        text = None if share is None else _fitting(raw, share)
+        if text is None:
+            before = re.split("[\udc80-\udcff]", raw.decode("utf-8", "surrogateescape"))[0]
             raise ValueError(
-                f"{path} starts as {encoding} text, but is damaged at byte {error.start}; {_ADVICE}"
-            ) from error
-        line = len(re.findall(rb"\r\n|\n|\r", raw[: error.start])) + 1
-    best, best_share = "", 0.0
-    for candidate in ("utf-8", *_OTHERS) if share is not None else ():
-        try:
-            text = raw.decode(candidate, "surrogateescape" if candidate == "utf-8" else "strict")
-        except UnicodeDecodeError:
-            continue
-        if share is not None and (found := share(text)) > best_share:
-            best, best_share = text, found
-        if best_share == 1:
-            break
-    if best_share > 0:
-        return best
-    raise ValueError(
-        f"{path}, line {line}: this is not UTF-8, and in no other encoding do its names with such "
-        f"letters belong to images; {_ADVICE}"
-    )
+                f"{path}, line {len(re.findall(_LINE_END, before)) + 1}: this is not UTF-8, and no "
+                f"image has such a name in another encoding; {_ADVICE}"
+            )
+    if text is None or "\0" in text:
+        raise ValueError(f"{path} is not a text file, or is damaged; {_ADVICE}")
+    return text
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
@@ -68,7 +51,34 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 
     Unlike `str.splitlines`, this leaves names with form feeds and the like whole.
     """
-    ends = r"\r?\n" if "\n" in text else r"\r"
-    for number, line in enumerate(re.split(ends, text), start=1):
+    for number, line in enumerate(re.split(r"\r?\n" if "\n" in text else r"\r", text), start=1):
         if line.strip():
             yield number, line
+
+
+def _marked(raw: bytes) -> str:
+    """The Unicode encoding by the mark at its start, or by the zero bytes of UTF-16 without one."""
+    for mark, encoding in _MARKS.items():
+        if raw.startswith(mark):
+            return encoding
+    zeros = tuple(b"\0" in raw[start::2] for start in (0, 1))  # of ASCII characters
+    return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(zeros, "utf-8")
+
+
+def _decoded(raw: bytes, encoding: str, errors: str = "strict") -> str | None:
+    try:
+        return raw.decode(encoding, errors)
+    except UnicodeDecodeError:
+        return None
+
+
+def _fitting(raw: bytes, share: Callable[[str], float]) -> str | None:
+    """The text in the encoding with the largest share; None if all shares are zero."""
+    best, best_share = None, 0.0
+    for encoding in ("utf-8", *_OTHERS):
+        text = _decoded(raw, encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+        if text is not None and (found := share(text)) > best_share:
+            best, best_share = text, found
+        if best_share == 1:
+            break
+    return best

@@ -53,8 +53,8 @@ def card(facts: Facts) -> str:
         _head(facts),
         f"# {markdown(facts.name)}",
         f"{markdown(facts.published.architecture)} with {facts.num_features:,} features, for "
-        f"images of {facts.image_size} x {facts.image_size} pixels, trained with `odc_lightning`, an "
-        f"implementation of [Online Deep Clustering]({PAPER}) and its relatives. "
+        f"images of {facts.image_size} x {facts.image_size} pixels, trained with `odc_lightning`, "
+        f"an implementation of [Online Deep Clustering]({PAPER}) and its relatives. "
         f"{_TARGETS.get(facts.summary['targets'] if facts.summary else '', '')}".strip(),
         "## Measured",
         _table({"": "this run", **_measured(facts)}),
