@@ -3,8 +3,7 @@
 from odc_lightning.data.datamodule import ImageDataModule
 from odc_lightning.data.dataset import IndexedDataset
 from odc_lightning.data.datasets.builtin import cifar10, cifar100, digits, fashion_mnist, stl10
-from odc_lightning.data.datasets.file_list import file_list
-from odc_lightning.data.datasets.folders import image_folder, imagenet
+from odc_lightning.data.datasets.folders import file_list, image_folder, imagenet
 from odc_lightning.data.datasets.photo_patches import photo_patches
 from odc_lightning.data.datasets.places import places205
 from odc_lightning.data.datasets.voc import voc2007

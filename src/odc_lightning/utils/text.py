@@ -37,7 +37,7 @@ def printable_lines(message: object) -> str:
     return "\n".join(printable(line) for line in (first, *indented))
 
 
-def markdown(name: str) -> str:
+def escape_markdown(name: str) -> str:
     """A name for a line or a table cell of Markdown, with markup and ends of cells escaped."""
     return re.sub(r"([\\|*`<\[\]])", r"\\\1", printable(" ".join(name.split())))
 

@@ -1,4 +1,4 @@
-"""Image files as sources: a folder with any sub-folders, or ImageNet."""
+"""Image files as sources: a folder with any sub-folders, a list of files, or ImageNet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 from typing import NoReturn
 
 from odc_lightning.data.images import image_extensions
-from odc_lightning.data.labels import number_classes
+from odc_lightning.data.labels import number_classes, number_labels
+from odc_lightning.data.lists import Listed, read_list
 from odc_lightning.data.sources import FileSource
 
 _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
@@ -68,6 +69,32 @@ def imagenet(root: str) -> FileSource:
     return image_folder(root, labels_from_folder=True)
 
 
+def file_list(path: str, root: str | None = None) -> FileSource:
+    """The images that a text file lists, in the order of the list.
+
+    The file is CSV whose first line names the columns, such as `path,label`, or plain text with
+    one path per line; see `odc_lightning.data.lists`. Paths are relative to `root`, or to the
+    folder of the list if `root` is None.
+
+    Raises:
+        ValueError: if the list is missing, empty or not such a list, or gives an image two labels.
+    """
+    listing = Path(path).expanduser()
+    if not listing.is_file():
+        raise ValueError(f"data.train.path={listing} is not a file; expected a list of images")
+    folder = existing_folder(root) if root is not None else listing.parent
+    rows = read_list(listing, lambda name: _is_file(folder / name))
+    if not rows:
+        raise ValueError(f"file list {listing} names no images; expected one path per line")
+    names = [row.path for row in rows]
+    numbered = number_labels([row.label for row in rows if row.label is not None])
+    if numbered is None:
+        return FileSource(folder, names)
+    labels, class_names = numbered
+    _refuse_two_labels(listing, rows, labels.tolist(), class_names)
+    return FileSource(folder, names, labels, class_names)
+
+
 def existing_folder(root: str) -> Path:
     """`data.root` as a path, with `~` expanded.
 
@@ -95,3 +122,26 @@ def _walk(root: Path) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (Path(folder, name) for name in files if not name.startswith("."))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or the folder may not be read
+        return False
+
+
+def _refuse_two_labels(
+    listing: Path, rows: list[Listed], labels: list[int], class_names: list[str]
+) -> None:
+    """Refuse a list that gives one image two known labels."""
+    first: dict[str, tuple[int, int]] = {}
+    for row, label in zip(rows, labels, strict=True):
+        if label < 0:
+            continue
+        line, known = first.setdefault(os.path.normpath(row.path), (row.line, label))
+        if known != label:
+            raise ValueError(
+                f"{listing}: {row.path} has the label {class_names[known]} in line {line}, and "
+                f"{class_names[label]} in line {row.line}; expected one label of each image"
+            )

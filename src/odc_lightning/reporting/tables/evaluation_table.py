@@ -15,7 +15,7 @@ from odc_lightning.reporting.tables.table_layout import (
     skipped_protocols,
     unique_names,
 )
-from odc_lightning.utils.text import markdown, printable
+from odc_lightning.utils.text import escape_markdown, printable
 
 SOURCES = "as printed in the paper (Zhan et al., CVPR 2020) or in the model zoo of its authors."
 
@@ -66,15 +66,18 @@ def _part(group: list[Evaluation]) -> str:
     """The part of `evaluation_table` for one data set and backbone."""
     tables, skipped = score_tables(group), skipped_protocols(group)
     networks = [
-        f"- **{markdown(name)}**: {markdown(evaluation.checkpoint)}"
+        f"- **{escape_markdown(name)}**: {escape_markdown(evaluation.checkpoint)}"
         for name, evaluation in zip(unique_names(group), group, strict=True)
     ]
-    blocks = [f"# {markdown(_heading(group))}", "\n".join(networks)]
+    blocks = [f"# {escape_markdown(_heading(group))}", "\n".join(networks)]
     for table in tables:
-        blocks += [f"## {markdown(table.title)}", _markdown_table(table)]
-        blocks += [" ".join(map(markdown, table.notes))] if table.notes else []
+        blocks += [f"## {escape_markdown(table.title)}", _markdown_table(table)]
+        blocks += [" ".join(map(escape_markdown, table.notes))] if table.notes else []
     if skipped:
-        lines = [f"- {markdown(protocol)}: {markdown(reason)}" for protocol, reason in skipped]
+        lines = [
+            f"- {escape_markdown(protocol)}: {escape_markdown(reason)}"
+            for protocol, reason in skipped
+        ]
         blocks += ["## Skipped", "\n".join(lines)]
     if _has_published(tables):
         blocks.append(f"In grey: {SOURCES}")
@@ -84,7 +87,7 @@ def _part(group: list[Evaluation]) -> str:
 def _markdown_table(table: ScoreTable) -> str:
     names = ["method", *table.where]
     rule = ["---"] * len(names) + ["---:"] * len(table.columns)
-    header = [markdown(name) for name in (*names, *table.columns)]
+    header = [escape_markdown(name) for name in (*names, *table.columns)]
     lines = [header, rule, *map(_markdown_row, table.rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -92,9 +95,9 @@ def _markdown_table(table: ScoreTable) -> str:
 def _markdown_row(row: Row) -> list[str]:
     if row.is_published:
         texts = [row.method, *row.where, *(cell.text for cell in row.cells)]
-        return [_grey(markdown(text)) for text in texts]
+        return [_grey(escape_markdown(text)) for text in texts]
     cells = [f"**{cell.text}**" if cell.is_best else cell.text for cell in row.cells]
-    return [f"**{markdown(row.method)}**", *map(markdown, row.where), *cells]
+    return [f"**{escape_markdown(row.method)}**", *map(escape_markdown, row.where), *cells]
 
 
 def _grey(text: str) -> str:
