@@ -36,7 +36,8 @@ def read(photos: Path, content: bytes | str, name: str = "list.csv") -> FileSour
 
 
 def classes(source: FileSource) -> list[str | None]:
-    assert source.labels is not None and source.class_names is not None
+    assert source.labels is not None
+    assert source.class_names is not None
     return [None if label < 0 else source.class_names[label] for label in source.labels]
 
 
@@ -58,7 +59,8 @@ LIST = "path,label\na.png,cat\nStraße ä.png,Größe\n"
         b'"path","label"\n"a.png","cat"\n' + 'Straße ä.png,"Größe"\n'.encode(),
         b'"path", "label"\n"a.png", "cat"\n' + '"Straße ä.png", "Größe"\n'.encode(),
         '"","label","file"\n"1","cat","a.png"\n"2","Größe","Straße ä.png"\n'.encode(),
-        "# made by hand\n\nPath , Class,\na.png , cat,\n\n,,\n# more\nStraße ä.png,Größe,,\n".encode(),
+        b"# made by hand\n\nPath , Class,\na.png , cat,\n\n,,\n# more\n"
+        + "Straße ä.png,Größe,,\n".encode(),
         b'#TYPE System.IO.FileInfo\r\n"FullName","Label"\r\n"a.png","cat"\r\n'
         + '"Straße ä.png","Größe"\r\n'.encode(),
         unicodedata.normalize("NFD", LIST).replace("Gro\u0308ße", "Größe").encode(),
@@ -137,9 +139,11 @@ def test_unknown_labels_are_unknown(photos: Path, unknown: str) -> None:
 
 def test_floats_of_pandas_are_the_classes_in_their_order(photos: Path) -> None:
     values = ["", "-1.0", "0.0", "1.0", "nan", "10.0", "2.0", "2"]
-    rows = "".join(f"{name},{value}\n" for name, value in zip(NAMES[:4] * 2, values, strict=True))
-    rows = rows.replace("Straße ä.png,2\n", "#1.png,2\n")
-    source = read(photos, "path,label\n" + rows.replace("a.png,nan", "=SUM(1).png,nan"))
+    names = [f"{number}.png" for number in range(len(values))]
+    for name in names:
+        (photos / name).write_bytes((photos / "a.png").read_bytes())
+    rows = "".join(f"{name},{value}\n" for name, value in zip(names, values, strict=True))
+    source = read(photos, f"path,label\n{rows}")
     assert source.class_names == ["0", "1", "2", "10"]
     assert classes(source) == [None, None, "0", "1", None, "10", "2", "2"]
 

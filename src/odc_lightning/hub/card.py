@@ -54,7 +54,8 @@ def card(facts: Facts) -> str:
         f"# {escape_markdown(facts.name)}",
         f"{escape_markdown(facts.published.architecture)} with {facts.num_features:,} features, "
         f"for images of {facts.image_size} x {facts.image_size} pixels, trained with "
-        f"`odc_lightning`, an implementation of [Online Deep Clustering]({PAPER}) and its relatives. "
+        f"`odc_lightning`, an implementation of [Online Deep Clustering]({PAPER}) and its "
+        f"relatives. "
         f"{_TARGETS.get(facts.summary['targets'] if facts.summary else '', '')}".strip(),
         "## Measured",
         _table({"": "this run", **_measured(facts)}),
