@@ -28,7 +28,7 @@ from odc_lightning.inference.image_table import (
 )
 from odc_lightning.inference.table_files import write_csv, write_parquet
 from odc_lightning.inference.table_parts import Parts
-from odc_lightning.utils.text import valid_utf8
+from odc_lightning.utils.text import printable, valid_utf8
 
 FILES = {"assigned.parquet": write_parquet, "assigned.csv": write_csv}
 
@@ -55,7 +55,7 @@ def assign(config: DictConfig) -> Path:
     parts = Parts(folder, facts, len(source), rows_of_part(config, reference.width))
     embed = partial(model, layer=EMBEDDING)
     fill(parts, embed, source, model, config, partial(rows, reference, k), FILES)
-    print(f"{len(source):,} images: {folder}/assigned.csv and assigned.parquet")
+    print(f"{len(source):,} images: {printable(folder)}/assigned.csv and assigned.parquet")
     return folder
 
 

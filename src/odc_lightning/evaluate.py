@@ -39,6 +39,7 @@ from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, w
 from odc_lightning.runs.images import images_of_run, present_images
 from odc_lightning.runs.results import write_results
 from odc_lightning.runs.wandb_run import with_wandb_group
+from odc_lightning.utils.text import printable
 from odc_lightning.utils.timing import timed
 
 log = logging.getLogger(__name__)
@@ -240,7 +241,7 @@ def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float)
         logger.log_metrics({metric_name(score): score.value for score in evaluation.scores}, step=0)
         logger.save()
     print_evaluation([evaluation])
-    get_console().print(f"{run_dir}/", highlight=False, soft_wrap=True)
+    get_console().print(f"{printable(run_dir)}/", highlight=False, soft_wrap=True, markup=False)
 
 
 def metric_name(score: Score) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from odc_lightning.reporting.report_page import build_report, find_runs
+from odc_lightning.utils.text import printable
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(f"--out {output}: expected the name of a file that ends in .html")
         found = find_runs(arguments.folders)
     except ValueError as error:
-        parser.error(str(error))
+        parser.error(printable(str(error)))
     build_report(found, output, arguments.title)
     parts = [
         (len(found.runs), "run"),
@@ -51,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     counts = ", ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in parts if n)
     print(f"{counts}; {output.stat().st_size / 1e6:.1f} MB")
     for problem in found.problems:
-        print(f"not read: {problem}")
-    print(output)
+        print(f"not read: {printable(problem)}")
+    print(printable(output))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from odc_lightning.runs.closing_lines import closing_lines
 from odc_lightning.runs.resume import finished_before, keep_metrics
 from odc_lightning.runs.summary import Summary, read_summary
 from odc_lightning.sweeps.jobs import in_multirun
+from odc_lightning.utils.text import printable
 
 # Warnings that every run raises and that users cannot act on.
 IRRELEVANT_WARNINGS = (
@@ -60,7 +61,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     if in_multirun() and config.train.resume == "auto":
         finished = finished_before(config)
         if finished is not None:
-            print(f"already finished: {run_dir}/")
+            print(f"already finished: {printable(run_dir)}/")
             return finished
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)

@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from odc_lightning.sweeps.jobs import in_multirun, run_job
+from odc_lightning.utils.text import printable, printable_lines
 
 # Warnings that every run raises and that users cannot act on.
 ALWAYS_IRRELEVANT = (
@@ -50,8 +51,8 @@ def _refuse_unwritable(folder: Path, option: str) -> None:
             file.write(b"a full disk accepts an empty file, but no content")
     except OSError as error:
         sys.exit(
-            f"error: cannot write to {folder} ({error.strerror}); choose another folder with "
-            f"{option}=..."
+            f"error: cannot write to {printable(folder)} ({error.strerror}); choose another folder "
+            f"with {option}=..."
         )
 
 
@@ -78,7 +79,7 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         refusal = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
         if "HYDRA_FULL_ERROR" in os.environ or not _is_refusal(refusal):
             raise
-        sys.exit(f"error: {refusal}")
+        sys.exit(printable_lines(f"error: {refusal}"))
 
 
 def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:

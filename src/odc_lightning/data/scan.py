@@ -15,6 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.data.images import Reading, check_values, open_image, read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
+from odc_lightning.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def without_problems(
 
 
 def _listing(problems: Sequence[Problem], at_most: int) -> str:
-    lines = [f"  {path}: {fault}" for path, fault in problems[:at_most]]
+    lines = [f"  {printable(path)}: {printable(fault)}" for path, fault in problems[:at_most]]
     if len(problems) > at_most:
         lines.append(f"  ... and {len(problems) - at_most} more")
     return "\n".join(lines)

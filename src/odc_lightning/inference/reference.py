@@ -1,6 +1,5 @@
 """Features and clusters of a run's training images in eval mode, kept in the run's folder."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -19,6 +18,7 @@ from odc_lightning.features.image_features import image_features
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
 from odc_lightning.utils.arrays import FloatArray
+from odc_lightning.utils.tables import read_table, table_writer
 from odc_lightning.utils.whole_files import whole_folder
 
 log = logging.getLogger(__name__)
@@ -211,14 +211,11 @@ def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Re
             return None
         with np.load(folder / "clusters.npz") as arrays:
             centroids, counts = (torch.from_numpy(arrays[key]) for key in ("centroids", "counts"))
-        with (folder / "images.csv").open(
-            newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            rows = list(csv.DictReader(file))
-        names = [row["path"] for row in rows]
+        rows = read_table(folder / "images.csv", "path", "cluster")
+        names = [name for name, _ in rows]
         labels = network.labels
         if labels is None or len(names) != len(labels):  # without images that could not be read
-            labels = torch.tensor([int(row["cluster"]) for row in rows])
+            labels = torch.tensor([int(cluster) for _, cluster in rows])
         import faiss
 
         index = faiss.read_index(str(folder / "index.faiss"))
@@ -237,12 +234,8 @@ def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
             centroids=made.clusters.centroids.numpy(),
             counts=made.clusters.counts.numpy(),
         )
-        with (unfinished / "images.csv").open(
-            "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            writer = csv.writer(file)
-            writer.writerow(("path", "cluster"))
-            writer.writerows(zip(made.names, made.labels.tolist(), strict=True))
+        with table_writer(unfinished / "images.csv", ("path", "cluster")) as write:
+            write(zip(made.names, made.labels.tolist(), strict=True))
         try:
             faiss.write_index(made.index, str(unfinished / "index.faiss"))
         except RuntimeError as error:  # faiss raises it for a full disk

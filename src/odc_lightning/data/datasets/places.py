@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from odc_lightning.data.datasets.folders import existing_folder, image_folder
+from odc_lightning.data.list_text import lines_of, read_text
 from odc_lightning.data.patterns import HIDDEN
 from odc_lightning.data.sources import FileSource
 
@@ -59,22 +60,22 @@ def _listed(listing: Path, images: Path) -> FileSource:
     names: list[str] = []
     labels: list[int] = []
     classes: dict[int, str] = {}
-    with listing.open(encoding="utf-8") as lines:
-        for line in lines:
-            match = _LINE.fullmatch(line.rstrip())
-            if match is None:
-                raise ValueError(
-                    f"{listing}: {line.rstrip()!r}; expected a path such as a/abbey/x.jpg, a space "
-                    "and the number of the class. Download the list again."
-                )
-            name, class_name, label = match[1], match[2], int(match[3])
-            if classes.setdefault(label, class_name) != class_name:
-                raise ValueError(
-                    f"{listing}: {name} has the number {label}, which is {classes[label]} in the "
-                    "lines above; expected one number per class. Download the list again."
-                )
-            names.append(name)
-            labels.append(label)
+    for number, line in lines_of(read_text(listing)):
+        match = _LINE.fullmatch(line.rstrip())
+        if match is None:
+            raise ValueError(
+                f"{listing}, line {number}: {line.rstrip()!r}; expected a path such as "
+                "a/abbey/x.jpg, a space and the number of the class. Download the list again."
+            )
+        name, class_name, label = match[1], match[2], int(match[3])
+        if classes.setdefault(label, class_name) != class_name:
+            raise ValueError(
+                f"{listing}, line {number}: {name} has the number {label}, which is "
+                f"{classes[label]} in the lines above; expected one number per class. Download the "
+                "list again."
+            )
+        names.append(name)
+        labels.append(label)
     if not names:
         raise ValueError(f"{listing} names no images. Download the list again.")
     if unused := sorted(set(range(max(classes))) - classes.keys()):
