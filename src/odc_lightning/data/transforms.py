@@ -20,7 +20,7 @@ def resize_and_center_crop(size: int) -> v2.Compose:
     return v2.Compose([v2.Resize(round(size * 256 / 224)), v2.CenterCrop(size)])
 
 
-class Lighting(v2.Transform):  # type: ignore[misc]
+class Lighting(v2.Transform):
     """Colour noise along the principal components of ImageNet's colours.
 
     Krizhevsky, Sutskever and Hinton, NeurIPS 2012, Sec. 4.1: all pixels of an image get one colour
