@@ -81,6 +81,7 @@ def evaluate(config: DictConfig) -> Evaluation:
     config = with_wandb_group(config, "evaluate")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
+    check_benchmark(config, backbone.name)
     network = build_network(config, backbone, run, own_images)
     trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
@@ -129,6 +130,20 @@ def build_backbone(config: DictConfig) -> Backbone:
         )
         rank_zero_only(log.info)("weights of %s %s", config.checkpoint, conversion.summary)
     return backbone
+
+
+def check_benchmark(config: DictConfig, backbone: str) -> None:
+    """Check that the settings of ``benchmark=...`` are the paper's for this network.
+
+    Raises:
+        ValueError: the paper evaluates the network with the settings of another benchmark.
+    """
+    suited = config.benchmark_of.get(backbone)
+    if config.published and suited:
+        raise ValueError(
+            f"this benchmark does not have the paper's settings for {backbone}; use "
+            f"benchmark={suited}, or published=false to compare with no published results"
+        )
 
 
 def build_network(
