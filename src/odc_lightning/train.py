@@ -56,7 +56,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
-    config, chosen = prepare(config)
+    config, lines, records = prepare(config)
     run_dir = Path(config.run_dir)
     if in_multirun() and config.train.resume == "auto":
         finished = finished_before(config)
@@ -70,7 +70,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     trainer = build_trainer(config, extra_callbacks)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
-    trainer.callbacks.insert(0, RunReport(config, chosen, start, started))  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, RunReport(config, lines, start, started, records))  # type: ignore[attr-defined]
     failed = True
     try:
         with report_lost_ranks(trainer, run_dir):
