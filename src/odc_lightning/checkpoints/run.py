@@ -86,12 +86,12 @@ class TrainingRun:
 
 
 def _fill_nulls(config: DictConfig, chosen: DictConfig) -> None:
-    """Replace null values of a config, in place, by those of another config with the same keys."""
+    """Replace null and missing values, in place, by those of another config with the same keys."""
     for key in map(str, config):
-        if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
+        if OmegaConf.is_interpolation(config, key):
             continue
-        value, other = config[key], chosen.get(key)
-        if value is None and other is not None:
+        value, other = config.get(key), chosen.get(key)
+        if value is None:
             config[key] = other
         elif isinstance(value, DictConfig) and isinstance(other, DictConfig):
             _fill_nulls(value, other)
