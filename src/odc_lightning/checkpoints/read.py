@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import first_line
 
 # First bytes of torch.save's files before it wrote zip archives: a pickled number.
@@ -26,7 +27,7 @@ def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
     Raises:
         ValueError: if there is no checkpoint.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_file():
         return path
     last = path / "checkpoints" / "last.ckpt"

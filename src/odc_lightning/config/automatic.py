@@ -20,6 +20,7 @@ from odc_lightning.config.heuristics import (
 )
 from odc_lightning.data import ImageSource
 from odc_lightning.data.subset import subset_of
+from odc_lightning.utils.text import quantity
 
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
@@ -98,7 +99,7 @@ def _with_hyperparameters(
     for choice in choices:
         OmegaConf.update(config, choice.key, choice.value)
     return config, [
-        f"{choice.key}={choice.value:g} for {images.number:,} images: {choice.reason}"
+        f"{choice.key}={choice.value:g} for {quantity(images.number, 'image')}: {choice.reason}"
         for choice in choices
     ]
 

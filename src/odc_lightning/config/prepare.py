@@ -4,7 +4,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.config.automatic import with_automatic_settings
 from odc_lightning.config.resolve import resolve
-from odc_lightning.config.validation import check_settings
+from odc_lightning.config.validation import check_arguments, check_settings
 from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
 
 
@@ -25,4 +25,6 @@ def prepare(config: DictConfig) -> tuple[DictConfig, list[str]]:
         config.model.pretrained = None  # a resumed run does not read it
     check_settings(resolve(config))  # before the images are counted
     config, chosen = with_automatic_settings(config)
-    return resolve(config), chosen
+    config = resolve(config)
+    check_arguments(config)
+    return config, chosen

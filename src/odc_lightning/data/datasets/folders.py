@@ -14,6 +14,7 @@ import numpy as np
 from odc_lightning.data.images import image_extensions
 from odc_lightning.data.sources import FileSource
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.home import expanded
 
 _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
 
@@ -41,7 +42,7 @@ def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
     )
     if not names:
         raise ValueError(
-            f"no images below data.root={folder}; expected at least one. Is it the right folder?"
+            f"no images below {folder}; expected at least one. Is it the right folder?"
         )
     if not labels_from_folder:
         return FileSource(folder, names)
@@ -80,7 +81,7 @@ def file_list(path: str, root: str | None = None) -> FileSource:
     Raises:
         ValueError: if the list is missing or empty, or a line has the wrong number of fields.
     """
-    listing = Path(path).expanduser()
+    listing = expanded(path)
     if not listing.is_file():
         raise ValueError(f"data.train.path={listing} is not a file; expected a list of images")
     lines = [line for line in listing.read_text("utf-8-sig").split("\n") if line.strip()]
@@ -108,9 +109,10 @@ def existing_folder(root: str) -> Path:
     Raises:
         ValueError: if it is not a folder.
     """
-    folder = Path(root).expanduser()
+    folder = expanded(root)
     if not folder.is_dir():
-        raise ValueError(f"data.root={folder} is not a folder; expected the folder of the images")
+        found = "is a file" if folder.is_file() else "is not a folder"
+        raise ValueError(f"{folder} {found}; expected the folder of the images")
     return folder
 
 
