@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from odc_lightning.cli.words import divided, quoted
+from odc_lightning.cli.words import divided, for_shell, quoted
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.utils.text import first_line
 
@@ -33,10 +32,10 @@ def in_one_line(error: Exception, name: str, words: Sequence[str]) -> str:
         return _no_option(match[1], re.findall(r"^\t(\w+)$", text, re.M))
     if match := re.match(r"Ambiguous value for argument '(.+?)'\n1\. ", text, re.S):
         key, _, value = match[1].partition("=")
-        one = shlex.quote(f"{key}={quoted(value)}")
+        one = for_shell(f"{key}={quoted(value)}")
         return (
             f"{match[1]} has several values; add -m to run a job for each, or write {one} for one "
-            f"value with a comma, or {shlex.quote(f'{key}=[{value}]')} for a list"
+            f"value with a comma, or {for_shell(f'{key}=[{value}]')} for a list"
         )
     if match := re.match(r"Sweep parameters '(.+)' requires --multirun", text, re.S):
         return f"{match[1]} stands for several values; add -m to run a job for each"
@@ -51,7 +50,7 @@ def _unreadable(word: str) -> str:
         return f"cannot read {word!r}; expected key=value"
     if not re.fullmatch(r"[+~]*[\w.@:/$-]+", key):
         return f"cannot read {word!r}: {key!r} is not the name of a setting"
-    written = shlex.quote(f"{key}={quoted(value)}")
+    written = for_shell(f"{key}={quoted(value)}")
     return f"cannot read {word!r}; if the value is a text, quote it: {written}"
 
 

@@ -6,6 +6,7 @@ Nothing heavy is imported here until a word needs Hydra's parser.
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Sequence
 
 # Hydra's flags, each with the values that it expects; None: any value, (): no value.
@@ -76,12 +77,10 @@ def for_hydra(words: Sequence[str]) -> list[str]:
 
 
 def quoted(value: str) -> str:
-    """A value, quoted for Hydra's parser and for OmegaConf, whatever characters it has."""
+    """A value, quoted for Hydra's parser, whatever characters it has."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
-    from odc_lightning.config.resolve import literal
-
-    return QuotedString(literal(value), Quote.single).with_quotes()
+    return QuotedString(value, Quote.single).with_quotes()
 
 
 def path_value(path: str) -> str:
@@ -89,8 +88,16 @@ def path_value(path: str) -> str:
 
     A relative path that would be taken for another user's home, or for a missing value, is made
     absolute.
+
+    Raises:
+        ValueError: the path has ``${``, which configs cannot hold as text.
     """
     path = home(path)
+    if "${" in path:
+        raise ValueError(
+            f"{path}: ${{ in a path would be read as a reference to a setting; rename the folder, "
+            "or give a link to it (ln -s)"
+        )
     if os.path.normpath(path).startswith(("~", "???")):
         path = os.path.abspath(path)  # noqa: PTH100  # pathlib drops the ./ before a ~
     return quoted(path)
@@ -106,6 +113,11 @@ def exists(path: str) -> bool:
     return os.path.lexists(home(path))
 
 
+def for_shell(word: str) -> str:
+    """A word as it is written in a shell."""
+    return f'"{word}"' if not re.search(r'["$`\\!]', word) else shlex.quote(word)
+
+
 def readable(word: str) -> str:
     """``key=value`` with the value quoted if Hydra's parser would refuse or split a path or text.
 
@@ -113,7 +125,7 @@ def readable(word: str) -> str:
     exists. Shells do not expand ``~`` after ``=``, so it is done here.
 
     Raises:
-        ValueError: there is no key.
+        ValueError: there is no key, or a path has ``${``.
     """
     key, equals, value = word.partition("=")
     if equals and not key:

@@ -1,6 +1,5 @@
 """Resolving the references in a config."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +29,7 @@ def resolve(config: DictConfig) -> DictConfig:
             f"{error.full_key} cannot be resolved: {first_line(error)}; expected ${{key}} of a "
             "setting that exists"
         ) from error
-    return OmegaConf.create(_as_text(plain))  # type: ignore[no-any-return]
+    return OmegaConf.create(plain)  # type: ignore[return-value]
 
 
 def missing_keys(value: Any, key: str = "") -> Iterator[str]:
@@ -40,17 +39,3 @@ def missing_keys(value: Any, key: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for name, each in value.items():
             yield from missing_keys(each, f"{key}.{name}" if key else str(name))
-
-
-def _as_text(value: Any) -> Any:
-    """A resolved value, in which ``${`` is text, such as in the name of a folder."""
-    if isinstance(value, dict):
-        return {key: _as_text(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_as_text(each) for each in value]
-    return literal(value) if isinstance(value, str) else value
-
-
-def literal(text: str) -> str:
-    """Text that OmegaConf reads back as it is: ``${`` would refer to another value."""
-    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)

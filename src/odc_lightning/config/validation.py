@@ -80,13 +80,13 @@ def check_arguments(config: DictConfig) -> None:
         if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
             continue
         known = {each.name for each in parameters}
-        for name in node:
-            if name not in known and not str(name).startswith("_"):
-                target = str(node["_target_"]).rpartition(".")[2]
-                raise ValueError(
-                    f"{key}.{name}: {target} has no such setting; remove it with ~{key}.{name}, "
-                    f"or choose another option for {key}"
-                )
+        unknown = [name for name in node if name not in known and not str(name).startswith("_")]
+        if unknown:
+            raise ValueError(
+                f"{key} is a {str(node['_target_']).rpartition('.')[2]}, which has no setting "
+                f"{' and no '.join(unknown)}; remove what belongs to another option of {key}: "
+                f"{' '.join(f'~{key}.{name}' for name in unknown)}"
+            )
 
 
 def _targets(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
