@@ -27,7 +27,7 @@ from odc_lightning.runs.find import (
     required,
     with_run_config,
 )
-from odc_lightning.utils.text import quantity
+from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import timed
 
 
@@ -79,7 +79,7 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
     if built.pictures.problems:
         lines.append(f"{quantity(len(built.pictures.problems), 'image')} cannot be shown")
     for line in (*lines, f"{folder / 'index.html'}"):
-        get_console().print(line, highlight=False, soft_wrap=True, markup=False)
+        get_console().print(printable(line), highlight=False, soft_wrap=True, markup=False)
 
 
 def sort(clustered: ClusteredImages, config: DictConfig) -> None:
@@ -92,7 +92,7 @@ def sort(clustered: ClusteredImages, config: DictConfig) -> None:
         return
     with timed("sorting"):
         sort_images(plan)
-    get_console().print(f"{plan.folder}/", highlight=False, soft_wrap=True, markup=False)
+    get_console().print(f"{printable(plan.folder)}/", highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from odc_lightning.cli.command import ALWAYS_IRRELEVANT, hydra_command, ignore_w
 from odc_lightning.config.resolve import resolve
 from odc_lightning.hub import export_folder, require_onnx
 from odc_lightning.inference.image_table import folder_of, load_from
+from odc_lightning.utils.text import printable
 
 
 def export(config: DictConfig) -> Path:
@@ -35,7 +36,7 @@ def export(config: DictConfig) -> Path:
     checks = export_folder(model, folder, onnx=config.onnx)
     for name, difference in checks.items():
         print(f"{name:<28} differs by at most {difference:.1e}")
-    print(f"{folder}/")
+    print(f"{printable(folder)}/")
     return folder
 
 

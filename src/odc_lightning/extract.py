@@ -25,6 +25,7 @@ from odc_lightning.inference.image_table import (
 )
 from odc_lightning.inference.table_files import features_table, write_features
 from odc_lightning.inference.table_parts import Parts
+from odc_lightning.utils.text import printable
 
 
 def extract(config: DictConfig) -> Path:
@@ -51,7 +52,7 @@ def extract(config: DictConfig) -> Path:
     facts = facts_of(model, source, layer=layer, format=config.format)
     parts = Parts(folder, facts, len(source), rows_of_part(config, width))
     fill(parts, partial(model, layer=layer), source, model, config, _table, writers)
-    print(f"{len(source):,} x {width} features of {layer}: {folder}/")
+    print(f"{len(source):,} x {width} features of {layer}: {printable(folder)}/")
     return folder
 
 

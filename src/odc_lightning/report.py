@@ -6,7 +6,7 @@ from pathlib import Path
 
 from odc_lightning.cli.arguments import OneLineParser
 from odc_lightning.reporting.report_page import build_report, find_runs
-from odc_lightning.utils.text import quantity
+from odc_lightning.utils.text import printable, quantity
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -43,11 +43,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(f"--out {output}: expected the name of a file that ends in .html")
         found = find_runs(arguments.folders)
     except ValueError as error:
-        parser.error(str(error))
+        parser.error(printable(str(error)))
     try:
         build_report(found, output, arguments.title)
     except OSError as error:
-        parser.error(f"cannot write {output} ({error.strerror}); choose another file with --out")
+        reason = f"cannot write {output} ({error.strerror})"
+        parser.error(printable(f"{reason}; choose another file with --out"))
     parts = [
         (len(found.runs), "run"),
         (len(found.evaluations), "evaluation"),
@@ -56,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     counts = ", ".join(quantity(number, noun) for number, noun in parts if number)
     print(f"{counts}; {output.stat().st_size / 1e6:.1f} MB")
     for problem in found.problems:
-        print(f"not read: {problem}")
-    print(output)
+        print(f"not read: {printable(problem)}")
+    print(printable(output))
 
 
 if __name__ == "__main__":

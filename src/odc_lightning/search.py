@@ -29,6 +29,7 @@ from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
 from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
+from odc_lightning.utils.text import printable
 
 if TYPE_CHECKING:
     import optuna
@@ -170,7 +171,7 @@ def run_trial(
 
     chosen = {key: entry.suggest(trial, key) for key, entry in space.items()}
     overrides = [as_override(key, value) for key, value in chosen.items()]
-    print(f"\ntrial {trial.number}: {' '.join(overrides)}", flush=True)
+    print(f"\ntrial {trial.number}: {printable(' '.join(overrides))}", flush=True)
     job = composed(config, trial.number, overrides)
 
     def task(run: DictConfig) -> None:
@@ -232,7 +233,7 @@ def last_value(metrics_csv: Path, metric: str) -> float | None:
 
 def write_results(study: "optuna.Study", config: DictConfig, folder: Path) -> None:
     """Print all trials and write the best one; exit with code 1 if a trial failed."""
-    print(f"\n{table(study)}\n{folder}/", flush=True)
+    print(f"\n{table(study)}\n{printable(folder)}/", flush=True)
     ended = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if ended:
         best = study.best_trial

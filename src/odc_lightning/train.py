@@ -30,6 +30,7 @@ from odc_lightning.runs.closing_lines import closing_lines
 from odc_lightning.runs.resume import finished_before, keep_metrics
 from odc_lightning.runs.summary import Summary, read_summary
 from odc_lightning.sweeps.jobs import in_multirun
+from odc_lightning.utils.text import printable
 
 # Warnings that every run raises and that users cannot act on.
 IRRELEVANT_WARNINGS = (
@@ -54,12 +55,12 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
-    config, chosen = prepare(config)
+    config, lines, records = prepare(config)
     run_dir = Path(config.run_dir)
     if in_multirun() and config.train.resume == "auto":
         finished = finished_before(config)
         if finished is not None:
-            print(f"already finished: {run_dir}/")
+            print(f"already finished: {printable(run_dir)}/")
             return finished
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
@@ -68,7 +69,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     trainer = build_trainer(config, extra_callbacks)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
-    trainer.callbacks.insert(0, RunReport(config, chosen, start, started))  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, RunReport(config, lines, start, started, records))  # type: ignore[attr-defined]
     failed = True
     try:
         with report_lost_ranks(trainer, run_dir):

@@ -1,12 +1,13 @@
 """The result of a conversion: the weights taken from a checkpoint, and a table of all its keys."""
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
+
+from odc_lightning.utils.tables import table_writer
 
 COLUMNS = ("source", "target", "shape", "note")
 
@@ -66,10 +67,8 @@ class Conversion:
 
     def write_csv(self, path: Path) -> None:
         """Write the table of all keys as CSV."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows(self.cells())
+        with table_writer(path, COLUMNS) as write:
+            write(self.cells())
 
     def table(self) -> str:
         """The table of all keys, in aligned columns."""

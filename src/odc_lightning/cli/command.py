@@ -23,7 +23,7 @@ from odc_lightning.cli.refusals import module_of, refusal
 from odc_lightning.cli.words import for_hydra
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.sweeps.jobs import in_multirun, run_job
-from odc_lightning.utils.text import first_line
+from odc_lightning.utils.text import first_line, printable, printable_lines
 
 # Warnings that every run raises and that users cannot act on.
 ALWAYS_IRRELEVANT = (
@@ -58,8 +58,8 @@ def _refuse_unwritable(config: DictConfig, option: str) -> None:
             file.write(b"a full disk accepts an empty file, but no content")
     except OSError as error:
         sys.exit(
-            f"error: cannot write to {folder} ({error.strerror}); choose another folder with "
-            f"{option}=..."
+            f"error: cannot write to {printable(folder)} ({error.strerror}); choose another folder "
+            f"with {option}=..."
         )
 
 
@@ -90,7 +90,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
             except Exception as error:
                 message = _message(error, name)
                 if "HYDRA_FULL_ERROR" not in os.environ and message is not None:
-                    sys.exit(f"error: {message}")
+                    sys.exit(printable_lines(f"error: {message}"))
                 report(functools.partial(_raise, error))
             finally:
                 hydra_utils.run_and_report = report
@@ -142,7 +142,7 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         message = refusal(error)
         if "HYDRA_FULL_ERROR" in os.environ or message is None:
             raise
-        sys.exit(f"error: {message}")
+        sys.exit(printable_lines(f"error: {message}"))
 
 
 def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:

@@ -12,7 +12,7 @@ from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.fine_tuning import (
     FineTuning,
     IntArray,
-    find_listed,
+    listed_images,
 )
 from odc_lightning.evaluation.linear_probes import Batches, Labelled
 from odc_lightning.evaluation.network import EvaluatedNetwork
@@ -104,8 +104,7 @@ class SemiSupervised(Protocol):
         """The indices of the images to train on, for each draw."""
         train = network.images["train"]
         if self.lists is not None:
-            lines = expanded(self.lists[number]).read_text("utf-8").splitlines()
-            return [find_listed(train.source, lines)]
+            return [listed_images(train.source, expanded(self.lists[number]))]
         return [
             take_share(train.classes, self.shares[number], network.seed + draw)
             for draw in range(self.draws)

@@ -50,6 +50,7 @@ def load(
     *,
     device: torch.device | str | None = None,
     images: Path | str | None = None,
+    max_pixels: int | None = None,
     checkpoint_trusted: bool = False,
 ) -> TrainedModel:
     """Load the trained network of a run.
@@ -58,6 +59,7 @@ def load(
         run: the folder of a run, or one of the checkpoints in it.
         device: device of the network; None chooses a GPU if there is one.
         images: folder of the run's images, if they have moved.
+        max_pixels: larger images are refused; None: the run's limit.
         checkpoint_trusted: unpickle whatever the checkpoint holds and build whatever the config
             names, which can run arbitrary code.
 
@@ -84,6 +86,8 @@ def load(
         None if images is None else str(images),
         checkpoint_trusted,
     )
+    if max_pixels is not None:
+        model.reading = model.reading._replace(max_pixels=max_pixels)
     return model.to(device)
 
 

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from odc_lightning.runs.summary import Summary
-from odc_lightning.utils.text import quantity
+from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import format_duration
 
 CONTENTS = {
@@ -67,7 +67,7 @@ def _course(summary: Summary) -> list[str]:
 def _files(run_dir: Path) -> list[str]:
     """The run's folder and its files."""
     existing = [name for name in CONTENTS if (run_dir / name).exists()]
-    return [f"{run_dir}/", *(f"  {name:<24}{CONTENTS[name]}" for name in existing)]
+    return [f"{printable(run_dir)}/", *(f"  {name:<24}{CONTENTS[name]}" for name in existing)]
 
 
 def _percent(share: float | None) -> str:

@@ -1,9 +1,9 @@
 """Sort images into a folder for each cluster. Originals are never moved or changed."""
 
-import csv
 import errno
 import os
 import shutil
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from odc_lightning.data import FileSource, ImageSource, SubsetSource
 from odc_lightning.runs.images import RunImages
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.home import expanded
+from odc_lightning.utils.tables import table_writer
 from odc_lightning.utils.text import printable, quantity
 
 How = Literal["copy", "hardlink", "symlink"]
@@ -78,7 +79,7 @@ def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) 
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(f"sort_into={folder} is not an empty folder; name one that is not there")
     width = len(str(int(labels.max())))
-    taken: dict[Path, int] = {}  # and the last number given
+    taken: dict[str, int] = {}  # and the last number given
     entries: list[tuple[Path, Path]] = []
     missing: list[str] = []
     folders: set[Path] = set(_roots(source))
@@ -134,14 +135,13 @@ def sort_images(plan: Sorting) -> None:
     make = makers[plan.how]
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
-        table = plan.folder / "sorted.csv"
-        with table.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file, lineterminator="\r\n")
-            writer.writerow(("file", "original"))
+        with table_writer(plan.folder / "sorted.csv", ("file", "original")) as write:
             for original, target in plan.entries:
                 (plan.folder / target).parent.mkdir(exist_ok=True)
+                if os.path.lexists(plan.folder / target):  # `copy2` would overwrite it
+                    raise FileExistsError(errno.EEXIST, f"{plan.folder / target} exists already")
                 make(original, plan.folder / target)
-                writer.writerow((target.as_posix(), original))
+                write([(target.as_posix(), str(original))])
     except OSError as error:
         advice = " Take sort_by=symlink or sort_by=copy." if error.errno == errno.EXDEV else ""
         raise ValueError(
@@ -150,15 +150,25 @@ def sort_images(plan: Sorting) -> None:
         ) from error
 
 
-def _free(target: Path, taken: dict[Path, int]) -> Path:
-    """The path, with a number if an image of another folder has it already."""
-    candidate, number = target, taken.get(target, 1)
-    while candidate in taken:
+def _free(target: Path, taken: dict[str, int]) -> Path:
+    """The path, with a number if another image has it already."""
+    candidate, number = target, taken.get(_folded(target), 1)
+    while _folded(candidate) in taken:
         number += 1
         candidate = target.with_name(f"{target.stem}~{number}{target.suffix}")
-    taken[target] = number
-    taken.setdefault(candidate, 1)
+    taken[_folded(target)] = number
+    taken.setdefault(_folded(candidate), 1)
     return candidate
+
+
+def _folded(target: Path) -> str:
+    """The same text for all names that some file system takes for one.
+
+    Windows and macOS ignore case, macOS does not tell composed from decomposed accents, and Windows
+    drops dots and spaces at the end.
+    """
+    folded = unicodedata.normalize("NFD", str(target)).casefold()
+    return unicodedata.normalize("NFD", folded).rstrip(". ")
 
 
 def _roots(source: ImageSource) -> list[Path]:
