@@ -7,7 +7,6 @@ import logging
 import time
 from pathlib import Path
 
-import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -22,14 +21,15 @@ from odc_lightning.checkpoints import (
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
+    hydra_command,
     ignore_warnings,
     refuse_ranks_in_multirun,
     run_command,
 )
-from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_all
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
+from odc_lightning.data.names import short_name
 from odc_lightning.evaluation import EvaluatedNetwork, Protocol
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
@@ -91,7 +91,7 @@ def evaluate(config: DictConfig) -> Evaluation:
         checkpoint=str(config.checkpoint),
         backbone=backbone.name,
         # The slash keeps a folder of that name from being taken for the published `imagenet`.
-        data=network.data.name or f"{Path(str(config.data.root)).name}/",
+        data=network.data.name or f"{short_name(config.data)}/",
     )
     chosen = applicable(protocols, network, evaluation)
     if network.held_out:
@@ -265,7 +265,7 @@ def metric_name(score: Score) -> str:
     return "/".join(filter(None, parts))
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="evaluate")
+@hydra_command("evaluate")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(evaluate, config)

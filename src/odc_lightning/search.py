@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 import numpy as np
 from filelock import FileLock, Timeout
 from hydra import compose
@@ -22,8 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from odc_lightning.cli.command import run_command
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.cli.command import hydra_command, run_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.validation import IntegerRule, check_settings
 from odc_lightning.runs.metrics_csv import whole_rows
@@ -272,7 +270,7 @@ def _without_hydra(job: DictConfig) -> DictConfig:
     return job
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="search")
+@hydra_command("search")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(search, config)

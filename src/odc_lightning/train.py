@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -18,12 +17,12 @@ from odc_lightning.callbacks.lifecycle.run_report import RunReport
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
+    hydra_command,
     ignore_warnings,
     refuse_ranks_in_multirun,
     run_command,
 )
 from odc_lightning.cli.lost_ranks import report_lost_ranks
-from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_module, build_trainer, load_start
 from odc_lightning.config.prepare import prepare
 from odc_lightning.data import ImageDataModule
@@ -88,7 +87,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     return summary
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="train")
+@hydra_command("train")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(train, config)

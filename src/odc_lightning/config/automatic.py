@@ -22,6 +22,7 @@ from odc_lightning.data.images import MAX_PIXELS, Reading, open_image, reading_o
 from odc_lightning.data.scan import readable, scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.data.value_range import measure_range
+from odc_lightning.utils.text import quantity
 
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
@@ -125,7 +126,7 @@ def _with_hyperparameters(
     for choice in choices:
         OmegaConf.update(config, choice.key, choice.value)
     return config, [
-        f"{choice.key}={choice.value:g} for {images.number:,} images: {choice.reason}"
+        f"{choice.key}={choice.value:g} for {quantity(images.number, 'image')}: {choice.reason}"
         for choice in choices
     ]
 

@@ -144,7 +144,7 @@ def without_problems(
     if on_error == "raise":
         raise ValueError(
             f"{count}:\n{_listing(problems, at_most=20)}{advice}\n"
-            "Repair or remove these files, or set data.on_error=skip to train without them."
+            "Repair or remove these files, or set data.on_error=skip to leave them out."
         )
     kept = readable(source, problems)
     warn = rank_zero_only(logger.warning)  # all ranks see the same problems

@@ -55,6 +55,17 @@ class ImageSource(ABC):
         return self
 
 
+class ImageError(ValueError):
+    """A file that cannot be read as an image.
+
+    A dataloader worker's error reaches the main process as the text of a whole traceback; of that,
+    only the message is kept.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.rpartition(f"{type(self).__name__}: ")[2].rstrip())
+
+
 class ArraySource(ImageSource):
     """Images in memory: gray (N, H, W) or colour (N, H, W, 3), uint8.
 
@@ -124,9 +135,9 @@ class FileSource(ImageSource):
         try:
             return read_rgb(path, self.reading)
         except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
-            raise ValueError(
-                f"cannot decode {path}: {error}. Set data.scan=full to find every such file "
-                "before training, and data.on_error=skip to train without them."
+            raise ImageError(
+                f"cannot decode {path}: {error}. data.scan=full finds every such file at the "
+                "start, and data.on_error=skip leaves these out"
             ) from error
 
     def name(self, index: int) -> str:

@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from odc_lightning.checkpoints import TrainingRun
+from odc_lightning.utils.home import expanded
 
 # Keys of `data` and its splits that are paths.
 _PATHS = ("root", "path")
@@ -29,7 +30,7 @@ def locate(data: DictConfig, run: TrainingRun, folder: str | None = None) -> Non
             if key in _PATHS:
                 node[key] = _found(value, run)
     if folder is not None:
-        _move(data, str(Path(folder).expanduser()))
+        _move(data, str(expanded(folder)))
 
 
 def _move(data: DictConfig, folder: str) -> None:
@@ -39,7 +40,7 @@ def _move(data: DictConfig, folder: str) -> None:
         for key, value in _strings(node):
             is_below = bool(old) and (value == old or value.startswith(f"{old}/"))
             # A list of images may have stayed where it was.
-            if is_below and not (key == "path" and Path(value).expanduser().exists()):
+            if is_below and not (key == "path" and expanded(value).exists()):
                 node[key] = folder + value.removeprefix(old)
         if "root" in node and not OmegaConf.is_interpolation(node, "root") and node.root is None:
             node.root = folder
@@ -62,7 +63,7 @@ def _strings(node: DictConfig) -> Iterator[tuple[str, str]]:
 
 
 def _found(value: str, run: TrainingRun) -> str:
-    path = Path(value).expanduser()
+    path = expanded(value)
     if path.is_absolute():
         return value
     started = started_in(run)

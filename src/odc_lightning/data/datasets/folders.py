@@ -13,6 +13,7 @@ from odc_lightning.data.lists import Listed, read_list
 from odc_lightning.data.patterns import HIDDEN
 from odc_lightning.data.sources import FileSource
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.home import expanded
 
 _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
 
@@ -85,7 +86,7 @@ def file_list(path: str, root: str | None = None) -> FileSource:
     Raises:
         ValueError: if the list is missing, empty or not such a list, or gives an image two labels.
     """
-    listing = Path(path).expanduser()
+    listing = expanded(path)
     if not listing.is_file():
         raise ValueError(f"data.train.path={listing} is not a file; expected a list of images")
     folder = existing_folder(root) if root is not None else listing.parent
@@ -107,9 +108,10 @@ def existing_folder(root: str) -> Path:
     Raises:
         ValueError: if it is not a folder.
     """
-    folder = Path(root).expanduser()
+    folder = expanded(root)
     if not folder.is_dir():
-        raise ValueError(f"data.root={folder} is not a folder; expected the folder of the images")
+        found = "is a file" if folder.is_file() else "is not a folder"
+        raise ValueError(f"{folder} {found}; expected the folder of the images")
     return folder
 
 
