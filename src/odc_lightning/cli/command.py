@@ -1,21 +1,21 @@
-"""Shared parts of all commands: output folder, warnings, error messages, the end of a W&B run."""
+"""Shared parts of all commands: warnings, error messages, the end of a W&B run."""
 
 import errno
 import os
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from odc_lightning.cli.output_folder import refuse_other_output
 from odc_lightning.sweeps.jobs import in_multirun, run_job
 
 # Warnings that every run raises and that users cannot act on.
@@ -26,33 +26,6 @@ ALWAYS_IRRELEVANT = (
 
 # Errors of the machine (permissions, full disks), as opposed to bugs of the program.
 _MACHINE_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-
-
-class OutputFolder(Callback):
-    """Checks that the output folder is writable, before Hydra creates it.
-
-    Hydra itself would end with a traceback.
-    """
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the folder of a single run."""
-        _refuse_unwritable(Path(config.hydra.run.dir), "hydra.run.dir")
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the folder of a sweep."""
-        _refuse_unwritable(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
-
-
-def _refuse_unwritable(folder: Path, option: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"a full disk accepts an empty file, but no content")
-    except OSError as error:
-        sys.exit(
-            f"error: cannot write to {folder} ({error.strerror}); choose another folder with "
-            f"{option}=..."
-        )
 
 
 def ignore_warnings(messages: Iterable[str]) -> None:
@@ -68,7 +41,7 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
     """
     multirun = in_multirun()
     if multirun and "jobs" in (HydraConfig.get().callbacks or {}):  # it reports failed jobs
-        return run_job(task, config)
+        return run_job(partial(_run_checked, task), config)
     try:
         task(config)
     except Exception as error:
@@ -79,6 +52,13 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         if "HYDRA_FULL_ERROR" in os.environ or not _is_refusal(refusal):
             raise
         sys.exit(f"error: {refusal}")
+
+
+def _run_checked(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
+    """Run a task, unless its training would replace another one."""
+    if "train" in config:
+        refuse_other_output(Path(HydraConfig.get().runtime.output_dir), config, "hydra.sweep.dir")
+    task(config)
 
 
 def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:
