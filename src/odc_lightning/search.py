@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import run_job as hydra_run_job
@@ -47,8 +46,7 @@ def search(config: DictConfig) -> None:
     Each trial is a training in ``trials/NUMBER``. The output is ``best.yaml`` and the study.
 
     Raises:
-        ValueError: the space or another setting is invalid, before the first trial; or another
-            search is running in the folder.
+        ValueError: the space or another setting is invalid, before the first trial.
     """
     config = resolve(config)
     if not IntegerRule(1).accepts(config.n_trials):
@@ -58,21 +56,14 @@ def search(config: DictConfig) -> None:
     space = space_of(config)
     check_trial(config, space)
     folder = Path(config.run_dir)
-    try:
-        lock = FileLock(folder / ".lock").acquire(blocking=False)
-    except Timeout:
-        raise ValueError(
-            f"another search is running in {folder}; choose another folder with hydra.run.dir=..."
-        ) from None
-    with lock:
-        storage = open_storage(config, folder)
-        study = begin_study(config, folder, storage)
-        for trial in unfinished(study, storage, config.seed):
-            run_trial(study, trial, config, space)
-        while len(study.trials) < config.n_trials:
-            study.sampler = sampler(config.seed, len(study.trials))
-            run_trial(study, study.ask(), config, space)
-        write_results(study, config, folder)
+    storage = open_storage(config, folder)
+    study = begin_study(config, folder, storage)
+    for trial in unfinished(study, storage, config.seed):
+        run_trial(study, trial, config, space)
+    while len(study.trials) < config.n_trials:
+        study.sampler = sampler(config.seed, len(study.trials))
+        run_trial(study, study.ask(), config, space)
+    write_results(study, config, folder)
 
 
 def space_of(config: DictConfig) -> Space:

@@ -60,7 +60,7 @@ CHOSEN = (
 # What a run's config may build although the command does not name it.
 _PARTS = (
     *(*KNOWN, "odc_lightning.callbacks", "odc_lightning.runs", "torch.optim"),
-    *("pytorch_lightning.Trainer", "pytorch_lightning.trainer", "pytorch_lightning.loggers"),
+    *("pytorch_lightning.Trainer", "pytorch_lightning.loggers"),
 )
 
 
@@ -230,5 +230,4 @@ def _refuse_foreign_code(complete: DictConfig, config: DictConfig, run: Training
         for key, value in leaves(OmegaConf.to_container(config, resolve=False))
         if key.endswith("_target_")
     ]
-    known = (*_PARTS, *named, *(target.rpartition(".")[0] for target in named))
-    refuse_unknown_targets(complete, str(run.folder), "train.run_trusted", known)
+    refuse_unknown_targets(complete, str(run.folder), "train.run_trusted", (*_PARTS, *named))

@@ -45,6 +45,8 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
             f"train.resume={resume}; expected auto, which resumes from the newest checkpoint in "
             "the run's folder (hydra.run.dir=...). To choose a checkpoint, use ckpt_path=FILE"
         )
+    if resume is not None and OmegaConf.select(config, "overwrite"):
+        raise ValueError("train.resume=auto and overwrite=true are both given; expected only one")
     if resume is None:
         if config.ckpt_path is not None:
             given = checkpoint_file(config.ckpt_path, "ckpt_path")
