@@ -130,8 +130,8 @@ def _take(config: DictConfig, mode: Literal["run", "sweep"]) -> Path:
     except Timeout:
         command = "search" if "space" in config else "command"
         sys.exit(
-            f"error: another {command} is running in {printable(folder)}; wait until it ends, or choose "
-            f"another folder with {option}=..."
+            f"error: another {command} is running in {printable(folder)}; wait until it ends, or "
+            f"choose another folder with {option}=..."
         )
     return folder
 

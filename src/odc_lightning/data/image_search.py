@@ -53,7 +53,10 @@ class PassedOver:
         if self.excluded:
             parts.append(
                 f"{_files(self.excluded.total(), 'image')} left out by data.exclude: "
-                + _listed([(f"by {printable(each)}", n) for each, n in self.excluded.most_common()])
+                + _listed(
+                    [(f"by {printable(each)}", n) for each, n in self.excluded.most_common()],
+                    "by other patterns",
+                )
             )
         if self.outputs:
             parts.append(f"{_files(self.outputs, 'folder')} with output of odc_lightning left out")
@@ -149,10 +152,10 @@ def _kind(extension: str) -> str:
     return f"{extension}{advice}" if extension else "without an extension"
 
 
-def _listed(items: Sequence[tuple[str, int]]) -> str:
+def _listed(items: Sequence[tuple[str, int]], others: str = "of other kinds") -> str:
     shown = [f"{number:,} {what}" for what, number in items[:_SHOWN]]
     rest = sum(number for _, number in items[_SHOWN:])
-    return ", ".join(shown) + (f", {rest:,} of other kinds" if rest else "")
+    return ", ".join(shown) + (f", {rest:,} {others}" if rest else "")
 
 
 def _files(number: int, what: str) -> str:

@@ -16,7 +16,7 @@ from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.checkpoints import TrainingRun, refuse_unknown_targets
-from odc_lightning.data import ImageSource, SubsetSource
+from odc_lightning.data import FileSource, ImageSource, SubsetSource
 from odc_lightning.data.images import reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
@@ -130,8 +130,13 @@ def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     """A source that has the run's images, and perhaps others.
 
     Images in folders need no search, which would stumble over files that were added since. Those of
-    a subset need one, since its classes keep their numbers.
+    a subset need one, since its classes keep their numbers. A list of files that is gone gave only
+    names, and labels.
     """
+    listing, root = (data.train.get(key) for key in ("path", "root"))
+    if listing is not None and not Path(listing).expanduser().is_file():
+        folder = Path(listing).parent if root is None else Path(root)
+        return FileSource(folder.expanduser(), names)
     builder = instantiate(data.train)
     if data.get("subset") is None and "names" in inspect.signature(builder).parameters:
         source: ImageSource = builder(names=names)
