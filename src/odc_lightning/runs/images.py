@@ -136,7 +136,7 @@ def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     listing, root = (data.train.get(key) for key in ("path", "root"))
     if listing is not None and not Path(listing).expanduser().is_file():
         folder = Path(listing).parent if root is None else Path(root)
-        return FileSource(folder.expanduser(), names)
+        return FileSource(folder.expanduser(), names).read_as(reading_of(data))
     builder = instantiate(data.train)
     if data.get("subset") is None and "names" in inspect.signature(builder).parameters:
         source: ImageSource = builder(names=names)
