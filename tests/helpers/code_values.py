@@ -80,6 +80,7 @@ SILENT: list[Row] = [
         ("experiment=dc_alexnet",),
         {
             **CROP_AND_FLIP,
+            "data.name": "imagenet",
             "rates": ((200, 0.05),),
             "data.batch_size": 256,
             "optimizer.momentum": 0.9,
@@ -97,6 +98,7 @@ SILENT: list[Row] = [
         "VISSL",
         PRETEXTS,
         {
+            "data.name": "imagenet",
             "rates": ((30, 0.1), (30, 0.01), (30, 0.001), (10, 1e-4), (5, 1e-5)),
             "data.batch_size": 256,
             "optimizer.momentum": 0.9,
@@ -112,6 +114,7 @@ SILENT: list[Row] = [
         CROP_AND_FLIP,
     ),
     ("Gidaris et al.", ("experiment=rotation_resnet50",), {"network.head.num_clusters": 4}),
+    ("sRGB, grid of 10", ("experiment=colorization_resnet50",), {"network.head.num_clusters": 261}),
     (
         "VISSL",
         ("experiment=jigsaw_resnet50",),
@@ -135,6 +138,9 @@ SILENT: list[Row] = [
         "SwAV's code, deepclusterv2_400ep_2x224",
         ("experiment=dcv2_resnet50",),
         {
+            "data.name": "imagenet",
+            "trainer.sync_batchnorm": True,
+            "network.backbone.name": "resnet50",
             "network.num_clusters": 3000,
             "network.head.num_heads": 3,
             "network.head.temperature": 0.1,

@@ -87,6 +87,7 @@ TRAINING: list[Row] = [
     ("Sec. 3.4", ("experiment=odc_alexnet",), {"rates": ((400, 0.04), (40, 0.004))}),
     ("Sec. 3.4", ("experiment=odc_resnet50",), {"rates": ((400, 0.06), (40, 0.006))}),
     ("Sec. 3.4", (*ODC, *AUTHORS, *DC), {"network.head.num_clusters": 10_000}),
+    ("Sec. 3.4", ("algorithm=odc", "algorithm=deepcluster"), {"algorithm.num_clusters": 10_000}),
     ("Sec. 3.4", (*ODC, *AUTHORS), {"callbacks.SamplesMemory.settings.momentum": 0.5}),
     ("Sec. 3.4", ODC, {"callbacks.SmallClusters.threshold": 20}),
     ("Sec. 3.4", (*ODC, *AUTHORS), {"callbacks.CentroidRefresh.every_n_steps": 10}),
