@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 from helpers.paper_values import (
     ALEXNET_LINEAR,
     AUTHORS,
-    CROP_AND_FLIP,
     DC,
     LINEAR,
     LONG_TAIL,
-    MEAN,
     ODC,
     PRETEXTS,
     SEMI,
-    STD,
     TO_TENSOR,
     VOC,
     Row,
+    center_crop,
+    colours,
+    crop_and_flip,
 )
 
 SILENT: list[Row] = [
@@ -31,13 +31,7 @@ SILENT: list[Row] = [
             "optimizer.weight_decay": 1e-5,
             "head_optimizer.momentum": 0.0,
             "views.RandomResizedCrop.ratio": (3 / 4, 4 / 3),
-            "views.Normalize.mean": MEAN,
-            "views.Normalize.std": STD,
-            "eval_views": ("Resize", "CenterCrop", *TO_TENSOR),
-            "eval_views.Resize.size": (256,),
-            "eval_views.CenterCrop.size": (224, 224),
-            "eval_views.Normalize.mean": MEAN,
-            "eval_views.Normalize.std": STD,
+            **center_crop("eval_views"),
         },
     ),
     (
@@ -79,7 +73,7 @@ SILENT: list[Row] = [
         "DeepCluster's code, whose AlexNet is in Table 1",
         ("experiment=dc_alexnet",),
         {
-            **CROP_AND_FLIP,
+            **crop_and_flip("views"),
             "data.name": "imagenet",
             "rates": ((200, 0.05),),
             "data.batch_size": 256,
@@ -111,10 +105,16 @@ SILENT: list[Row] = [
     (
         "VISSL; colours are the targets of colorization",
         ("experiment=rotation_resnet50", "experiment=colorization_resnet50"),
-        CROP_AND_FLIP,
+        crop_and_flip("views"),
     ),
     ("Gidaris et al.", ("experiment=rotation_resnet50",), {"network.head.num_clusters": 4}),
-    ("sRGB, grid of 10", ("experiment=colorization_resnet50",), {"network.head.num_clusters": 261}),
+    (
+        "sRGB on a grid of 10",
+        ("experiment=colorization_resnet50",),
+        {"network.head.num_clusters": 261, "network.dense": True},
+    ),
+    ("VISSL", ("algorithm=jigsaw",), {"algorithm.num_clusters": 2000}),
+    ("SwAV's code", ("algorithm=deepcluster_v2",), {"algorithm.num_clusters": 3000}),
     (
         "VISSL",
         ("experiment=jigsaw_resnet50",),
@@ -132,6 +132,7 @@ SILENT: list[Row] = [
             "views.RandomCrop.size": (255, 255),
             "views.RandomHorizontalFlip.p": 0.5,
             "views.RandomGrayscale.p": 0.66,
+            **colours("views"),
         },
     ),
     (
@@ -153,12 +154,10 @@ SILENT: list[Row] = [
             "trainer.max_epochs": 400,
             "optimizer.weight_decay": 1e-6,
             "scheduler.T_max": 400,
-            "views": (
-                *("RandomResizedCrop", "RandomHorizontalFlip", "RandomApply", "ColorJitter"),
-                *("RandomGrayscale", "RandomApply2", "GaussianBlur", *TO_TENSOR),
+            **crop_and_flip(
+                *("views", "RandomApply", "ColorJitter"),
+                *("RandomGrayscale", "RandomApply2", "GaussianBlur"),
             ),
-            "views.RandomResizedCrop.size": (224, 224),
-            "views.RandomHorizontalFlip.p": 0.5,
             "views.RandomApply.p": 0.8,
             "views.RandomApply2.p": 0.5,
             "views.ColorJitter.brightness": (0.2, 1.8),
@@ -176,14 +175,16 @@ SILENT: list[Row] = [
             "eval_views": ("Resize", "Resize2", *TO_TENSOR),
             "eval_views.Resize.size": (256,),
             "eval_views.Resize2.size": (224, 224),
-            "eval_views.Normalize.mean": MEAN,
-            "eval_views.Normalize.std": STD,
+            **colours("eval_views"),
         },
     ),
     (
         "authors' model zoo; the paper has no semi-supervised benchmark",
         SEMI,
         {
+            **crop_and_flip("tuning_views"),
+            **center_crop("eval_views"),
+            "data.name": "imagenet",
             "protocols.semi_supervised.shares": (0.01, 0.1),
             "protocols.semi_supervised.head_lr_multipliers": (100, 10),
             "protocols.semi_supervised.max_epochs": 20,
