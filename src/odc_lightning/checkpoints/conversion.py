@@ -39,12 +39,14 @@ class Conversion:
         weights: tensors by the backbone's names.
         rows: every key of the file, and every weight of the backbone that kept its initial value.
         lightness: whether a network of one input channel reads the lightness of Lab images.
+        taken: which weights of the file were taken, if it is not obvious.
     """
 
     format: str
     weights: dict[str, Tensor]
     rows: list[Row]
     lightness: bool = False
+    taken: str = ""
 
     @property
     def summary(self) -> str:
@@ -56,7 +58,7 @@ class Conversion:
         parts += [f"{kept} left as initialised"] * bool(kept)
         changed = [row for row in self.rows if row.target in self.weights and row.note]
         parts += [f"{row.target}: {row.note}" for row in changed[:1]]
-        return f"({self.format}): {', '.join(parts)}"
+        return f"({self.format}): {', '.join(parts)}{f'; {self.taken}' if self.taken else ''}"
 
     def cells(self) -> Iterable[tuple[str, str, str, str]]:
         """The rows as text, in the order of `COLUMNS`."""

@@ -16,10 +16,12 @@ import odc_lightning
 from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.data.images import reading_of
 from odc_lightning.features.digests import describe, digest_images, digest_weights
 from odc_lightning.features.image_features import image_features
 from odc_lightning.inference import TrainedModel, load
 from odc_lightning.inference.table_parts import Parts, Writer, collect
+from odc_lightning.utils.home import expanded
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ def images_of(config: DictConfig, model: TrainedModel) -> ImageSource:
     data.val = None
     data.eval_transform = model.run.config.data.eval_transform
     data.image_size = model.image_size
+    if data.get("value_range") is None:
+        data.value_range = model.reading.value_range
+    data.max_pixels = max(reading_of(data).max_pixels, model.reading.max_pixels)
     module: ImageDataModule = instantiate(data)
     module.setup("predict")
     return module.train_dataset.source
@@ -140,6 +145,4 @@ def rows_of_part(config: DictConfig, width: int) -> int:
 
 def folder_of(config: DictConfig, model: TrainedModel, *names: str) -> Path:
     """The output folder: ``out``, or a folder inside the run's folder."""
-    return (
-        model.run.folder.joinpath(*names) if config.out is None else Path(config.out).expanduser()
-    )
+    return model.run.folder.joinpath(*names) if config.out is None else expanded(config.out)

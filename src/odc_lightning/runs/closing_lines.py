@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from odc_lightning.runs.summary import Summary
-from odc_lightning.utils.text import printable
+from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import format_duration
 
 CONTENTS = {
@@ -51,7 +51,8 @@ def _course(summary: Summary) -> list[str]:
         summary["train_loss"],
         summary["images_per_second"],
     )
-    rows = [("data", f"{summary['num_samples']:,} images in {clusters:,} {summary['targets']}")]
+    targets = summary["targets"].removesuffix("s") if clusters == 1 else summary["targets"]
+    rows = [("data", f"{quantity(summary['num_samples'], 'image')} in {clusters:,} {targets}")]
     if loss is not None:
         chance = summary["chance_loss"]
         rows.append(("loss", f"{loss:.2f} ({chance_name(chance, clusters)}: {chance:.2f})"))

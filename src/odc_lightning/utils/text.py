@@ -9,6 +9,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def quantity(number: int, noun: str) -> str:
+    """A number of things, such as ``1 image`` or ``1,437 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def valid_utf8(name: str) -> str:
     """A file's name as valid UTF-8, with ``\\xff`` and the like for invalid bytes."""
     try:

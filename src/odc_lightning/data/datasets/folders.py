@@ -4,57 +4,64 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import NoReturn
 
-from odc_lightning.data.images import image_extensions
+from odc_lightning.data.image_search import find_images
 from odc_lightning.data.labels import number_classes, number_labels
 from odc_lightning.data.lists import Listed, read_list
+from odc_lightning.data.patterns import HIDDEN
 from odc_lightning.data.sources import FileSource
+from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.home import expanded
 
 _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
 
 
-def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
+def image_folder(
+    root: str,
+    labels_from_folder: bool = False,
+    exclude: Sequence[str] | None = HIDDEN,
+    names: Sequence[str] | None = None,
+) -> FileSource:
     """Every image at any depth below `root`, sorted by path; no labels are needed.
-
-    Hidden files and folders are skipped. Links to folders are followed. Each folder is read once,
-    so circular links do no harm.
 
     Args:
         labels_from_folder: use the name of the folder that contains an image as its class, for
             scoring.
+        exclude: names and patterns to pass over, see `odc_lightning.data.patterns.Patterns`.
+        names: take the images of these names instead of searching; they need not exist.
 
     Raises:
         ValueError: if `root` is not a folder or has no images, or with `labels_from_folder` if
             images lie directly in `root`.
     """
     folder = existing_folder(root)
-    extensions = image_extensions()
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in _walk(folder)
-        if path.suffix.lower() in extensions
-    )
-    if not names:
-        raise ValueError(
-            f"no images below data.root={folder}; expected at least one. Is it the right folder?"
-        )
-    if not labels_from_folder:
-        return FileSource(folder, names)
-    parents = [PurePath(name).parent.as_posix() for name in names]
-    if "." in parents:
-        raise ValueError(
-            f"labels_from_folder=true, but {parents.count('.')} images lie directly in {folder}, "
-            f"for example {names[parents.index('.')]}; expected each one in the folder of its class"
-        )
-    known = [None if parent == "-1" else parent for parent in parents]
-    return FileSource(folder, names, *number_classes(known))
+    passed = None
+    if names is None:
+        names, passed = find_images(folder, exclude)
+        if not names:
+            raise ValueError(
+                f"no images below {folder}; expected at least one. "
+                + (f"{passed}. " if str(passed) else "")
+                + "Is it the right folder?"
+            )
+    labels: tuple[IntArray, list[str]] | tuple[()] = ()
+    if labels_from_folder:
+        parents = _parents(names, folder)
+        labels = number_classes([None if parent == "-1" else parent for parent in parents])
+    source = FileSource(folder, names, *labels)
+    source.passed_over = passed
+    return source
 
 
-def imagenet(root: str) -> FileSource:
+def imagenet(
+    root: str, exclude: Sequence[str] | None = HIDDEN, names: Sequence[str] | None = None
+) -> FileSource:
     """ImageNet's `train` or `val` folder, with one sub-folder per class (`n01440764`, ...).
+
+    Args:
+        exclude, names: see `image_folder`.
 
     Raises:
         ValueError: if `root` has no such sub-folders.
@@ -66,7 +73,7 @@ def imagenet(root: str) -> FileSource:
             "of ImageNet, or val with its images sorted into such folders. "
             "For other images use data=image_folder."
         )
-    return image_folder(root, labels_from_folder=True)
+    return image_folder(root, True, exclude, names)
 
 
 def file_list(path: str, root: str | None = None) -> FileSource:
@@ -79,7 +86,7 @@ def file_list(path: str, root: str | None = None) -> FileSource:
     Raises:
         ValueError: if the list is missing, empty or not such a list, or gives an image two labels.
     """
-    listing = Path(path).expanduser()
+    listing = expanded(path)
     if not listing.is_file():
         raise ValueError(f"data.train.path={listing} is not a file; expected a list of images")
     folder = existing_folder(root) if root is not None else listing.parent
@@ -101,27 +108,22 @@ def existing_folder(root: str) -> Path:
     Raises:
         ValueError: if it is not a folder.
     """
-    folder = Path(root).expanduser()
+    folder = expanded(root)
     if not folder.is_dir():
-        raise ValueError(f"data.root={folder} is not a folder; expected the folder of the images")
+        found = "is a file" if folder.is_file() else "is not a folder"
+        raise ValueError(f"{folder} {found}; expected the folder of the images")
     return folder
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Files below `root` that are not hidden; a folder reached by two paths is read once."""
-
-    def fail(error: OSError) -> NoReturn:
-        raise error  # os.walk would silently skip an unreadable folder
-
-    seen: set[tuple[int, int]] = set()
-    for folder, subfolders, files in os.walk(root, onerror=fail, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            subfolders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (Path(folder, name) for name in files if not name.startswith("."))
+def _parents(names: Sequence[str], folder: Path) -> list[str]:
+    """The folder of each image, which is its class."""
+    parents = [PurePath(name).parent.as_posix() for name in names]
+    if "." in parents:
+        raise ValueError(
+            f"labels_from_folder=true, but {parents.count('.')} images lie directly in {folder}, "
+            f"for example {names[parents.index('.')]}; expected each one in the folder of its class"
+        )
+    return parents
 
 
 def _is_file(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from odc_lightning.data.datasets.folders import existing_folder, image_folder
 from odc_lightning.data.list_text import lines_of, read_text
+from odc_lightning.data.patterns import HIDDEN
 from odc_lightning.data.sources import FileSource
 
 LISTS = "trainvalsplit_places205"
@@ -19,11 +21,16 @@ IMAGES = "data/vision/torralba/deeplearning/images256"
 _LINE = re.compile(r"(\w/(.+)/[^/]+) (\d{1,3})(?:\.0)?")
 
 
-def places205(root: str, split: Literal["train", "val"]) -> FileSource:
+def places205(
+    root: str, split: Literal["train", "val"], exclude: Sequence[str] | None = HIDDEN
+) -> FileSource:
     """Places205: 2.4 million images for training, 20,500 for validation.
 
     If `root` has the official list of the split, the list gives the images, their order and the
     class numbers. Otherwise the folder `train` or `val` is read, with one sub-folder per class.
+
+    Args:
+        exclude: see `image_folder`; a list is read as it is.
 
     Raises:
         ValueError: if `root` has neither, or a list but not the folder of its images; or if a list
@@ -37,7 +44,7 @@ def places205(root: str, split: Literal["train", "val"]) -> FileSource:
     if listing.is_file():
         return _listed(listing, folder / IMAGES)
     if (folder / split).is_dir():
-        return image_folder(str(folder / split), labels_from_folder=True)
+        return image_folder(str(folder / split), labels_from_folder=True, exclude=exclude)
     raise ValueError(
         f"data.root={folder} has neither {LISTS}/{listing.name} nor a folder {split}; expected the "
         f"official list, or {split} with one sub-folder per class"

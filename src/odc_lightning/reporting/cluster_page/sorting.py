@@ -13,8 +13,9 @@ from typing import Literal, get_args
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
 from odc_lightning.runs.images import RunImages
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.tables import table_writer
-from odc_lightning.utils.text import printable
+from odc_lightning.utils.text import printable, quantity
 
 How = Literal["copy", "hardlink", "symlink"]
 _SHOWN = 8  # lines of a plan that are printed
@@ -44,16 +45,16 @@ class Sorting:
         sizes = sorted(clusters.values())
         verbs = {"copy": "copied", "hardlink": "linked", "symlink": "linked by symbolic links"}
         lines = [
-            f"{len(self.entries):,} images ({self.num_bytes / 1e6:,.1f} MB) would be "
-            f"{verbs[self.how]} into {len(clusters):,} folders of {sizes[0]:,} to {sizes[-1]:,} "
-            f"images in {self.folder}, for example"
+            f"{quantity(len(self.entries), 'image')} ({self.num_bytes / 1e6:,.1f} MB) would be "
+            f"{verbs[self.how]} into {quantity(len(clusters), 'folder')} of {sizes[0]:,} to "
+            f"{quantity(sizes[-1], 'image')} in {self.folder}, for example"
         ]
         step = max(1, len(self.entries) // _SHOWN)
         for original, target in self.entries[::step][:_SHOWN]:
             lines.append(f"  {printable(original)} -> {printable(target)}")
         if self.missing:
             lines.append(
-                f"{len(self.missing):,} images are not there any more and are left out, for "
+                f"not there any more and left out: {quantity(len(self.missing), 'image')}, for "
                 f"example {printable(self.missing[0])}"
             )
         return lines
@@ -74,7 +75,7 @@ def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) 
     """
     if how not in get_args(How):
         raise ValueError(f"sort_by={how!r}; expected one of {', '.join(get_args(How))}")
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(f"sort_into={folder} is not an empty folder; name one that is not there")
     width = len(str(int(labels.max())))
