@@ -119,20 +119,16 @@ def test_large_images_are_converted_in_strips(
     turned[0x112] = 5
     rgba = Image.fromarray(rng.integers(0, 256, (50, 40, 4)).astype(np.uint8))
     palette = rgba.convert("RGB").quantize(8)
-    files = {
-        "gray.png": dict(image=Image.fromarray(gray)),
-        "rgba.png": dict(image=rgba, exif=turned),
-        "palette.png": dict(image=palette, transparency=3),
-        "cmyk.jpg": dict(image=rgba.convert("CMYK"), exif=turned),
-        "lab.tif": dict(image=rgba.convert("RGB").convert("LAB")),
-        "bits.png": dict(image=rgba.convert("1")),
-    }
-    for name, options in files.items():
-        options.pop("image").save(tmp_path / name, **options)  # type: ignore[attr-defined]
-    whole = {name: np.asarray(read_rgb(tmp_path / name)) for name in files}
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    rgba.save(tmp_path / "rgba.png", exif=turned)
+    palette.save(tmp_path / "palette.png", transparency=3)
+    rgba.convert("CMYK").save(tmp_path / "cmyk.jpg", exif=turned)
+    rgba.convert("RGB").convert("LAB").save(tmp_path / "lab.tif")
+    rgba.convert("1").save(tmp_path / "bits.png")
+    whole = {path: np.asarray(read_rgb(path)) for path in tmp_path.iterdir()}
     monkeypatch.setattr(pixel_values, "_STRIP", 7 * 40)
-    for name, pixels in whole.items():
-        np.testing.assert_array_equal(np.asarray(read_rgb(tmp_path / name)), pixels)
+    for path, pixels in whole.items():
+        np.testing.assert_array_equal(np.asarray(read_rgb(path)), pixels)
 
 
 def test_pillow_images_are_read_by_the_same_range() -> None:
