@@ -102,7 +102,7 @@ def test_names_in_errors_are_escaped(photos: FileSource, what: str) -> None:
         elif what == "load":
             photos.load(0)
         else:
-            without_problems(photos, scan_images([photos.path(0), photos.path(1)]), "raise")  # type: ignore[list-item]
+            without_problems(photos, scan_images([photos.path(0), photos.path(1)]), "raise")
 
     GlobalHydra.instance().clear()
     with pytest.raises(SystemExit) as ended:
@@ -207,6 +207,7 @@ def test_a_table_that_a_spreadsheet_changed_is_named(
 def test_keys_of_a_checkpoint_and_numbers_as_text(tmp_path: Path) -> None:
     rows = [Row("=cmd|' /C calc'!A0", None, None, "dropped")]
     Conversion("other", {}, rows).write_csv(tmp_path / "pretrained.csv")
+    assert_safe(Conversion("other", {}, [Row(EVIL, None, None, "dropped")]).table())
     assert "\r\n./=cmd|" in (tmp_path / "pretrained.csv").read_bytes().decode()
     with table_writer(tmp_path / "numbers.csv", ("a", "b", "c")) as write:
         write([("-0.25", "+1e-3", "-nan"), (-1, -0.5, None)])

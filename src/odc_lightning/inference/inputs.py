@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from odc_lightning.data.formats import advice_on
 from odc_lightning.data.images import Reading, read_rgb, to_rgb
 from odc_lightning.utils.home import expanded
 
@@ -67,4 +66,4 @@ def _read(image: AnyImage, reading: Reading) -> Image.Image:
     try:
         return read_rgb(path, reading)
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
-        raise ValueError(f"cannot read the image {path}: {error}{advice_on(path)}") from error
+        raise ValueError(f"cannot read the image {path}: {error}") from error
