@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 import numpy as np
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
@@ -21,8 +20,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from odc_lightning.cli.command import run_command
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.cli.command import hydra_command, run_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.validation import IntegerRule, check_settings
 from odc_lightning.runs.metrics_csv import whole_rows
@@ -30,6 +28,7 @@ from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
 from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
+from odc_lightning.utils.text import printable
 
 if TYPE_CHECKING:
     import optuna
@@ -163,7 +162,7 @@ def run_trial(
 
     chosen = {key: entry.suggest(trial, key) for key, entry in space.items()}
     overrides = [as_override(key, value) for key, value in chosen.items()]
-    print(f"\ntrial {trial.number}: {' '.join(overrides)}", flush=True)
+    print(f"\ntrial {trial.number}: {printable(' '.join(overrides))}", flush=True)
     job = composed(config, trial.number, overrides)
 
     def task(run: DictConfig) -> None:
@@ -225,7 +224,7 @@ def last_value(metrics_csv: Path, metric: str) -> float | None:
 
 def write_results(study: "optuna.Study", config: DictConfig, folder: Path) -> None:
     """Print all trials and write the best one; exit with code 1 if a trial failed."""
-    print(f"\n{table(study)}\n{folder}/", flush=True)
+    print(f"\n{table(study)}\n{printable(folder)}/", flush=True)
     ended = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if ended:
         best = study.best_trial
@@ -262,7 +261,7 @@ def _without_hydra(job: DictConfig) -> DictConfig:
     return job
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="search")
+@hydra_command("search")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(search, config)

@@ -1,6 +1,5 @@
 """The training run that wrote a checkpoint: its config, its clusters, its images."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from odc_lightning.checkpoints.read import read_checkpoint
+from odc_lightning.utils.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,7 @@ class TrainingRun:
         table = self.folder / "index.csv"
         if not table.is_file():
             return None
-        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return [row["path"] for row in csv.DictReader(file)]
+        return [name for (name,) in read_table(table, "path")]
 
     def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
         """The clusters (N,) that training gave to N images.

@@ -10,10 +10,12 @@ from typing import Any, Literal
 from filelock import AcquireReturnProxy, Timeout
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.sweeps.search_space import as_override
 from odc_lightning.utils.folder_lock import lock_folder
+from odc_lightning.utils.text import first_line, printable
 
 # Each output, files that only it has, and a key that only its command has.
 _TRAINING = "a training run"
@@ -106,7 +108,10 @@ def _take(config: DictConfig, mode: Literal["run", "sweep"]) -> Path:
     commands of one second share a folder.
     """
     node, option = config.hydra[mode], f"hydra.{mode}.dir"
-    folder = Path(node.dir)
+    try:
+        folder = Path(node.dir)
+    except OmegaConfBaseException as error:
+        sys.exit(f"error: {option} has no value: {first_line(error)}")
     try:
         if "${now:" in OmegaConf.to_container(node, resolve=False)["dir"]:  # type: ignore
             folder = next(_new(folder))
@@ -117,16 +122,16 @@ def _take(config: DictConfig, mode: Literal["run", "sweep"]) -> Path:
             file.write(b"a full disk accepts an empty file, but no content")
     except OSError as error:
         sys.exit(
-            f"error: cannot write to {folder} ({error.strerror}); choose another folder with "
-            f"{option}=..."
+            f"error: cannot write to {printable(folder)} ({error.strerror}); choose another folder "
+            f"with {option}=..."
         )
     try:
         _locks.append(lock_folder(folder))
     except Timeout:
         command = "search" if "space" in config else "command"
         sys.exit(
-            f"error: another {command} is running in {folder}; wait until it ends, or choose "
-            f"another folder with {option}=..."
+            f"error: another {command} is running in {printable(folder)}; wait until it ends, or "
+            f"choose another folder with {option}=..."
         )
     return folder
 

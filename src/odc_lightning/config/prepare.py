@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from odc_lightning.config.automatic import with_automatic_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.resumed import check_length, recorded_run, resumed
-from odc_lightning.config.validation import check_settings
+from odc_lightning.config.validation import check_arguments, check_settings
 from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
 from odc_lightning.sweeps.jobs import in_multirun
 
@@ -50,4 +50,6 @@ def prepare(config: DictConfig) -> Prepared:
     config, chosen = with_automatic_settings(config)
     if config.ckpt_path is not None and run is None:
         check_length(config)
-    return Prepared(resolve(config), lines + chosen, records)
+    config = resolve(config)
+    check_arguments(config)
+    return Prepared(config, lines + chosen, records)
