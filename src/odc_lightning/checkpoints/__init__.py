@@ -11,6 +11,7 @@ from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import load_pretrained, match_weights
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
 from odc_lightning.checkpoints.run import TrainingRun
+from odc_lightning.checkpoints.run_config import read_plain_yaml, read_run_config, selected
 from odc_lightning.checkpoints.trust import refuse_unknown_targets
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "match_weights",
     "newest_whole",
     "read_checkpoint",
+    "read_plain_yaml",
+    "read_run_config",
     "refuse_unknown_targets",
+    "selected",
     "step_of",
 ]

@@ -1,8 +1,9 @@
 """The training run that wrote a checkpoint: its config, its clusters, its images."""
 
-import csv
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.checkpoints.read import read_checkpoint
+from odc_lightning.checkpoints.run_config import read_run_config, with_references
+from odc_lightning.utils.csv_file import read_csv
+from odc_lightning.utils.seals import check_seal
 
 
 @dataclass(frozen=True)
@@ -32,34 +36,38 @@ class TrainingRun:
         is_of_run = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
         return TrainingRun(folder, checkpoint) if is_of_run else None
 
+    @cached_property
+    def _recorded(self) -> DictConfig:
+        return read_run_config(self.folder / "config.yaml")
+
+    @property
+    def config(self) -> DictConfig:
+        """A copy of the whole config with all references resolved.
+
+        Raises:
+            ValueError: the file is damaged, see `read_run_config`.
+        """
+        return copy.deepcopy(self._recorded)
+
     @property
     def unresolved_config(self) -> DictConfig:
-        """The config with unresolved references, or the resolved config if that is missing.
+        """The config with the references among model, data and seed, if the run kept them.
 
-        Values that were null and that the run chose have the chosen values.
+        Raises:
+            ValueError: a file is damaged, see `read_run_config`.
         """
         written = self.folder / ".hydra" / "config.yaml"
         if not written.is_file():
             return self.config
-        config = OmegaConf.load(written)
-        assert isinstance(config, DictConfig)  # Hydra writes nothing else
-        _fill_nulls(config, self.config)
-        return config
-
-    @property
-    def config(self) -> DictConfig:
-        """The whole config with all references resolved."""
-        config = OmegaConf.load(self.folder / "config.yaml")
-        assert isinstance(config, DictConfig)  # a run writes nothing else
-        return config
+        return with_references(OmegaConf.to_container(self._recorded), written)  # type: ignore[arg-type]
 
     def image_names(self) -> list[str] | None:
         """Names of the run's training images in order; None if the run has no ``index.csv``."""
         table = self.folder / "index.csv"
         if not table.is_file():
             return None
-        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return [row["path"] for row in csv.DictReader(file)]
+        check_seal(table)
+        return [row["path"] for row in read_csv(table, ("index", "path"))]
 
     def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
         """The clusters (N,) that training gave to N images.
@@ -83,15 +91,3 @@ class TrainingRun:
             return None
         labels: NDArray[np.int64] = states[0]["labels"].numpy()
         return labels[[rows[name] for name in names]]
-
-
-def _fill_nulls(config: DictConfig, chosen: DictConfig) -> None:
-    """Replace null values of a config, in place, by those of another config with the same keys."""
-    for key in map(str, config):
-        if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
-            continue
-        value, other = config[key], chosen.get(key)
-        if value is None and other is not None:
-            config[key] = other
-        elif isinstance(value, DictConfig) and isinstance(other, DictConfig):
-            _fill_nulls(value, other)

@@ -1,8 +1,6 @@
 """Features and clusters of a run's training images in eval mode, kept in the run's folder."""
 
-import csv
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +14,10 @@ from odc_lightning.data import IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.features.digests import describe, digest_weights
 from odc_lightning.features.image_features import image_features
+from odc_lightning.inference.kept_reference import Kept, read_kept, write_kept
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
 from odc_lightning.utils.arrays import FloatArray
-from odc_lightning.utils.whole_files import whole_folder
 
 log = logging.getLogger(__name__)
 
@@ -123,20 +121,33 @@ def reference_of(network: TrainedNetwork) -> Reference:
         )
     folder = network.run.folder / FOLDER
     facts = _facts(network)
-    kept = _read(folder, facts, network)
-    if kept is not None:
-        return kept
-    made = _make(network)
-    try:
-        _keep(made, folder, facts)
-    except OSError as error:
-        log.warning(
-            "cannot write %s (%s); the training images will be read again next time", folder, error
-        )
-    return made
+    kept = read_kept(folder, facts, network.num_clusters)
+    if kept is None or len(kept.names) != len(network.labels):
+        kept = _make(network)
+        try:
+            write_kept(kept, network.labels.tolist(), folder, facts)
+        except OSError as error:
+            log.warning(
+                "cannot write %s (%s); the training images will be read again next time",
+                folder,
+                error,
+            )
+    centroids, counts = torch.from_numpy(kept.centroids), torch.from_numpy(kept.counts)
+    clusters = RunClusters(centroids, counts, _metric(network))
+    index = _index(kept.features)
+    return Reference(kept.names, network.labels, clusters, kept.agreement, index)
 
 
-def _make(network: TrainedNetwork) -> Reference:
+def _index(features: FloatArray) -> Any:
+    """A faiss index of features (N, D), by inner product."""
+    import faiss
+
+    index = faiss.IndexFlatIP(features.shape[1])
+    index.add(features)
+    return index
+
+
+def _make(network: TrainedNetwork) -> Kept:
     source = network.training_images()
     assert network.labels is not None
     if len(source) != len(network.labels):
@@ -166,11 +177,9 @@ def _make(network: TrainedNetwork) -> Reference:
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
     agreement = float((nearest == network.labels).float().mean())
     log.info("%.0f %% of them are closest to the centroid of their own cluster", 100 * agreement)
-    import faiss
-
-    index = faiss.IndexFlatIP(features.shape[1])
-    index.add(features.numpy())
-    return Reference(names, network.labels, clusters, agreement, index)
+    return Kept(
+        names, clusters.centroids.numpy(), clusters.counts.numpy(), features.numpy(), agreement
+    )
 
 
 def _metric(network: TrainedNetwork) -> Assignment:
@@ -192,50 +201,6 @@ def _facts(network: TrainedNetwork) -> dict[str, object]:
         "transform": describe(network.transform),
         "metric": _metric(network),
     }
-
-
-def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Reference | None:
-    try:
-        kept = json.loads((folder / "facts.json").read_text("utf-8"))
-        if {key: kept[key] for key in facts} != facts:
-            return None
-        with np.load(folder / "clusters.npz") as arrays:
-            centroids, counts = (torch.from_numpy(arrays[key]) for key in ("centroids", "counts"))
-        with (folder / "images.csv").open(
-            newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            names = [row["path"] for row in csv.DictReader(file)]
-        import faiss
-
-        index = faiss.read_index(str(folder / "index.faiss"))
-    except (OSError, KeyError, ValueError, RuntimeError):  # missing or damaged
-        return None
-    assert network.labels is not None
-    clusters = RunClusters(centroids, counts, _metric(network))
-    return Reference(names, network.labels, clusters, kept["agreement"], index)
-
-
-def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
-    import faiss
-
-    with whole_folder(folder, replace=True) as unfinished:
-        np.savez(
-            unfinished / "clusters.npz",
-            centroids=made.clusters.centroids.numpy(),
-            counts=made.clusters.counts.numpy(),
-        )
-        with (unfinished / "images.csv").open(
-            "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            writer = csv.writer(file)
-            writer.writerow(("path", "cluster"))
-            writer.writerows(zip(made.names, made.labels.tolist(), strict=True))
-        try:
-            faiss.write_index(made.index, str(unfinished / "index.faiss"))
-        except RuntimeError as error:  # faiss raises it for a full disk
-            raise OSError(str(error)) from error
-        text = json.dumps({**facts, "agreement": made.agreement}, indent=2)
-        (unfinished / "facts.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _distance(similarities: FloatArray) -> FloatArray:

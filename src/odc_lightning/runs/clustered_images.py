@@ -52,7 +52,7 @@ def read_clusters(run: TrainingRun, data: DictConfig) -> ClusteredImages:
     Raises:
         ValueError: the run keeps no features, or the images are not those it was trained on.
     """
-    state = _clustering(read_checkpoint(run.checkpoint).get("callbacks", {}), run)
+    state = _clustering(read_checkpoint(run.checkpoint, option=None).get("callbacks", {}), run)
     labels: IntArray = state["labels"].numpy()
     source = images_of_run(build_images(data), run.image_names(), len(labels))
     if "features" in state:

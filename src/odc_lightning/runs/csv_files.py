@@ -6,6 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from odc_lightning.utils.seals import seal
+
 
 def write_index_table(path: Path | str, names: Sequence[str]) -> None:
     """Write ``index,path``: the file of each sample.
@@ -49,3 +51,4 @@ def _write(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[obje
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(header)
         writer.writerows(rows)
+    seal(Path(path))

@@ -3,7 +3,6 @@
 This module chooses them; `odc_lightning.reporting.figures.cluster_sheet` draws them.
 """
 
-import csv
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.csv_file import read_csv
+from odc_lightning.utils.seals import check_seal
 
 Order = Literal["size", "tightness"]
 
@@ -106,8 +107,9 @@ def read_rows(
     Raises:
         ValueError: the file has no images.
     """
-    with clusters_csv.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        table = [(row["index"], row["cluster"], row["distance"]) for row in csv.DictReader(file)]
+    check_seal(clusters_csv)
+    columns_read = ("index", "cluster", "distance")
+    table = [[row[name] for name in columns_read] for row in read_csv(clusters_csv, columns_read)]
     if not table:
         raise ValueError(f"{clusters_csv} has no images; expected that of a finished run")
     indices, labels, distances = np.array(table, dtype=np.float64).T
