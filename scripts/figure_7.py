@@ -4,9 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
-from odc_lightning.checkpoints import refuse_unknown_targets
+from odc_lightning.checkpoints import read_run_config, refuse_unknown_targets
 from odc_lightning.reporting.figures import draw_sheet, draw_strips, read_rows
 from odc_lightning.runs.images import build_images
 
@@ -24,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for file in (config, clusters):
             if not file.is_file():
                 raise ValueError(f"there is no {file}; expected the folder of a finished run")
-        data = OmegaConf.load(config).data
+        data = read_run_config(config).data
         refuse_unknown_targets(data, "config.yaml")
         source = build_images(data)
         rows = read_rows(clusters, source.labels, ROWS, COLUMNS)

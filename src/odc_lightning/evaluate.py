@@ -16,8 +16,11 @@ from rich import get_console
 
 from odc_lightning.checkpoints import (
     TrainingRun,
+    build,
+    building,
     checkpoint_file,
     load_pretrained,
+    refuse_oversized,
 )
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
@@ -115,7 +118,11 @@ def run_of(config: DictConfig) -> TrainingRun | None:
 
 def build_backbone(config: DictConfig) -> Backbone:
     """The backbone with the checkpoint's weights."""
-    backbone: Backbone = instantiate(config.model.backbone)
+    what = f"the network for checkpoint={config.checkpoint}"
+    run = run_of(config)
+    if run is not None:
+        refuse_oversized(lambda: [build(config.model.backbone, what)], run.checkpoint, what)
+    backbone: Backbone = build(config.model.backbone, what)
     if config.checkpoint != UNTRAINED:
         conversion = load_pretrained(
             backbone,
@@ -132,8 +139,10 @@ def build_network(
     config: DictConfig, backbone: Backbone, run: TrainingRun | None
 ) -> EvaluatedNetwork:
     """The network and the data, set up for evaluation."""
-    data: ImageDataModule = instantiate(config.data)
-    data.setup("predict")
+    what = f"the data for checkpoint={config.checkpoint}"
+    data: ImageDataModule = build(config.data, what)
+    with building(what):
+        data.setup("predict")
     return EvaluatedNetwork(
         backbone,
         data,

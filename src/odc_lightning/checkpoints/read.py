@@ -140,14 +140,13 @@ def _plain(path: Path) -> Any:
     if not _is_pickled(path):
         raise ValueError("expected a file of torch.save or safetensors")
     # DINO and timm save the settings of the command line beside the weights, as a Namespace, which
-    # only holds values.
-    with torch.serialization.safe_globals([argparse.Namespace]):
+    # only holds values. torch warns about files that are refused here.
+    with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         # mmap: a run's checkpoint also holds the samples memory, which the network does not need.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch advises about files that are refused here
-            return torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
+        return torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
 
 
 def _unpickled(path: Path) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from odc_lightning.checkpoints.clustering_state import clustering_states
 from odc_lightning.checkpoints.read import read_checkpoint
 from odc_lightning.checkpoints.run_config import read_run_config, with_references
 from odc_lightning.utils.csv_file import read_csv
@@ -78,11 +79,11 @@ class TrainingRun:
         Returns:
             Labels in the order of ``names``; None if the run saved no clusters or no names, or did
             not train on one of the images.
+
+        Raises:
+            ValueError: the checkpoint or ``index.csv`` is damaged.
         """
-        callbacks = read_checkpoint(self.checkpoint).get("callbacks", {})
-        states = [
-            state for state in callbacks.values() if isinstance(state, dict) and "labels" in state
-        ]
+        states = clustering_states(read_checkpoint(self.checkpoint), self.checkpoint)
         known = self.image_names()
         if not states or known is None:
             return None
@@ -90,4 +91,10 @@ class TrainingRun:
         if any(name not in rows for name in names):
             return None
         labels: NDArray[np.int64] = states[0]["labels"].numpy()
+        if len(known) != len(labels):
+            raise ValueError(
+                f"{self.folder / 'index.csv'} names {len(known):,} images, but "
+                f"{self.checkpoint.name} has clusters of {len(labels):,}; expected both files of "
+                "the same run"
+            )
         return labels[[rows[name] for name in names]]

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,8 @@ class Kind(NamedTuple):
 
     text: str
     types: tuple[type, ...]
-    least: int | None = None
+    least: float = -math.inf
+    most: float = math.inf
     needed: bool = True
 
     def accepts(self, value: Any) -> bool:
@@ -32,7 +34,7 @@ class Kind(NamedTuple):
             return not self.needed
         if type(value) not in self.types:  # a bool is not an integer
             return False
-        return self.least is None or value >= self.least
+        return not isinstance(value, int) or self.least <= value <= self.most
 
 
 _MAPPING = Kind("a mapping", (dict,))
@@ -55,7 +57,10 @@ KEYS: Mapping[str, Kind] = {
     "data.eval_transform": _MAPPING,
     "data.eval_transform._target_": _TARGET,
     "data.root": Kind("a path or null", (str, type(None))),
-    "data.image_size": _COUNT,
+    "data.image_size": Kind("an integer, 1 to 4096", (int,), least=1, most=4096),
+    "data.num_workers": Kind(
+        "an integer, 0 to 256, or null", (int, type(None)), least=0, most=256, needed=False
+    ),
     "algorithm": _MAPPING,
     "algorithm.num_clusters": _COUNT,
     "algorithm.samples_memory": Kind("a mapping", (dict,), needed=False),
@@ -87,23 +92,33 @@ def read_plain_yaml(file: Path) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def read_run_config(file: Path) -> DictConfig:
-    """The config that a run recorded, with the keys that every command relies on.
+def read_values(file: Path) -> dict[str, Any]:
+    """The values that a run recorded.
 
-    The file holds values. A reference such as ``${oc.env:HOME}`` would be looked up on this
-    machine, so it is refused, even if its text is escaped.
+    A reference such as ``${oc.env:HOME}`` would be looked up on this machine, so it is refused,
+    even if its text is escaped.
 
     Raises:
-        ValueError: see `read_plain_yaml`; or a key is missing, has another type, or is a reference.
+        ValueError: see `read_plain_yaml`; or a value is a reference.
     """
     plain = read_plain_yaml(file)
     for key, value in leaves(plain):
         if isinstance(value, str) and "${" in value:
             where = ".".join(map(str, key))
             raise ValueError(
-                f"{file}: {where} is {value[:80]}, a reference, but a run records values only. "
-                "Nothing was looked up; write the value in its place if you know this run"
+                f"{file}: {where} would look up {value[:80]} on this machine, but a run records "
+                "values, not references. If you know this run, write the value in its place"
             )
+    return plain
+
+
+def read_run_config(file: Path) -> DictConfig:
+    """The config that a run recorded, with the keys that every command relies on.
+
+    Raises:
+        ValueError: see `read_values`; or a key is missing or has another type.
+    """
+    plain = read_values(file)
     for name, kind in KEYS.items():
         value = selected(plain, name)
         if not kind.accepts(value):

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 _OURS = ("odc_lightning.data", "odc_lightning.models")
 _VIEWS = ("torchvision.transforms", "torchvision.transforms.v2")
 KNOWN = (*_OURS, *_VIEWS)
+MAX_SIDE = 8192  # of the images that a view makes
 _DTYPE = re.compile(r"torch\.[a-z]+\d+")  # allowed as a path for `hydra.utils.get_object`
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_"}
 # timm passes unknown arguments to code that reads files and addresses, so only these are given.
@@ -22,7 +23,7 @@ TIMM_ARGUMENTS = {
     *("name", "pretrained", "img_size", "patch_size", "in_chans", "global_pool", "output_stride"),
     *("drop_rate", "drop_path_rate", "attn_drop_rate", "proj_drop_rate", "drop_block_rate"),
     *("act_layer", "norm_layer", "window_size", "dynamic_img_size", "init_values", "qk_norm"),
-    *("class_token", "reg_tokens", "no_embed_class", "embed_dim", "depth", "num_heads"),
+    *("class_token", "reg_tokens", "no_embed_class"),
 }
 # A name of timm's registry, perhaps with the tag of its weights: no local-dir:, hf-hub: or path.
 # `???` is a value that is still missing.
@@ -83,6 +84,9 @@ def _reasons_against_call(target: str, node: Mapping[Any, Any]) -> Iterator[str]
         for parameter in inspect.signature(found).parameters.values()
     )
     is_timm = found is known_object(_TIMM)
+    largest = max(_integers(arguments), default=0) if target.startswith(_VIEWS) else 0
+    if largest > MAX_SIDE:
+        yield f"give {target} the number {largest}, more pixels than a side of {MAX_SIDE}"
     for name, value in arguments.items():
         if name.startswith("_") or (takes_any and not (is_timm and name in TIMM_ARGUMENTS)):
             yield f"give {target} its {name}, which could name a file, an address or code to load"
@@ -92,6 +96,15 @@ def _reasons_against_call(target: str, node: Mapping[Any, Any]) -> Iterator[str]
         yield f"give {target} the name {arguments.get('name')}, which is not in timm's registry"
     if is_timm and arguments.get("pretrained", False) is not False:
         yield f"give {target} its pretrained, which downloads weights"
+
+
+def _integers(value: Any) -> Iterator[int]:
+    """The integers among a call's own arguments."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _integers(each)
 
 
 def known_object(target: str) -> Any:

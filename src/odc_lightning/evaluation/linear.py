@@ -140,5 +140,6 @@ def _check(checkpoint: Path) -> None:
         raise ValueError(f"{option}={checkpoint} is not a file; {expected}")
     content = read_checkpoint(checkpoint, option=None)
     check_whole(checkpoint)
-    if not CHECKPOINT_KEYS <= content.keys() or not isinstance(content["state_dict"], dict):
+    complete = content.keys() >= CHECKPOINT_KEYS
+    if not complete or not isinstance(content["state_dict"], dict):
         raise ValueError(f"{option}={checkpoint} is not a checkpoint of linear probes; {expected}")

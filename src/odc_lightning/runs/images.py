@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from PIL import Image
 
-from odc_lightning.checkpoints import TrainingRun, refuse_unknown_targets
+from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import ImageDataModule, ImageSource
 from odc_lightning.data.subset import subset_of
 
@@ -29,9 +28,11 @@ def training_images(
     config = _data(run, root)
     if not trusted:
         refuse_unknown_targets(config, str(run.checkpoint))
-    data: ImageDataModule = instantiate(config)
+    what = f"data in {run.folder / 'config.yaml'}"
+    data: ImageDataModule = build(config, what)
     try:
-        data.setup("predict")
+        with building(what):
+            data.setup("predict")
     except ValueError as error:
         raise ValueError(
             f"the training images of {run.folder} are needed once, and cannot be loaded: {error}. "
@@ -112,8 +113,10 @@ class RunImages(ImageSource):
 
 def build_images(data: DictConfig) -> ImageSource:
     """The training images alone, without validation split, transforms and scan."""
-    source: ImageSource = instantiate(data.train)()
-    return source if data.get("subset") is None else subset_of(source, **data.subset)
+    what = "the run's data"
+    with building(what):
+        source: ImageSource = build(data.train, what)()
+        return source if data.get("subset") is None else subset_of(source, **data.subset)
 
 
 def images_of_run(

@@ -1,6 +1,5 @@
 """The jobs of a multirun: failed ones are marked, the others continue, a table ends the sweep."""
 
-import json
 import multiprocessing
 import os
 import sys
@@ -18,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
-from odc_lightning.utils.json_file import write_json
+from odc_lightning.utils.json_file import read_json, write_json
 
 FAILED = "failed.txt"
 # The file that a job writes last: a training, an evaluation.
@@ -187,7 +186,7 @@ class Jobs(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the table; exit with code 1 unless all jobs have finished."""
-        notes = [json.loads(file.read_text(encoding="utf-8")) for file in _files(config)]
+        notes = [read_json(file) for file in _files(config)]
         jobs = [Job(note["number"], note["overrides"], Path(note["folder"])) for note in notes]
         if not jobs:
             return
