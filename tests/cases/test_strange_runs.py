@@ -20,6 +20,7 @@ from odc_lightning.hub.library_weights import Published
 from odc_lightning.reporting.report_page import build_report, find_runs
 from odc_lightning.runs.clustered_images import read_clusters
 from odc_lightning.runs.find import find_run, groups_of_run, refuse_untrusted, with_run_config
+from odc_lightning.runs.images import as_read_by
 
 Run = Callable[[Path], object]
 
@@ -40,6 +41,7 @@ def config_of(command: str, run: Path, *overrides: str) -> DictConfig:
     found = find_run(run)
     groups = groups_of_run(config, *(["model"] if command == "evaluate" else []), "data")
     config = resolve(with_run_config(config, found, *groups))
+    config.data = as_read_by(config.data, found)
     refuse_untrusted(config, str(run), groups, "checkpoint_trusted")
     return config
 
@@ -52,7 +54,7 @@ def loads(run: Path) -> object:
 def evaluates(run: Path) -> object:
     config = config_of("evaluate", run, "trainer.accelerator=cpu")
     backbone = evaluate.build_backbone(config)
-    network = evaluate.build_network(config, backbone, find_run(run))
+    network = evaluate.build_network(config, backbone, find_run(run), True)
     return evaluate.name_of(config, find_run(run)), network.clusters_of(["no such image"])
 
 
@@ -70,8 +72,11 @@ def exports(run: Path) -> object:
     """The card, which needs the most of the config."""
     model = load(run)
     published = Published("timm", "resnet18", {}, {}, True)
-    facts = (published, {}, {}, 8, 16, model.num_clusters, 0.5, 16)
-    return card(Facts(str(model.run.config.name), model.run.config, _summary(model), *facts))
+    name, summary = str(model.run.config.name), _summary(model)
+    facts = Facts(
+        name, model.run.config, summary, published, {}, {}, 8, 16, model.num_clusters, 0.5, 16
+    )
+    return card(facts)
 
 
 COMMANDS: tuple[Run, ...] = (loads, evaluates, clusters, reports, exports)

@@ -28,7 +28,7 @@ def calls() -> Iterator[tuple[str, str]]:
     """Module and full name of every call of an imported name."""
     for file in sorted([*PACKAGE.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]):
         tree = ast.parse(file.read_text("utf-8"))
-        names = {}
+        names: dict[str, str] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 names |= {each.asname or each.name: each.name for each in node.names}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from odc_lightning.data.images import image_extensions, read_rgb
+from odc_lightning.data.formats import image_extensions
+from odc_lightning.data.images import Reading, read_rgb
 
 
 def saved(image: Image.Image, path: Path, **options: Any) -> Image.Image:
@@ -96,7 +97,7 @@ def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
 def test_floating_point_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((2, 2), dtype=np.float32)).save(tmp_path / "x.tiff")
     with pytest.raises(ValueError, match="floating-point"):
-        read_rgb(tmp_path / "x.tiff")
+        read_rgb(tmp_path / "x.tiff", Reading())
 
 
 def test_extensions_are_those_that_decode() -> None:

@@ -6,6 +6,7 @@ from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.durable import (
     DurableCheckpointIO,
     check_whole,
+    epochs_of,
     newest_whole,
     step_of,
 )
@@ -18,6 +19,7 @@ from odc_lightning.checkpoints.run_config import (
     read_run_config,
     read_values,
     selected,
+    without_download,
 )
 from odc_lightning.checkpoints.trust import refuse_unknown_targets
 
@@ -33,6 +35,7 @@ __all__ = [
     "checkpoint_file",
     "clustering_states",
     "convert",
+    "epochs_of",
     "load_pretrained",
     "match_weights",
     "newest_whole",
@@ -44,4 +47,5 @@ __all__ = [
     "refuse_unknown_targets",
     "selected",
     "step_of",
+    "without_download",
 ]

@@ -1,10 +1,11 @@
 """The training run that wrote a checkpoint: its config, its clusters, its images."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.checkpoints.clustering_state import clustering_states
 from odc_lightning.checkpoints.read import read_checkpoint
-from odc_lightning.checkpoints.run_config import read_run_config, with_references
-from odc_lightning.utils.csv_file import read_csv
+from odc_lightning.checkpoints.references import add_references
+from odc_lightning.checkpoints.run_config import read_plain_yaml, read_run_config, selected
 from odc_lightning.utils.seals import check_seal
+from odc_lightning.utils.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,47 @@ class TrainingRun:
 
     @property
     def unresolved_config(self) -> DictConfig:
-        """The config with the references among model, data and seed, if the run kept them.
+        """The config with unresolved references where Hydra kept them in ``.hydra``.
+
+        All values are those of `config`, which alone says what the run used. The references are
+        those of ``model`` and ``data`` to each other and to the seed.
 
         Raises:
             ValueError: a file is damaged, see `read_run_config`.
         """
-        written = self.folder / ".hydra" / "config.yaml"
-        if not written.is_file():
-            return self.config
-        return with_references(OmegaConf.to_container(self._recorded), written)  # type: ignore[arg-type]
+        config = self.config
+        written = self._of_hydra("config.yaml")
+        groups = {name: written.get(name) for name in ("model", "data")}
+        add_references(config, OmegaConf.create(groups), own_only=True)
+        return config
+
+    @property
+    def references(self) -> DictConfig:
+        """Hydra's unresolved config of the command that started the run; empty if it is missing."""
+        config: DictConfig = OmegaConf.create(self._of_hydra("config.yaml"))
+        return config
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The options of the config groups, by group; empty if Hydra's records are missing."""
+        choices = selected(self._of_hydra("hydra.yaml"), "hydra.runtime.choices")
+        return dict(choices) if isinstance(choices, Mapping) else {}
+
+    def hydra_with(self, choices: Mapping[str, Any]) -> DictConfig:
+        """Hydra's own settings of the run, with other options of some groups; not resolved."""
+        plain = self._of_hydra("hydra.yaml")
+        hydra = plain.get("hydra")
+        runtime = hydra.get("runtime") if isinstance(hydra, dict) else None
+        if not isinstance(runtime, dict):
+            plain = {"hydra": {"runtime": (runtime := {})}}
+        runtime["choices"] = {**self.choices, **choices}
+        config: DictConfig = OmegaConf.create(plain)
+        return config
+
+    def _of_hydra(self, name: str) -> dict[str, Any]:
+        """A file of Hydra's as plain values; references in it are never looked up."""
+        file = self.folder / ".hydra" / name
+        return read_plain_yaml(file) if file.is_file() else {}
 
     def image_names(self) -> list[str] | None:
         """Names of the run's training images in order; None if the run has no ``index.csv``."""
@@ -68,7 +102,7 @@ class TrainingRun:
         if not table.is_file():
             return None
         check_seal(table)
-        return [row["path"] for row in read_csv(table, ("index", "path"))]
+        return [name for (name,) in read_table(table, "path")]
 
     def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
         """The clusters (N,) that training gave to N images.

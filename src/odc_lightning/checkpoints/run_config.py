@@ -1,9 +1,7 @@
 """Reading of a run's ``config.yaml``: whoever wrote it, it is read as text, bounded and checked."""
 
-import copy
 import io
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,7 +100,7 @@ def read_values(file: Path) -> dict[str, Any]:
         ValueError: see `read_plain_yaml`; or a value is a reference.
     """
     plain = read_plain_yaml(file)
-    for key, value in leaves(plain):
+    for key, value in _leaves(plain):
         if isinstance(value, str) and "${" in value:
             where = ".".join(map(str, key))
             raise ValueError(
@@ -125,45 +123,26 @@ def read_run_config(file: Path) -> DictConfig:
             found = "is missing" if value is MISSING else f"is {_shown(value)}"
             raise ValueError(f"{file}: {name} {found}; expected {kind.text}: {RESTORE}")
     config: DictConfig = OmegaConf.create(plain)
-    # The weights come from the checkpoint, so timm need not download any.
-    if "pretrained" in config.model.backbone:
-        config.model.backbone.pretrained = False
     return config
 
 
-def with_references(recorded: Mapping[str, Any], file: Path) -> DictConfig:
-    """The recorded values, with the references among model, data and seed that led to them.
-
-    A command that sets one key then changes those that follow it. A reference is taken over only
-    if it leads to the recorded value, so a file that somebody changed cannot add anything.
-
-    Args:
-        recorded: the plain content of ``config.yaml``.
-        file: the config before its references were resolved (``.hydra/config.yaml``).
-    """
-    plain = copy.deepcopy(dict(recorded))
-    for key, text in leaves(read_plain_yaml(file)):
-        value = _value_of(text, recorded)
-        if value is not MISSING and value == _at(recorded, key):
-            *parents, last = key
-            _at(plain, parents)[last] = text
-    config: DictConfig = OmegaConf.create(plain)
-    return config
+def without_download(backbone: DictConfig) -> DictConfig:
+    """A copy of a backbone's config that asks for no weights: those of the checkpoint follow."""
+    backbone = backbone.copy()
+    if "pretrained" in backbone:
+        backbone.pretrained = False
+    return backbone
 
 
-# A whole reference to another key: no resolver, nothing relative, nothing nested.
-_REFERENCE = re.compile(r"\$\{((?:model|data|seed)(?:\.\w+)*)\}")
-
-
-def leaves(value: Any, key: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def _leaves(value: Any, key: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Keys and values of everything in nested plain mappings and lists; names of keys, too."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield (*key, name), name
-            yield from leaves(item, (*key, name))
+            yield from _leaves(item, (*key, name))
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            yield from leaves(item, (*key, place))
+            yield from _leaves(item, (*key, place))
     else:
         yield key, value
 
@@ -180,15 +159,6 @@ def _at(value: Any, key: Any) -> Any:
         except (KeyError, IndexError, TypeError):
             return MISSING
     return value
-
-
-def _value_of(text: Any, recorded: Mapping[str, Any]) -> Any:
-    """The value of a text with plain references; `MISSING` if it has none, or others too."""
-    if not isinstance(text, str) or "${" not in text or "${" in _REFERENCE.sub("", text):
-        return MISSING
-    if whole := _REFERENCE.fullmatch(text):
-        return selected(recorded, whole[1])
-    return _REFERENCE.sub(lambda match: str(selected(recorded, match[1])), text)
 
 
 def _check_shape(text: str) -> None:

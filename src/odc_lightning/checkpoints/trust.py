@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -31,7 +31,10 @@ TIMM_NAME = re.compile(r"\w+(\.\w+)?|\?\?\?", re.ASCII)
 
 
 def refuse_unknown_targets(
-    config: DictConfig, where: str, option: str = "checkpoint_trusted"
+    config: DictConfig,
+    where: str,
+    option: str = "checkpoint_trusted",
+    known: Sequence[str] = KNOWN,
 ) -> None:
     """Check every ``_target_`` of a config, and its arguments, before anything is built.
 
@@ -39,34 +42,37 @@ def refuse_unknown_targets(
         config: a part of a config, resolved.
         where: the file of the config, for the message.
         option: the option by which the user can trust the config anyway.
+        known: packages, or single objects, that may be built.
 
     Raises:
         ValueError: if a target is not a network, data set or view of this package or of
             torchvision, if an argument could name a file, an address or code, or if a value refers
             to another part of the config, which is not checked.
     """
-    for reason in _reasons_against(OmegaConf.to_container(config)):
+    for reason in _reasons_against(OmegaConf.to_container(config), known):
         raise ValueError(
             f"the config of {where} would {reason}. If you know where this run comes from and "
             f"trust its source, add {option}=true"
         )
 
 
-def _reasons_against(value: Any) -> Iterator[str]:
+def _reasons_against(value: Any, known: Sequence[str]) -> Iterator[str]:
     if isinstance(value, str) and "${" in value:
         yield f"look up {value}; expected a config with all references resolved"
     if isinstance(value, Mapping):
         if "_target_" in value:
-            yield from _reasons_against_call(str(value["_target_"]), value)
+            yield from _reasons_against_call(str(value["_target_"]), value, known)
         elif any(str(key) in ("_args_", "_partial_", "_recursive_") for key in value):
             yield "give Hydra's own arguments to something without a _target_"
         value = [*value.keys(), *value.values()]
     if isinstance(value, list):
         for each in value:
-            yield from _reasons_against(each)
+            yield from _reasons_against(each, known)
 
 
-def _reasons_against_call(target: str, node: Mapping[Any, Any]) -> Iterator[str]:
+def _reasons_against_call(
+    target: str, node: Mapping[Any, Any], known: Sequence[str]
+) -> Iterator[str]:
     arguments = {str(key): value for key, value in node.items() if key not in _HYDRA_KEYS}
     if target == "hydra.utils.get_object":
         if set(arguments) != {"path"} or not _DTYPE.fullmatch(str(arguments["path"])):
@@ -74,10 +80,11 @@ def _reasons_against_call(target: str, node: Mapping[Any, Any]) -> Iterator[str]
         return
     found = known_object(target)
     if found is None:
-        yield (
-            f"run {target}, which is not a network, data set or view of odc_lightning or "
-            "torchvision"
-        )
+        if target not in known and not _is_known_class(target, known):
+            yield (
+                f"run {target}, which is not a network, data set or view of odc_lightning or "
+                "torchvision"
+            )
         return
     takes_any = any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD
@@ -116,6 +123,22 @@ def known_object(target: str) -> Any:
     except Exception:  # a failed import can raise anything
         return None
     return found if any(found is each for each in _known_objects()) else None
+
+
+def _is_known_class(target: str, known: Sequence[str]) -> bool:
+    """Whether it is a class in one of the packages that are known besides `KNOWN`."""
+    packages = [package for package in known if package not in KNOWN]
+    if not _is_in(target, packages):
+        return False
+    try:
+        found = get_object(target)
+    except Exception:  # a failed import can raise anything
+        return False
+    return inspect.isclass(found) and _is_in(found.__module__, packages)
+
+
+def _is_in(name: str, packages: Sequence[str]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
 
 
 def _known_objects() -> Iterator[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.data import suggested_max_num_workers
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -19,11 +20,12 @@ from odc_lightning.data.augmentation_draws import DrawnDataset, SizedView, split
 from odc_lightning.data.checks import check_batches, check_class_names, check_view
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
 from odc_lightning.data.fingerprints import check_same_images, fingerprints
+from odc_lightning.data.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
 from odc_lightning.data.sources import ImageSource
-from odc_lightning.data.subset import SUBSET_KEYS, same_classes, subset_of
+from odc_lightning.data.subset import SUBSET_KEYS, chosen_part, same_classes
 from odc_lightning.utils.distributed import shard
 
 if TYPE_CHECKING:
@@ -50,12 +52,14 @@ class ImageDataModule(pl.LightningDataModule):
             Validation uses the drawn classes only.
         scan: how to look for damaged files, see `scan_images`.
         on_error: what to do about damaged files, `raise` or `skip`.
+        value_range, max_pixels: how files are read, see `Reading`.
         drop_last: leave out the incomplete batch at the end of an epoch.
         sampling_with_replacement: as in the authors' code; the paper does not say.
         augment_on: where training images are augmented: `cpu`, by the dataloader workers; or
             `gpu`, batch by batch on the network's device, except for what changes the size.
         seed: for the order and the augmentation.
-        root: folder in which the builders look for files; the configs refer to it.
+        root, exclude: folder in which the builders look for files, and what they pass over there;
+            the configs refer to them.
         flip, crop: the probability that augmentation mirrors an image, and the smallest and
             largest share of its area that a crop keeps; the configs refer to them.
         name: the data set's name in tables of results, the same as for published results:
@@ -77,12 +81,15 @@ class ImageDataModule(pl.LightningDataModule):
         subset: Mapping[str, Any] | None = None,
         scan: ScanMode = "quick",
         on_error: Literal["raise", "skip"] = "raise",
+        value_range: Sequence[float] | Literal["16bit"] | None = SIXTEEN_BITS,
+        max_pixels: int = MAX_PIXELS,
         drop_last: bool = True,
         sampling_with_replacement: bool = False,
         num_views: int = 1,
         augment_on: Literal["cpu", "gpu"] = "cpu",
         seed: int = 0,
         root: str | None = None,
+        exclude: Sequence[str] | None = None,
         flip: float = 0.5,
         crop: Sequence[float] = (0.3, 1.0),
         name: str | None = None,
@@ -112,12 +119,14 @@ class ImageDataModule(pl.LightningDataModule):
         self.subset = subset
         self.scan = scan
         self.on_error = on_error
+        self.reading = reading_of({"value_range": value_range, "max_pixels": max_pixels})
         self.drop_last = drop_last
         self.sampling_with_replacement = sampling_with_replacement
         self.num_views = num_views
         self.augment_on = augment_on
         self.seed = seed
         self.root = root
+        self.exclude = exclude
         self.flip = flip
         self.crop = crop
         self.name = name
@@ -262,15 +271,20 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _build_sources(self) -> tuple[ImageSource, ImageSource | None]:
         if self._sources is None:
-            self._sources = self.build_train(), self.build_val() if self.build_val else None
+            train, val = self.build_train(), self.build_val() if self.build_val else None
+            for name, source in (("train", train), ("val", val)):
+                if source is not None:
+                    source.read_as(self.reading)
+                    _report_passed_over(name, source)
+            self._sources = train, val
         return self._sources
 
     def _make_datasets(self) -> None:
         train, val = self._build_sources()
         if val is not None:
             check_class_names(train.class_names, val.class_names)
+        train = chosen_part(train, self.subset)
         if self.subset is not None:
-            train = subset_of(train, **self.subset)
             val = None if val is None else same_classes(val, train)
         train = self._readable(train)
         val = None if val is None else self._readable(val)
@@ -297,10 +311,17 @@ class ImageDataModule(pl.LightningDataModule):
         problems: list[Problem] = []
         if self.trainer is None or self.trainer.is_global_zero:
             paths = [path for i in range(len(source)) if (path := source.path(i)) is not None]
-            problems = scan_images(paths, self.scan)
+            problems = scan_images(paths, self.scan, self.reading)
         if self.trainer is not None:
             problems = self.trainer.strategy.broadcast(problems)
         return without_problems(source, problems, self.on_error)
+
+
+def _report_passed_over(split: str, source: ImageSource) -> None:
+    """Log what the search for images passed over: as a warning if there are photographs."""
+    if source.passed_over is not None and str(source.passed_over):
+        level = logging.WARNING if source.passed_over.has_photographs else logging.INFO
+        rank_zero_only(log.log)(level, "data.%s: %s", split, source.passed_over)
 
 
 def choose_num_workers(source: ImageSource, ranks_on_node: int = 1) -> int:

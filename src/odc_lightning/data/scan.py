@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from pytorch_lightning.utilities import rank_zero_only
 
-from odc_lightning.data.images import read_rgb
+from odc_lightning.data.images import Reading, check_values, open_image, read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
+from odc_lightning.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +28,16 @@ _TAIL = 4096
 _FILES_PER_TASK = 256
 
 
-def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem]:
-    """Every file that is missing, empty, truncated or not an image, in the order given.
+def scan_images(
+    paths: Sequence[Path], mode: ScanMode = "quick", reading: Reading | None = None
+) -> list[Problem]:
+    """Every file that is missing, empty, truncated, too large or not an image, in the order given.
 
     Args:
         paths: image files.
         mode: `quick` reads the header and the end of JPEG, PNG, GIF and WebP files and decodes
             only the others; `full` decodes every file; `none` skips the scan.
+        reading: how the files will be read; None: without a config.
 
     Raises:
         ValueError: for another mode.
@@ -46,7 +49,8 @@ def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem
 
     def scan_part(start: int) -> list[Problem]:
         part = paths[start : start + _FILES_PER_TASK]
-        return [(path, fault) for path in part if (fault := find_fault(path, mode)) is not None]
+        faults = [find_fault(path, mode, reading or Reading()) for path in part]
+        return [(path, fault) for path, fault in zip(part, faults, strict=True) if fault]
 
     # Threads suffice: reading and decoding release the interpreter lock.
     with ThreadPoolExecutor(max_workers=4 * (os.cpu_count() or 1)) as pool:
@@ -54,18 +58,17 @@ def scan_images(paths: Sequence[Path], mode: ScanMode = "quick") -> list[Problem
         return [problem for part in parts for problem in part]
 
 
-def find_fault(path: Path, mode: Literal["quick", "full"] = "quick") -> str | None:
+def find_fault(path: Path, mode: Literal["quick", "full"], reading: Reading) -> str | None:
     """The fault of one file, or None if it has none."""
     try:
         if path.stat().st_size == 0:
             return "empty file (0 bytes)"
-        with Image.open(path) as image:
+        with open_image(path, reading.max_pixels) as image:
+            check_values(image, reading)
             kind = image.format
         has_end = _has_end(path, kind)
         if mode == "full" or not has_end:
-            read_rgb(path)
-    except UnidentifiedImageError:
-        return "not an image that Pillow can read"
+            read_rgb(path, reading)
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
         return str(error) or type(error).__name__
     # The other decoders refuse a file without its end; the decoders of these two do not notice.
@@ -91,35 +94,63 @@ def _has_end(path: Path, kind: str | None) -> bool:
     return tail.rstrip(_PADDING).endswith(_END[kind])
 
 
+def scan_source(
+    source: ImageSource, mode: ScanMode = "quick", reading: Reading | None = None
+) -> list[Problem]:
+    """`scan_images` for the images of a source that are files and that exist."""
+    paths = [path for index in range(len(source)) if (path := source.path(index)) is not None]
+    return scan_images(paths, mode, reading)
+
+
+def readable(source: ImageSource, problems: Sequence[Problem]) -> ImageSource:
+    """The images of `source` that have no problem.
+
+    Raises:
+        ValueError: if all have one.
+    """
+    if not problems:
+        return source
+    damaged = {path for path, _ in problems}
+    kept = [index for index in range(len(source)) if source.path(index) not in damaged]
+    if not kept:
+        raise ValueError(
+            f"there are no images that can be read: all {len(source)} are damaged\n"
+            f"{_listing(problems, at_most=10)}"
+        )
+    return SubsetSource(source, np.array(kept, dtype=np.int64))
+
+
 def without_problems(
     source: ImageSource, problems: Sequence[Problem], on_error: Literal["raise", "skip"]
 ) -> ImageSource:
-    """The images of `source` that have no problem.
+    """`readable`, with a word about the damaged images.
 
     Args:
         on_error: `skip` leaves the damaged images out and logs their number and names; `raise`
             raises.
 
     Raises:
-        ValueError: with `raise`, if there are problems; the message lists them.
+        ValueError: with `raise`, if there are problems; the message lists them. With `skip`, if
+            there are no other images.
     """
     if not problems:
         return source
     count = f"{len(problems)} of {len(source)} images cannot be read"
+    most = "These are most of the images: check that their download or copy is complete."
+    advice = f"\n{most}" if 2 * len(problems) > len(source) else ""
     if on_error == "raise":
         raise ValueError(
-            f"{count}:\n{_listing(problems, at_most=20)}\n"
-            "Repair or remove these files, or set data.on_error=skip to train without them."
+            f"{count}:\n{_listing(problems, at_most=20)}{advice}\n"
+            "Repair or remove these files, or set data.on_error=skip to leave them out."
         )
+    kept = readable(source, problems)
     warn = rank_zero_only(logger.warning)  # all ranks see the same problems
-    warn("%s and are left out:\n%s", count, _listing(problems, at_most=10))
-    damaged = {path for path, _ in problems}
-    kept = [i for i in range(len(source)) if source.path(i) not in damaged]
-    return SubsetSource(source, np.array(kept, dtype=np.int64))
+    warn("%s and are left out:\n%s%s", count, _listing(problems, at_most=10), advice)
+    return kept
 
 
 def _listing(problems: Sequence[Problem], at_most: int) -> str:
-    lines = [f"  {path}: {fault}" for path, fault in problems[:at_most]]
+    lines = [f"  {printable(path)}: {printable(fault)}" for path, fault in problems[:at_most]]
     if len(problems) > at_most:
         lines.append(f"  ... and {len(problems) - at_most} more")
     return "\n".join(lines)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from odc_lightning.data.images import read_rgb
+from odc_lightning.data.image_search import PassedOver
+from odc_lightning.data.images import Reading, read_rgb
 from odc_lightning.utils.arrays import IntArray
 
 ObjectArray = NDArray[np.int8]
@@ -25,11 +27,15 @@ class ImageSource(ABC):
         objects: for images that show several classes, (N, C): 1 if the image shows the class, -1
             if it does not, 0 if it is difficult to recognise, as in VOC's lists; else None.
         class_names: the name of each class, or None.
+        passed_over: the account of files that are not among the images, if there was a search.
+        reading: how files are read, see `read_as`.
     """
 
     labels: IntArray | None = None
     objects: ObjectArray | None = None
     class_names: list[str] | None = None
+    passed_over: PassedOver | None = None
+    reading: Reading = Reading()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -45,6 +51,22 @@ class ImageSource(ABC):
     def path(self, index: int) -> Path | None:
         """The file of the image, or None if the image is in memory."""
         return None
+
+    def read_as(self, reading: Reading) -> Self:
+        """Read files in this way from now on; nothing changes for images in memory."""
+        self.reading = reading
+        return self
+
+
+class ImageError(ValueError):
+    """A file that cannot be read as an image.
+
+    A dataloader worker's error reaches the main process as the text of a whole traceback; of that,
+    only the message is kept.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.rpartition(f"{type(self).__name__}: ")[2].rstrip())
 
 
 class ArraySource(ImageSource):
@@ -113,11 +135,11 @@ class FileSource(ImageSource):
     def load(self, index: int) -> Image.Image:
         path = self.path(index)
         try:
-            return read_rgb(path)
+            return read_rgb(path, self.reading)
         except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
-            raise ValueError(
-                f"cannot decode {path}: {error}. Set data.scan=full to find every such file "
-                "before training, and data.on_error=skip to train without them."
+            raise ImageError(
+                f"cannot decode {path}: {error}. data.scan=full finds every such file at the "
+                "start, and data.on_error=skip leaves these out"
             ) from error
 
     def name(self, index: int) -> str:
@@ -136,6 +158,7 @@ class SubsetSource(ImageSource):
         self.labels = None if source.labels is None else source.labels[indices]
         self.objects = None if source.objects is None else source.objects[indices]
         self.class_names = source.class_names
+        self.reading = source.reading
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -148,6 +171,10 @@ class SubsetSource(ImageSource):
 
     def path(self, index: int) -> Path | None:
         return self.source.path(int(self.indices[index]))
+
+    def read_as(self, reading: Reading) -> Self:
+        self.source.read_as(reading)
+        return super().read_as(reading)
 
 
 def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None:

@@ -8,14 +8,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from odc_lightning.data.images import read_rgb, to_rgb
+from odc_lightning.data.images import Reading, read_rgb, to_rgb
+from odc_lightning.utils.home import expanded
 
 AnyImage = Image.Image | str | Path
 Images = AnyImage | Sequence[AnyImage] | Tensor
 
 
 def image_batches(
-    images: Images, transform: Callable[[Image.Image], Tensor], batch_size: int
+    images: Images,
+    transform: Callable[[Image.Image], Tensor],
+    batch_size: int,
+    reading: Reading,
 ) -> Iterator[Tensor]:
     """Batches (b, 3, H, W) fp32, in the order of the images.
 
@@ -24,6 +28,7 @@ def image_batches(
             transformed images, which is used as it is.
         transform: applied to all images that are not tensors.
         batch_size: b; the last batch may be smaller.
+        reading: how files are read, and Pillow images of more than 8 bits.
 
     Raises:
         ValueError: there are no images, or one cannot be read.
@@ -47,18 +52,18 @@ def image_batches(
         if isinstance(batch, Tensor):
             yield batch
         else:
-            yield torch.stack([transform(_read(image)) for image in batch])
+            yield torch.stack([transform(_read(image, reading)) for image in batch])
 
 
-def _read(image: AnyImage) -> Image.Image:
+def _read(image: AnyImage, reading: Reading) -> Image.Image:
     if isinstance(image, Image.Image):
-        return to_rgb(image.copy())  # `to_rgb` may change its argument
+        return to_rgb(image, reading)
     if not isinstance(image, str | Path):
         raise ValueError(
             f"an image is of type {type(image).__name__}; expected a path or a Pillow image"
         )
-    path = Path(image).expanduser()
+    path = expanded(image)
     try:
-        return read_rgb(path)
+        return read_rgb(path, reading)
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
         raise ValueError(f"cannot read the image {path}: {error}") from error

@@ -1,18 +1,17 @@
 """The files of a reference in a run's folder, each with its digest."""
 
-import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from odc_lightning.utils.arrays import FloatArray, IntArray, load_array
-from odc_lightning.utils.csv_file import read_csv
 from odc_lightning.utils.json_file import read_json
 from odc_lightning.utils.seals import is_intact, seal
+from odc_lightning.utils.tables import read_table, table_writer
 from odc_lightning.utils.text import first_line
 from odc_lightning.utils.whole_files import whole_folder
 
@@ -26,11 +25,12 @@ class Kept(NamedTuple):
     """The parts of a reference that are expensive to compute.
 
     Attributes:
-        names: of the run's N images.
+        names: of N images of the run.
         centroids: (C, D).
         counts: (C,) images in each cluster.
         features: (N, D) of unit length. They are kept as numbers, because faiss trusts whatever a
             file of its own format says.
+        labels: (N,) the clusters of the images in the run.
         agreement: see `Reference`.
     """
 
@@ -38,29 +38,23 @@ class Kept(NamedTuple):
     centroids: FloatArray
     counts: IntArray
     features: FloatArray
+    labels: IntArray
     agreement: float
 
 
-def write_kept(
-    kept: Kept, labels: Sequence[int], folder: Path, facts: Mapping[str, object]
-) -> None:
+def write_kept(kept: Kept, folder: Path, facts: Mapping[str, object]) -> None:
     """Write all files in a temporary folder, and then rename it.
 
     Args:
         kept: to write.
-        labels: the clusters of the N images, for people who read the table.
         folder: to replace.
         facts: plain values that the reference depends on.
     """
     with whole_folder(folder, replace=True) as unfinished:
         for name in ARRAYS:
             np.save(unfinished / f"{name}.npy", getattr(kept, name))
-        with (unfinished / IMAGES).open(
-            "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            writer = csv.writer(file)
-            writer.writerow(("path", "cluster"))
-            writer.writerows(zip(kept.names, labels, strict=True))
+        with table_writer(unfinished / IMAGES, ("path", "cluster")) as write:
+            write(zip(kept.names, kept.labels.tolist(), strict=True))
         text = json.dumps({**facts, "agreement": kept.agreement}, indent=2)
         (unfinished / FACTS).write_text(f"{text}\n", encoding="utf-8")
         seal(*_files(unfinished))
@@ -83,7 +77,9 @@ def read_kept(folder: Path, facts: Mapping[str, object], num_clusters: int) -> K
             raise ValueError(f"the digest of {' and '.join(damaged)} is wrong")
         if {key: written[key] for key in facts} != facts:
             return None
-        names = [row["path"] for row in read_csv(folder / IMAGES, ("path", "cluster"))]
+        rows = read_table(folder / IMAGES, "path", "cluster")
+        names = [name for name, _ in rows]
+        labels = np.array([int(cluster) for _, cluster in rows], np.int64)
         centroids, counts, features = (
             np.array(load_array(folder / f"{name}.npy")) for name in ARRAYS
         )
@@ -93,7 +89,10 @@ def read_kept(folder: Path, facts: Mapping[str, object], num_clusters: int) -> K
         width = centroids.shape[-1]
         if shapes != ((num_clusters, width), (num_clusters,), (len(names), width)):
             raise ValueError(f"its arrays have the shapes {shapes} for {len(names)} images")
-        return Kept(names, centroids, counts, features, float(written["agreement"]))
+        if not len(labels) or labels.min() < 0 or labels.max() >= num_clusters:
+            raise ValueError(f"it has no images, or clusters other than 0 to {num_clusters - 1}")
+        agreement = float(written["agreement"])
+        return Kept(names, centroids, counts, features, labels, agreement)
     except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
         log.warning("%s is damaged and is made again: %s", folder, first_line(error))
         return None

@@ -25,6 +25,7 @@ from odc_lightning.inference.reference import Reference, reference_of
 from odc_lightning.inference.run_clusters import Assigned
 from odc_lightning.models import Backbone
 from odc_lightning.runs.find import find_run
+from odc_lightning.utils.devices import usable_device
 
 
 class TrainedModel(TrainedNetwork):
@@ -58,6 +59,7 @@ def load(
     *,
     device: torch.device | str | None = None,
     images: Path | str | None = None,
+    max_pixels: int | None = None,
     checkpoint_trusted: bool = False,
 ) -> TrainedModel:
     """Load the trained network of a run.
@@ -66,12 +68,14 @@ def load(
         run: the folder of a run, or one of the checkpoints in it.
         device: device of the network; None chooses a GPU if there is one.
         images: folder of the run's images, if they have moved.
+        max_pixels: larger images are refused; None: the run's limit.
         checkpoint_trusted: unpickle whatever the checkpoint holds and build whatever the config
             names, which can run arbitrary code.
 
     Raises:
         ValueError: the path is not a run, or its content cannot be read or is not trusted.
     """
+    device = usable_device(device)
     found = find_run(run)
     config = found.config
     if not checkpoint_trusted:
@@ -87,8 +91,6 @@ def load(
         check_view(transform(Image.new("RGB", (size, size))), "eval_transform", size)
     _fill(backbone, content, "backbone.", found.checkpoint)
     _fill(neck, content, "neck.", found.checkpoint)
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     model = TrainedModel(
         found,
         backbone,
@@ -98,6 +100,8 @@ def load(
         None if images is None else str(images),
         checkpoint_trusted,
     )
+    if max_pixels is not None:
+        model.reading = model.reading._replace(max_pixels=max_pixels)
     return model.to(device)
 
 

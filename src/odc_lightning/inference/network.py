@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from odc_lightning.checkpoints import TrainingRun
-from odc_lightning.data import ImageSource
+from odc_lightning.data import SubsetSource
+from odc_lightning.data.images import reading_of
 from odc_lightning.inference.inputs import Images, image_batches
 from odc_lightning.models import POOLED, Backbone, layer_features, stage_features
 from odc_lightning.models.pooling import pool_maps
@@ -27,6 +28,7 @@ class TrainedNetwork(nn.Module):
         backbone: from images (B, 3, H, W) to (B, F).
         neck: from (B, F) to (B, D).
         transform: from a Pillow image to a tensor (3, S, S).
+        reading: how files and images of more than 8 bits are read, as in the run.
         image_size: S, in pixels.
         labels: (N,) int64, the clusters of the run's images; None if the run has none.
         num_clusters: C.
@@ -53,6 +55,7 @@ class TrainedNetwork(nn.Module):
         self.labels = labels
         self.images = images
         self.trusted = trusted
+        self.reading = reading_of(run.config.data)
         self.image_size = int(run.config.data.image_size)
         self.num_clusters = int(run.config.algorithm.num_clusters)
         self.requires_grad_(False).eval()
@@ -121,14 +124,17 @@ class TrainedNetwork(nn.Module):
         """
         if layer is not None:
             self.check_layer(layer)
-        batches = image_batches(images, self.transform, batch_size)
+        batches = image_batches(images, self.transform, batch_size, self.reading)
         embed = partial(self, layer=layer)
         return torch.cat([embed(batch.to(self.device)).float().cpu() for batch in batches])
 
-    def training_images(self) -> ImageSource:
-        """The run's training images, in its order.
+    def training_images(self) -> SubsetSource:
+        """The run's training images that can be read, in its order.
+
+        Returns:
+            The images; their ``indices`` are rows of `labels`.
 
         Raises:
-            ValueError: the images are missing, or differ from those of the run.
+            ValueError: none of the images can be read.
         """
         return training_images(self.run, self.images, self.trusted)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from odc_lightning.clustering import Assignment
-from odc_lightning.data import IndexedDataset
+from odc_lightning.data import ImageSource, IndexedDataset, SubsetSource
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.features.digests import describe, digest_weights
 from odc_lightning.features.image_features import image_features
@@ -47,7 +47,7 @@ class Reference:
     """The run's images and clusters, with which new images are compared.
 
     Attributes:
-        names: names of the run's N images.
+        names: names of the run's N images, without those that could not be read.
         labels: (N,) int64, their clusters in the run.
         clusters: centroids in eval mode.
         agreement: share of the run's images whose nearest centroid is that of their own cluster.
@@ -110,7 +110,7 @@ def reference_of(network: TrainedNetwork) -> Reference:
     """The reference of a run: read from its folder, or made and kept there.
 
     Raises:
-        ValueError: the run has no clusters, or its images are missing.
+        ValueError: the run has no clusters, or none of its images can be read.
     """
     if network.labels is None:
         raise ValueError(
@@ -121,20 +121,33 @@ def reference_of(network: TrainedNetwork) -> Reference:
     folder = network.run.folder / FOLDER
     facts = _facts(network)
     kept = read_kept(folder, facts, network.num_clusters)
-    if kept is None or len(kept.names) != len(network.labels):
-        kept = _make(network)
+    made = _made_now(network, kept)
+    if made is not None:
+        kept = made
         try:
-            write_kept(kept, network.labels.tolist(), folder, facts)
+            write_kept(made, folder, facts)
         except OSError as error:
-            log.warning(
-                "cannot write %s (%s); the training images will be read again next time",
-                folder,
-                error,
-            )
+            message = "cannot write %s (%s); the training images will be read again next time"
+            log.warning(message, folder, error)
+    assert kept is not None
     centroids, counts = torch.from_numpy(kept.centroids), torch.from_numpy(kept.counts)
     clusters = RunClusters(centroids, counts, _metric(network))
-    index = _index(kept.features)
-    return Reference(kept.names, network.labels, clusters, kept.agreement, index)
+    labels = torch.from_numpy(kept.labels)
+    return Reference(kept.names, labels, clusters, kept.agreement, _index(kept.features))
+
+
+def _made_now(network: TrainedNetwork, kept: Kept | None) -> Kept | None:
+    """What has to be made because it is not kept, or because more images can be read today."""
+    assert network.labels is not None
+    if kept is None:
+        return _make(network, network.training_images())
+    if len(kept.names) == len(network.labels):
+        return None
+    try:
+        source = network.training_images()
+    except ValueError:
+        return None
+    return None if _names(source) == kept.names else _make(network, source)
 
 
 def _index(features: FloatArray) -> Any:
@@ -146,14 +159,14 @@ def _index(features: FloatArray) -> Any:
     return index
 
 
-def _make(network: TrainedNetwork) -> Kept:
-    source = network.training_images()
+def _make(network: TrainedNetwork, source: SubsetSource) -> Kept:
     assert network.labels is not None
-    if len(source) != len(network.labels):
+    if len(source.source) != len(network.labels):
         raise ValueError(
-            f"the run clustered {len(network.labels):,} images, but there are {len(source):,} now; "
-            "restore them, or give their folder with images=FOLDER"
+            f"the run clustered {len(network.labels):,} images, but it names {len(source.source):,}"
+            "; expected config, index.csv and checkpoint of the same run"
         )
+    labels = network.labels[torch.from_numpy(source.indices)]
     log.info("reading the %s training images of %s, once", f"{len(source):,}", network.run.folder)
     batches = image_features(
         network,
@@ -169,16 +182,22 @@ def _make(network: TrainedNetwork) -> Kept:
     for batch in batches:
         features[filled : filled + len(batch)] = batch
         filled += len(batch)
-    names = [source.name(index) for index in range(len(source))]
-    clusters = RunClusters.of_members(
-        features, network.labels, network.num_clusters, _metric(network)
-    )
+    clusters = RunClusters.of_members(features, labels, network.num_clusters, _metric(network))
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
-    agreement = float((nearest == network.labels).float().mean())
+    agreement = float((nearest == labels).float().mean())
     log.info("%.0f %% of them are closest to the centroid of their own cluster", 100 * agreement)
     return Kept(
-        names, clusters.centroids.numpy(), clusters.counts.numpy(), features.numpy(), agreement
+        _names(source),
+        clusters.centroids.numpy(),
+        clusters.counts.numpy(),
+        features.numpy(),
+        labels.numpy(),
+        agreement,
     )
+
+
+def _names(source: ImageSource) -> list[str]:
+    return [source.name(index) for index in range(len(source))]
 
 
 def _metric(network: TrainedNetwork) -> Assignment:

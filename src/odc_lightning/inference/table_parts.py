@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import Timeout
 from torch import Tensor
 
+from odc_lightning.utils.folder_lock import lock_folder
 from odc_lightning.utils.seals import changed, is_intact, seal
 from odc_lightning.utils.whole_files import sync_file, whole_file
 
@@ -47,7 +49,8 @@ class Parts:
             option: the config key of the folder, for messages.
 
         Raises:
-            ValueError: the folder holds something else, or cannot be written.
+            ValueError: the folder holds something else, cannot be written, or another command is
+                writing to it.
         """
         self.folder = folder
         self.num_rows = num_rows
@@ -72,10 +75,18 @@ class Parts:
                 for damaged in changed(self.folder):
                     log.warning("%s has changed since it was written", damaged)
                 shutil.rmtree(self._work, ignore_errors=True)
-            elif former is None:
-                self._work.mkdir(parents=True)
+                return
+            self._work.mkdir(parents=True, exist_ok=True)
+            # Held as long as this object: two commands would delete each other's parts.
+            self._lock = lock_folder(self._work)
+            if not (self._work / FACTS).is_file():
                 with whole_file(self._work / FACTS, sync=True) as unfinished:
                     unfinished.write_bytes(self._text.encode())
+        except Timeout:
+            raise ValueError(
+                f"another command is writing to {folder}; wait until it ends, or choose another "
+                f"folder with {option}=..."
+            ) from None
         except OSError as error:
             raise ValueError(
                 f"cannot write to {folder} ({error.strerror}); choose another folder with "

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odc_lightning.utils.arrays import IntArray
-from odc_lightning.utils.csv_file import read_csv
 from odc_lightning.utils.seals import check_seal
+from odc_lightning.utils.tables import read_table
 
 Order = Literal["size", "tightness"]
 
@@ -105,11 +105,10 @@ def read_rows(
         columns: largest number of images of each.
 
     Raises:
-        ValueError: the file has no images.
+        ValueError: the file has no images, or lacks a column.
     """
     check_seal(clusters_csv)
-    columns_read = ("index", "cluster", "distance")
-    table = [[row[name] for name in columns_read] for row in read_csv(clusters_csv, columns_read)]
+    table = read_table(clusters_csv, "index", "cluster", "distance")
     if not table:
         raise ValueError(f"{clusters_csv} has no images; expected that of a finished run")
     indices, labels, distances = np.array(table, dtype=np.float64).T
