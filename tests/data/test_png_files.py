@@ -26,7 +26,9 @@ ODD = {
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_odd_additions(tmp_path: Path, name: str, place: str) -> None:
     file = tmp_path / "x.png"
-    file.write_bytes(png(PIXELS, **{place: ODD[name]}))
+    file.write_bytes(
+        png(PIXELS, before=ODD[name]) if place == "before" else png(PIXELS, after=ODD[name])
+    )
     assert [find_fault(file, mode, Reading()) for mode in ("quick", "full")] == [None, None]
     np.testing.assert_array_equal(np.asarray(read_rgb(file, Reading())), PIXELS)
 

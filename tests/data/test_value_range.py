@@ -22,20 +22,25 @@ def test_formats_of_eight_bits_are_not_opened(
     assert measure_range(in_memory, MAX_PIXELS) is None
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[Path]:
+    """The files with which a function of the module is called."""
+    files: list[Path] = []
+    function = getattr(value_range, name)
+
+    def call(path: Path, max_pixels: int) -> object:
+        files.append(path)
+        return function(path, max_pixels)
+
+    monkeypatch.setattr(value_range, name, call)
+    return files
+
+
 def test_few_of_many_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(tmp_path / "0.png")
     names = [f"{number}.png" for number in range(5000)]
     for name in names[1:]:
         os.link(tmp_path / "0.png", tmp_path / name)
-    opened: list[Path] = []
-    decoded: list[Path] = []
-    header, values = value_range.open_image, value_range.measure_values
-    monkeypatch.setattr(
-        value_range, "open_image", lambda path, most: opened.append(path) or header(path, most)
-    )
-    monkeypatch.setattr(
-        value_range, "measure_values", lambda path, most: decoded.append(path) or values(path, most)
-    )
+    opened, decoded = counted(monkeypatch, "open_image"), counted(monkeypatch, "measure_values")
     measured = measure_range(FileSource(tmp_path, names), MAX_PIXELS)
     assert measured is not None
     assert measured == ((0, 1024), 1000, 1000, 64)
