@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from odc_lightning.utils.text import escape_markdown, printable
+
 COLUMNS = (
     "run",
     "images",
@@ -23,7 +25,7 @@ def row(run_dir: Path) -> list[str]:
     summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
     first, last = summary["label_switch_ratio_first"], summary["label_switch_ratio_last"]
     return [
-        f"{run_dir.parent.name}/{run_dir.name}",
+        escape_markdown(f"{run_dir.parent.name}/{run_dir.name}"),
         f"{summary['num_samples']:,}",
         f"{summary['num_clusters']:,}",
         _number(summary["train_loss"], 2),
@@ -39,7 +41,7 @@ def table(run_dirs: list[Path]) -> str:
     """A Markdown table with one row per finished run; other runs are reported on stderr."""
     finished = [path for path in run_dirs if (path / "summary.json").is_file()]
     for path in sorted(set(run_dirs) - set(finished)):
-        print(f"{path}: not a finished run, it has no summary.json", file=sys.stderr)
+        print(f"{printable(path)}: not a finished run, it has no summary.json", file=sys.stderr)
     rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(row(run_dir) for run_dir in finished)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 

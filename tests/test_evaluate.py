@@ -283,6 +283,19 @@ def test_folders_without_a_validation_split_are_divided(
         ([*UNTRAINED, "protocol=knn", "protocol.knn.k=[0]"], r"protocol.knn.k=\[0\]"),
         ([*UNTRAINED, "protocol=knn", "protocol.knn.temperature=0"], "temperature=0"),
         (
+            ["checkpoint=untrained", "model=alexnet", "benchmark=places205_linear", "data.root=x"],
+            "benchmark=places205_linear_alexnet, or published=false",
+        ),
+        (
+            [
+                "checkpoint=untrained",
+                "model=resnet50",
+                "benchmark=imagenet_linear_alexnet",
+                "data.root=x",
+            ],
+            "settings for resnet50; use benchmark=imagenet_linear, or",
+        ),
+        (
             [*UNTRAINED, "protocol=[]"],
             "no protocol applies to the data: none is chosen, add protocol=NAME",
         ),

@@ -8,15 +8,14 @@ an interrupted one.
 from functools import partial
 from pathlib import Path
 
-import hydra
 import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, hydra_command, ignore_warnings, run_command
 from odc_lightning.config.resolve import resolve
-from odc_lightning.inference import EMBEDDING, Reference
+from odc_lightning.data.names import short_name
+from odc_lightning.inference import EMBEDDING, Reference, TrainedModel
 from odc_lightning.inference.image_table import (
     check_numbers,
     facts_of,
@@ -28,7 +27,7 @@ from odc_lightning.inference.image_table import (
 )
 from odc_lightning.inference.table_files import write_csv, write_parquet
 from odc_lightning.inference.table_parts import Parts
-from odc_lightning.utils.text import valid_utf8
+from odc_lightning.utils.text import printable, quantity, valid_utf8
 
 FILES = {"assigned.parquet": write_parquet, "assigned.csv": write_csv}
 
@@ -49,14 +48,21 @@ def assign(config: DictConfig) -> Path:
     source = images_of(config, model)
     reference = model.reference
     k = min(config.neighbours, len(reference.names) - 1)
-    name = Path(str(config.root)).expanduser().resolve().name
-    folder = folder_of(config, model, "assigned", name)
-    facts = facts_of(model, source, neighbours=k)
+    folder = folder_of(config, model, "assigned", short_name(config.data))
+    facts = facts_of(model, source, neighbours=k, **_incomplete(reference, model))
     parts = Parts(folder, facts, len(source), rows_of_part(config, reference.width))
     embed = partial(model, layer=EMBEDDING)
     fill(parts, embed, source, model, config, partial(rows, reference, k), FILES)
-    print(f"{len(source):,} images: {folder}/assigned.csv and assigned.parquet")
+    count = quantity(len(source), "image")
+    print(f"{count}: {printable(folder)}/assigned.csv and assigned.parquet")
     return folder
+
+
+def _incomplete(reference: Reference, model: TrainedModel) -> dict[str, int]:
+    """A fact about a table if the reference lacks images, which could be there another time."""
+    assert model.labels is not None  # else there would be no reference
+    num_images = len(reference.names)
+    return {} if num_images == len(model.labels) else {"training_images": num_images}
 
 
 def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa.Table:
@@ -85,7 +91,7 @@ def rows(reference: Reference, k: int, names: list[str], features: Tensor) -> pa
     return pa.table(columns)
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="assign")
+@hydra_command("assign")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(assign, config)

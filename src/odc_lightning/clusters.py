@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import hydra
 from omegaconf import DictConfig
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from odc_lightning.cli.command import run_command
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.cli.command import hydra_command, run_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.reporting.cluster_page import (
     PageSettings,
@@ -29,6 +27,7 @@ from odc_lightning.runs.find import (
     required,
     with_run_config,
 )
+from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import timed
 
 
@@ -67,20 +66,20 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
         built = build_cluster_page(clustered, folder, settings, timed, progress)
     sizes = built.facts.sizes[built.facts.sizes > 0]
     lines = [
-        f"{len(clustered.labels):,} images in {len(sizes):,} clusters of {sizes.min():,} to "
-        f"{sizes.max():,} images",
+        f"{quantity(len(clustered.labels), 'image')} in {quantity(len(sizes), 'cluster')} of "
+        f"{sizes.min():,} to {quantity(int(sizes.max()), 'image')}",
     ]
     if built.facts.overall_purity is not None:
         lines.append(f"purity {built.facts.overall_purity:.1%}")
     if built.duplicates:
         lines.append(
             f"{sum(len(group) for group in built.duplicates):,} images in "
-            f"{len(built.duplicates):,} groups of near-duplicates"
+            f"{quantity(len(built.duplicates), 'group')} of near-duplicates"
         )
     if built.pictures.problems:
-        lines.append(f"{len(built.pictures.problems):,} images cannot be shown")
+        lines.append(f"{quantity(len(built.pictures.problems), 'image')} cannot be shown")
     for line in (*lines, f"{folder / 'index.html'}"):
-        get_console().print(line, highlight=False, soft_wrap=True, markup=False)
+        get_console().print(printable(line), highlight=False, soft_wrap=True, markup=False)
 
 
 def sort(clustered: ClusteredImages, config: DictConfig) -> None:
@@ -93,7 +92,7 @@ def sort(clustered: ClusteredImages, config: DictConfig) -> None:
         return
     with timed("sorting"):
         sort_images(plan)
-    get_console().print(f"{plan.folder}/", highlight=False, soft_wrap=True, markup=False)
+    get_console().print(f"{printable(plan.folder)}/", highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager
@@ -119,7 +118,7 @@ def counted(total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="clusters")
+@hydra_command("clusters")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(clusters, config)

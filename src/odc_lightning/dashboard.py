@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from odc_lightning.callbacks.monitors.cluster_media import GALLERY, SHEET
+from odc_lightning.cli.arguments import OneLineParser
 from odc_lightning.runs.wandb_run import STEP, summary_key
 
 try:
@@ -132,7 +133,7 @@ def _without_ids(node: Any) -> Any:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m odc_lightning.dashboard",
         description="Create the Weights & Biases dashboard that this project defines in code.",
     )

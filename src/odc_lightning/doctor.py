@@ -4,7 +4,6 @@ Reports versions, devices, faiss, disk and shared memory, with advice for every 
 code is 1 if something would fail. FOLDER is the folder that runs are written to.
 """
 
-import argparse
 import importlib
 import os
 import platform
@@ -17,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from packaging.requirements import Requirement
 
+from odc_lightning.cli.arguments import OneLineParser
 from odc_lightning.utils.text import first_line
 
 State = Literal["ok", "warning", "failure"]
@@ -262,7 +262,7 @@ def table(findings: Sequence[Finding]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command-line entry point."""
-    parser = argparse.ArgumentParser(prog="python -m odc_lightning.doctor", description=__doc__)
+    parser = OneLineParser(prog="python -m odc_lightning.doctor", description=__doc__)
     parser.add_argument(
         "folder",
         nargs="?",

@@ -7,7 +7,6 @@ import logging
 import time
 from pathlib import Path
 
-import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -22,23 +21,25 @@ from odc_lightning.checkpoints import (
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
+    hydra_command,
     ignore_warnings,
     refuse_ranks_in_multirun,
     run_command,
 )
-from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_all
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
+from odc_lightning.data.names import short_name
 from odc_lightning.evaluation import EvaluatedNetwork, Protocol
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
 from odc_lightning.reporting.figures import draw_low_shot
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation
 from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, with_run_config
-from odc_lightning.runs.images import as_read_by
+from odc_lightning.runs.images import as_read_by, images_of_run, present_images
 from odc_lightning.runs.results import write_results
 from odc_lightning.runs.wandb_run import with_wandb_group
+from odc_lightning.utils.text import printable
 from odc_lightning.utils.timing import timed
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def evaluate(config: DictConfig) -> Evaluation:
     ignore_warnings(IRRELEVANT_WARNINGS)
     run = run_of(config)
     from_run = groups_of_run(config, "model", "data")
+    own_images = "data" in from_run and not names_other_images(config.get("data"))
     config = config.copy()
     config.name = config.name or name_of(config, run)
     config = resolve(with_run_config(config, run, *from_run))
@@ -81,7 +83,8 @@ def evaluate(config: DictConfig) -> Evaluation:
     config = with_wandb_group(config, "evaluate")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)
-    network = build_network(config, backbone, run)
+    check_benchmark(config, backbone.name)
+    network = build_network(config, backbone, run, own_images)
     trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
@@ -90,7 +93,7 @@ def evaluate(config: DictConfig) -> Evaluation:
         checkpoint=str(config.checkpoint),
         backbone=backbone.name,
         # The slash keeps a folder of that name from being taken for the published `imagenet`.
-        data=network.data.name or f"{Path(str(config.data.root)).name}/",
+        data=network.data.name or f"{short_name(config.data)}/",
     )
     chosen = applicable(protocols, network, evaluation)
     if network.held_out:
@@ -131,11 +134,38 @@ def build_backbone(config: DictConfig) -> Backbone:
     return backbone
 
 
+def check_benchmark(config: DictConfig, backbone: str) -> None:
+    """Check that the settings of ``benchmark=...`` are the paper's for this network.
+
+    Raises:
+        ValueError: the paper evaluates the network with the settings of another benchmark.
+    """
+    suited = config.benchmark_of.get(backbone)
+    if config.published and suited:
+        raise ValueError(
+            f"this benchmark does not have the paper's settings for {backbone}; use "
+            f"benchmark={suited}, or published=false to compare with no published results"
+        )
+
+
 def build_network(
-    config: DictConfig, backbone: Backbone, run: TrainingRun | None
+    config: DictConfig, backbone: Backbone, run: TrainingRun | None, own_images: bool
 ) -> EvaluatedNetwork:
-    """The network and the data, set up for evaluation."""
+    """The network and the data, set up for evaluation.
+
+    Args:
+        config: resolved.
+        backbone: to evaluate.
+        run: of the backbone, if there is one.
+        own_images: whether to take the run's training images by name, without those that were
+            added since.
+    """
     data: ImageDataModule = instantiate(config.data)
+    if run is not None and own_images:
+        names = run.image_names()
+        if names is not None:
+            data.build_train = lambda: present_images(images_of_run(config.data, names))
+            data.subset = None  # the names are those of the subset
     data.setup("predict")
     return EvaluatedNetwork(
         backbone,
@@ -147,6 +177,12 @@ def build_network(
         config.holdout,
         run.clusters if run else lambda names: None,
     )
+
+
+def names_other_images(data: DictConfig | None) -> bool:
+    """Whether the command changes keys of the run's data that decide which images there are."""
+    data = data or OmegaConf.create()
+    return bool({"root", "subset"} & set(data) or {"root", "path"} & set(data.get("train") or {}))
 
 
 def name_of(config: DictConfig, run: TrainingRun | None) -> str:
@@ -222,7 +258,7 @@ def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float)
         logger.log_metrics({metric_name(score): score.value for score in evaluation.scores}, step=0)
         logger.save()
     print_evaluation([evaluation])
-    get_console().print(f"{run_dir}/", highlight=False, soft_wrap=True)
+    get_console().print(f"{printable(run_dir)}/", highlight=False, soft_wrap=True, markup=False)
 
 
 def metric_name(score: Score) -> str:
@@ -231,7 +267,7 @@ def metric_name(score: Score) -> str:
     return "/".join(filter(None, parts))
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="evaluate")
+@hydra_command("evaluate")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(evaluate, config)

@@ -8,14 +8,13 @@ folder appears.
 
 from pathlib import Path
 
-import hydra
 from omegaconf import DictConfig
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, hydra_command, ignore_warnings, run_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.hub import export_folder, require_onnx
 from odc_lightning.inference.image_table import folder_of, load_from
+from odc_lightning.utils.text import printable
 
 
 def export(config: DictConfig) -> Path:
@@ -37,11 +36,11 @@ def export(config: DictConfig) -> Path:
     checks = export_folder(model, folder, onnx=config.onnx)
     for name, difference in checks.items():
         print(f"{name:<28} differs by at most {difference:.1e}")
-    print(f"{folder}/")
+    print(f"{printable(folder)}/")
     return folder
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="export")
+@hydra_command("export")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(export, config)

@@ -7,14 +7,13 @@ Run the same command again to resume an interrupted one.
 from functools import partial
 from pathlib import Path
 
-import hydra
 import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, hydra_command, ignore_warnings, run_command
 from odc_lightning.config.resolve import resolve
+from odc_lightning.data.names import short_name
 from odc_lightning.inference.image_table import (
     check_numbers,
     facts_of,
@@ -26,6 +25,7 @@ from odc_lightning.inference.image_table import (
 )
 from odc_lightning.inference.table_files import features_table, write_features
 from odc_lightning.inference.table_parts import Parts
+from odc_lightning.utils.text import printable
 
 
 def extract(config: DictConfig) -> Path:
@@ -46,13 +46,13 @@ def extract(config: DictConfig) -> Path:
     model.check_layer(layer)
     is_of_run = config.get("data") is None
     source = model.training_images() if is_of_run else images_of(config, model)
-    name = "own" if is_of_run else Path(str(config.data.root)).expanduser().resolve().name
+    name = "own" if is_of_run else short_name(config.data)
     folder = folder_of(config, model, "features", f"{name}-{layer}-{config.format}")
     width = model(model.transform(source.load(0)).unsqueeze(0).to(model.device), layer).shape[1]
     facts = facts_of(model, source, layer=layer, format=config.format)
     parts = Parts(folder, facts, len(source), rows_of_part(config, width))
     fill(parts, partial(model, layer=layer), source, model, config, _table, writers)
-    print(f"{len(source):,} x {width} features of {layer}: {folder}/")
+    print(f"{len(source):,} x {width} features of {layer}: {printable(folder)}/")
     return folder
 
 
@@ -60,7 +60,7 @@ def _table(names: list[str], features: Tensor) -> pa.Table:
     return features_table(names, features.numpy())
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="extract")
+@hydra_command("extract")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(extract, config)

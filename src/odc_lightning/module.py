@@ -1,5 +1,6 @@
 """The network: a classifier of pseudo-labels that does not know how they are computed."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -152,3 +153,41 @@ class ODCModule(pl.LightningModule):
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the optimiser and the schedule of a resumed run follow this run's settings.
+
+        Lightning restores both from the checkpoint, with the settings of the run that saved it.
+        Here these are replaced, in place, by the state in which a run with the new settings would
+        be after the same number of epochs. The optimiser's buffers stay.
+
+        Raises:
+            ValueError: if the checkpoint is of another network.
+        """
+        self._check_shapes(checkpoint["state_dict"])
+        built: Any = self.configure_optimizers()
+        parts = built if isinstance(built, dict) else {"optimizer": built}
+        if "lr_scheduler" in parts:
+            with warnings.catch_warnings():  # of a schedule that moves without its optimiser
+                warnings.filterwarnings("ignore", category=UserWarning)
+                for _ in range(
+                    checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+                ):
+                    parts["lr_scheduler"].step()
+            checkpoint["lr_schedulers"] = [parts["lr_scheduler"].state_dict()]
+        (state,) = checkpoint["optimizer_states"]
+        for former, group in zip(
+            state["param_groups"], parts["optimizer"].param_groups, strict=True
+        ):
+            former.update({name: value for name, value in group.items() if name != "params"})
+
+    def _check_shapes(self, weights: Mapping[str, Tensor]) -> None:
+        shapes = {name: tuple(value.shape) for name, value in self.state_dict().items()}
+        for name in sorted({*shapes, *weights}):
+            given = tuple(weights[name].shape) if name in weights else None
+            if given != shapes.get(name):
+                raise ValueError(
+                    f"the checkpoint's network does not match this run: {name} is "
+                    f"{given or 'missing'}, expected {shapes.get(name) or 'none'}; resume with the "
+                    "model, the neck, the head and algorithm.num_clusters of that run"
+                )

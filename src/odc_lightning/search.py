@@ -9,9 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 import numpy as np
-from filelock import FileLock, Timeout
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import run_job as hydra_run_job
@@ -22,8 +20,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from odc_lightning.cli.command import run_command
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.cli.command import hydra_command, run_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.validation import IntegerRule, check_settings
 from odc_lightning.runs.metrics_csv import whole_rows
@@ -31,6 +28,7 @@ from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
 from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
+from odc_lightning.utils.text import printable
 
 if TYPE_CHECKING:
     import optuna
@@ -48,8 +46,7 @@ def search(config: DictConfig) -> None:
     Each trial is a training in ``trials/NUMBER``. The output is ``best.yaml`` and the study.
 
     Raises:
-        ValueError: the space or another setting is invalid, before the first trial; or another
-            search is running in the folder.
+        ValueError: the space or another setting is invalid, before the first trial.
     """
     config = resolve(config)
     if not IntegerRule(1).accepts(config.n_trials):
@@ -59,21 +56,14 @@ def search(config: DictConfig) -> None:
     space = space_of(config)
     check_trial(config, space)
     folder = Path(config.run_dir)
-    try:
-        lock = FileLock(folder / ".lock").acquire(blocking=False)
-    except Timeout:
-        raise ValueError(
-            f"another search is running in {folder}; choose another folder with hydra.run.dir=..."
-        ) from None
-    with lock:
-        storage = open_storage(config, folder)
-        study = begin_study(config, folder, storage)
-        for trial in unfinished(study, storage, config.seed):
-            run_trial(study, trial, config, space)
-        while len(study.trials) < config.n_trials:
-            study.sampler = sampler(config.seed, len(study.trials))
-            run_trial(study, study.ask(), config, space)
-        write_results(study, config, folder)
+    storage = open_storage(config, folder)
+    study = begin_study(config, folder, storage)
+    for trial in unfinished(study, storage, config.seed):
+        run_trial(study, trial, config, space)
+    while len(study.trials) < config.n_trials:
+        study.sampler = sampler(config.seed, len(study.trials))
+        run_trial(study, study.ask(), config, space)
+    write_results(study, config, folder)
 
 
 def space_of(config: DictConfig) -> Space:
@@ -172,7 +162,7 @@ def run_trial(
 
     chosen = {key: entry.suggest(trial, key) for key, entry in space.items()}
     overrides = [as_override(key, value) for key, value in chosen.items()]
-    print(f"\ntrial {trial.number}: {' '.join(overrides)}", flush=True)
+    print(f"\ntrial {trial.number}: {printable(' '.join(overrides))}", flush=True)
     job = composed(config, trial.number, overrides)
 
     def task(run: DictConfig) -> None:
@@ -234,7 +224,7 @@ def last_value(metrics_csv: Path, metric: str) -> float | None:
 
 def write_results(study: "optuna.Study", config: DictConfig, folder: Path) -> None:
     """Print all trials and write the best one; exit with code 1 if a trial failed."""
-    print(f"\n{table(study)}\n{folder}/", flush=True)
+    print(f"\n{table(study)}\n{printable(folder)}/", flush=True)
     ended = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if ended:
         best = study.best_trial
@@ -271,7 +261,7 @@ def _without_hydra(job: DictConfig) -> DictConfig:
     return job
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="search")
+@hydra_command("search")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(search, config)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -18,12 +17,12 @@ from odc_lightning.callbacks.lifecycle.run_report import RunReport
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
+    hydra_command,
     ignore_warnings,
     refuse_ranks_in_multirun,
     run_command,
 )
 from odc_lightning.cli.lost_ranks import report_lost_ranks
-from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_module, build_trainer, load_start
 from odc_lightning.config.prepare import prepare
 from odc_lightning.data import ImageDataModule
@@ -31,6 +30,7 @@ from odc_lightning.runs.closing_lines import closing_lines
 from odc_lightning.runs.resume import finished_before, keep_metrics
 from odc_lightning.runs.summary import Summary, read_summary
 from odc_lightning.sweeps.jobs import in_multirun
+from odc_lightning.utils.text import printable
 
 # Warnings that every run raises and that users cannot act on.
 IRRELEVANT_WARNINGS = (
@@ -55,12 +55,12 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     """
     started = time.monotonic()
     ignore_warnings(IRRELEVANT_WARNINGS)
-    config, chosen = prepare(config)
+    config, lines, records = prepare(config)
     run_dir = Path(config.run_dir)
     if in_multirun() and config.train.resume == "auto":
         finished = finished_before(config)
         if finished is not None:
-            print(f"already finished: {run_dir}/")
+            print(f"already finished: {printable(run_dir)}/")
             return finished
     pl.seed_everything(config.seed, workers=True)
     data: ImageDataModule = instantiate(config.data)
@@ -69,7 +69,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     trainer = build_trainer(config, extra_callbacks)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
-    trainer.callbacks.insert(0, RunReport(config, chosen, start, started))  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, RunReport(config, lines, start, started, records))  # type: ignore[attr-defined]
     failed = True
     try:
         with report_lost_ranks(trainer, run_dir):
@@ -87,7 +87,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     return summary
 
 
-@hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name="train")
+@hydra_command("train")
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(train, config)

@@ -29,7 +29,7 @@ def run_odc(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         ("evaluate runs/mine protocol=knn", ["checkpoint='runs/mine'", "protocol=knn"]),
         ("assign runs/mine photos", ["run='runs/mine'", "root='photos'"]),
         ("assign 'my runs/1' ~/x out=~/y", ["run='my runs/1'", "root='HOME/x'", "out=HOME/y"]),
-        ("extract runs/mine -m layer=a,b", ["run='runs/mine'", "-m", "layer=a,b"]),
+        ("extract runs/mine -m layer=a,b", ["-m", "run='runs/mine'", "layer=a,b"]),
         ("export --cfg job runs/mine", ["--cfg", "job", "run='runs/mine'"]),
         ("clusters runs/mine", ["run='runs/mine'"]),
         (

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from odc_lightning.data.images import Reading, image_extensions, read_rgb
+from odc_lightning.data.formats import image_extensions
+from odc_lightning.data.images import Reading, read_rgb
 
 
 def saved(image: Image.Image, path: Path, **options: Any) -> Image.Image:

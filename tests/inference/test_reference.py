@@ -79,10 +79,34 @@ def test_images_that_were_moved(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"needed once.*images=FOLDER"):
         _ = load(run).reference
     assert len(load(run, images=elsewhere).reference.names) == 200
-    next(elsewhere.rglob("*.png")).unlink()
+
+
+def test_lost_images_are_left_out_and_their_return_is_noticed(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load(run).reference
     shutil.rmtree(run / "reference")
-    with pytest.raises(ValueError, match="was trained on 200 images, but there are 199 now"):
-        _ = load(run, images=elsewhere).reference
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(Path(load(run).run.config.data.root), elsewhere)
+    (elsewhere / whole.names[7]).rename(tmp_path / "away.png")
+    (elsewhere / whole.names[50]).write_bytes(b"damaged")
+    found = load(run, images=elsewhere).reference
+    rest = [row for row in range(200) if row not in (7, 50)]
+    assert found.names == [whole.names[row] for row in rest]
+    assert found.labels.tolist() == whole.labels[rest].tolist()
+    assert int(found.clusters.counts.sum()) == 198
+    assert "2 of the 200 images of the run are missing or damaged and are left out" in caplog.text
+    assert f"{whole.names[7]} (missing), {whole.names[50]} (not an image" in caplog.text
+    with monkeypatch.context() as patch:
+        patch.setattr("odc_lightning.inference.reference._make", None)  # it is kept
+        again = load(run, images=elsewhere).reference
+        assert again.names == found.names
+        assert torch.equal(again.labels, found.labels)
+        assert torch.equal(again.clusters.centroids, found.clusters.centroids)
+        # Without any image it still serves.
+        assert load(run, images=tmp_path / "nowhere").reference.names == found.names
+    (tmp_path / "away.png").rename(elsewhere / whole.names[7])
+    assert len(load(run, images=elsewhere).reference.names) == 199
 
 
 def test_where_it_cannot_be_written(run: Path, caplog: pytest.LogCaptureFixture) -> None:

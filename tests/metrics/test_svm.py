@@ -56,12 +56,6 @@ def normalised(features: NDArray) -> NDArray[np.float64]:
     return wide / (np.linalg.norm(wide, axis=1) + 1e-5)[:, np.newaxis]
 
 
-def test_costs_are_those_of_goyal_et_al() -> None:
-    assert len(COSTS) == 19
-    assert COSTS[:4] == (1, 10, 100, 0.0625)
-    assert COSTS[-1] == 0.5**19
-
-
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
 def test_unit_length(dtype: type) -> None:
     features: NDArray = np.random.default_rng(0).integers(9, size=(7, 5)).astype(dtype)

@@ -4,6 +4,7 @@ from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.durable import (
     DurableCheckpointIO,
     check_whole,
+    epochs_of,
     newest_whole,
     step_of,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "check_whole",
     "checkpoint_file",
     "convert",
+    "epochs_of",
     "load_pretrained",
     "match_weights",
     "newest_whole",

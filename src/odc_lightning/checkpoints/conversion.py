@@ -1,12 +1,14 @@
 """The result of a conversion: the weights taken from a checkpoint, and a table of all its keys."""
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
+
+from odc_lightning.utils.tables import table_writer
+from odc_lightning.utils.text import printable
 
 COLUMNS = ("source", "target", "shape", "note")
 
@@ -37,12 +39,14 @@ class Conversion:
         weights: tensors by the backbone's names.
         rows: every key of the file, and every weight of the backbone that kept its initial value.
         lightness: whether a network of one input channel reads the lightness of Lab images.
+        taken: which weights of the file were taken, if it is not obvious.
     """
 
     format: str
     weights: dict[str, Tensor]
     rows: list[Row]
     lightness: bool = False
+    taken: str = ""
 
     @property
     def summary(self) -> str:
@@ -54,7 +58,7 @@ class Conversion:
         parts += [f"{kept} left as initialised"] * bool(kept)
         changed = [row for row in self.rows if row.target in self.weights and row.note]
         parts += [f"{row.target}: {row.note}" for row in changed[:1]]
-        return f"({self.format}): {', '.join(parts)}"
+        return f"({self.format}): {', '.join(parts)}{f'; {self.taken}' if self.taken else ''}"
 
     def cells(self) -> Iterable[tuple[str, str, str, str]]:
         """The rows as text, in the order of `COLUMNS`."""
@@ -64,14 +68,12 @@ class Conversion:
 
     def write_csv(self, path: Path) -> None:
         """Write the table of all keys as CSV."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows(self.cells())
+        with table_writer(path, COLUMNS) as write:
+            write(self.cells())
 
     def table(self) -> str:
         """The table of all keys, in aligned columns."""
-        lines = [COLUMNS, *self.cells()]
+        lines = [COLUMNS, *(tuple(map(printable, cells)) for cells in self.cells())]
         widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -114,14 +114,32 @@ def step_of(checkpoint: Path) -> int:
     return _step(checkpoint, read_checkpoint(checkpoint, option="ckpt_path"))
 
 
+def epochs_of(checkpoint: Path) -> tuple[int, int]:
+    """The numbers of epochs that were completed and started when a checkpoint was saved.
+
+    Raises:
+        ValueError: if the file is not a checkpoint of a training run.
+    """
+    content = read_checkpoint(checkpoint, option="ckpt_path")
+    try:
+        epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]
+        return int(epochs["processed"]), int(epochs["started"])
+    except (KeyError, TypeError):
+        raise _of_no_run(checkpoint) from None
+
+
 def _step(checkpoint: Path, content: dict[str, Any]) -> int:
     step = content.get("global_step")
     if not isinstance(step, int):
-        raise ValueError(
-            f"{checkpoint} is not a checkpoint of a training run, so no run can resume from it; to "
-            "start a run with its weights, use model.pretrained=FILE"
-        )
+        raise _of_no_run(checkpoint)
     return step
+
+
+def _of_no_run(checkpoint: Path) -> ValueError:
+    return ValueError(
+        f"{checkpoint} is not a checkpoint of a training run, so no run can resume from it; to "
+        "start a run with its weights, use model.pretrained=FILE"
+    )
 
 
 def first_damaged_part(path: Path) -> str | None:

@@ -5,32 +5,23 @@ rest. A format says by which key it is recognised, and which of its keys belong 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from odc_lightning.checkpoints import caffe2
 from odc_lightning.checkpoints.conversion import Conversion, Row
+from odc_lightning.checkpoints.mismatch import network_name
+from odc_lightning.checkpoints.places import Candidate, beside, candidates, tensor_of
 
 # From a key to its name in the backbone (None if it is dropped) and the reason.
 Naming = Callable[[str], tuple[str | None, str]]
 
+# What torch.optim.swa_utils saves beside the weights of an averaged network.
+_COUNTERS = ("n_averaged",)
 STEMS = ("conv1.weight", "features.0.weight")  # the first convolutions of ResNets, of AlexNet, VGG
-# Where projects keep the weights of a network in a checkpoint, as a path of keys.
-_PLACES = (
-    ("classy_state_dict", "base_model", "model", "trunk"),  # VISSL
-    ("teacher",),  # DINO
-    ("model_state_dict",),  # VISSL
-    ("state_dict",),
-    ("model",),  # timm
-    ("blobs",),  # Caffe2
-)
-# Prefix that DataParallel and DistributedDataParallel put in front of all keys.
-_WRAPPED = re.compile(r"(module\.)+")
 
 
 def by_rules(*rules: tuple[str, str | None, str]) -> Naming:
@@ -156,92 +147,95 @@ FORMATS = (
 )
 
 
-def convert(content: Mapping[str, Any]) -> Conversion:
+def convert(content: Mapping[str, Any], expected: Collection[str] = ()) -> Conversion:
     """Find the weights of a backbone in a checkpoint, and rename them to the backbone's names.
 
     Args:
         content: the checkpoint's content, in any of the `FORMATS`.
+        expected: the names of the backbone's weights. Of several networks in the file, and of
+            several prefixes, those are taken under which most names are expected.
 
     Raises:
-        ValueError: if it has no weights by name, or two networks.
+        ValueError: if it has no weights by name, or two networks that fit equally well.
     """
-    place, values = _weights_by_name(content)
-    named = _unwrapped(values)
-    form = next(
-        form
-        for form in FORMATS
-        if (form.beside is None or form.beside in content)
-        and any(re.match(form.sign, name) for name in named)
-    )
+    found = candidates(content, expected)
+    forms = [_format_of(candidate, content) for candidate in found]
+    ranks = [_rank(*pair, expected) for pair in zip(found, forms, strict=True)]
+    best = ranks.index(max(ranks))
+    chosen, form = found[best], forms[best]
+    own = set(chosen.names.values())
+    others = [
+        each
+        for each, rank in zip(found, ranks, strict=True)
+        if rank == ranks[best]
+        and (each.place != chosen.place or own.isdisjoint(each.names.values()))
+    ]
+    if expected and others and not chosen.is_known:
+        raise ValueError(
+            "the checkpoint holds networks that fit equally well, under "
+            f"{', '.join(each.title for each in (chosen, *others))}; save one of them with "
+            "torch.save"
+        )
     weights: dict[str, Tensor] = {}
     rows: list[Row] = []
-    for name, key in named.items():
-        value = _tensor(values[key])
+    for name, key in chosen.names.items():
+        value = tensor_of(chosen.values[key])
         target, note = form.naming(name)
         if value is None:
             rows.append(Row(key, None, None, "not a tensor"))
             continue
+        if name in _COUNTERS:
+            target, note = None, "number of averaged networks"
         if target is not None:
             if form.bgr and target in STEMS and value.shape[1] == 3:
                 value, note = value.flip(1), "turned from BGR to RGB"
             weights[target] = value
         rows.append(Row(key, target, tuple(value.shape), note))
-    rows += [Row(key, None, None, "not in the chosen network") for key in _beside(content, place)]
-    return Conversion(form.name, weights, rows, form.lightness)
+    for key, value in chosen.values.items():
+        if key not in own:
+            shape = None if (tensor := tensor_of(value)) is None else tuple(tensor.shape)
+            rows.append(Row(key, None, shape, f"not under {chosen.prefix}"))
+    unused = beside(content, chosen.place)
+    rows += [Row(key, None, None, "not in the chosen network") for key in unused]
+    averages = [
+        each.title
+        for each, rank in zip(found, ranks, strict=True)
+        if each.is_average and rank.fits == ranks[best].fits and each is not chosen
+    ]
+    return Conversion(form.name, weights, rows, form.lightness, _note(chosen, averages))
 
 
-def _weights_by_name(content: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The path of the weights in a checkpoint, and the values there; some may not be tensors.
+class _Rank(NamedTuple):
+    """How well weights suit the backbone; larger is better."""
 
-    Raises:
-        ValueError: if none is a tensor.
-    """
-    place: tuple[str, ...] = next((place for place in _PLACES if place[0] in content), ())
-    inner: Any = content
-    for key in place:
-        inner = inner.get(key) if isinstance(inner, Mapping) else None
-    named = {k: v for k, v in inner.items() if isinstance(k, str)} if _is_dict(inner) else {}
-    if not any(_tensor(value) is not None for value in named.values()):
-        raise ValueError(
-            f"the checkpoint holds {sorted(map(str, content))[:8]} and no weights by "
-            f"name{f' under {chr(46).join(place)}' if place else ''}; expected weights under one "
-            f"of {', '.join('.'.join(place) for place in _PLACES)}, or at the top level"
-        )
-    return place, named
+    fits: int
+    is_no_average: bool
+    fewer_unknown: int
+    is_recognised: bool  # decides if no name fits, for the error message
 
 
-def _unwrapped(keys: Iterable[str]) -> dict[str, str]:
-    """Each key without DataParallel's prefix -> the key as it is in the file.
-
-    Raises:
-        ValueError: if two keys are the same without the prefix.
-    """
-    named: dict[str, str] = {}
-    for key in keys:
-        name = _WRAPPED.sub("", key, count=1) if _WRAPPED.match(key) else key
-        if name in named:
-            raise ValueError(
-                f"the checkpoint holds two networks, {named[name]!r} and {key!r}; save one of them"
-            )
-        named[name] = key
-    return named
+def _rank(candidate: Candidate, form: Format, expected: Collection[str]) -> _Rank:
+    targets = [form.naming(name)[0] for name in candidate.names]
+    fits = sum(target in expected for target in targets)
+    unknown = sum(target is not None and target not in expected for target in targets)
+    is_recognised = form.sign != "" or network_name(candidate.names) is not None
+    return _Rank(fits, not candidate.is_average, -unknown if fits else 0, fits > 0 or is_recognised)
 
 
-def _beside(content: Any, place: Sequence[str]) -> Iterator[str]:
-    """Dotted paths of all entries beside the network, at every level of its path."""
-    for depth, key in enumerate(place):
-        for other in content:
-            if other != key:
-                yield ".".join([*place[:depth], str(other)])
-        content = content[key]
+def _format_of(candidate: Candidate, content: Mapping[str, Any]) -> Format:
+    return next(
+        form
+        for form in FORMATS
+        if (form.beside is None or form.beside in content)
+        and any(re.match(form.sign, name) for name in candidate.names)
+    )
 
 
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _tensor(value: Any) -> Tensor | None:
-    """A tensor, or an array of numbers as one; None for anything else."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        return torch.from_numpy(np.array(value))
-    return value.detach() if isinstance(value, Tensor) else None
+def _note(chosen: Candidate, averages: Sequence[str]) -> str:
+    """Which weights were taken, if that is not obvious."""
+    if chosen.is_average:
+        return f"the moving average of the weights, {chosen.title}"
+    if averages:
+        under = chosen.title or "the top level"
+        return f"the weights under {under}, not their moving average under {averages[0]}"
+    return f"the weights under {chosen.prefix}" if chosen.prefix else ""

@@ -49,8 +49,10 @@ def load_pretrained(
         ValueError: if the file cannot be read or does not fit; nothing is loaded then.
     """
     content = read_checkpoint(path, trusted=trusted, option=option)
+    expected = {name.removeprefix(PREFIX) for name in backbone.state_dict()}
     try:
-        conversion = match_weights(convert(content), backbone, allow=allow, option=option)
+        converted = convert(content, expected)
+        conversion = match_weights(converted, backbone, allow=allow, option=option)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     # Not strict: `match_weights` has checked what is missing.

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from odc_lightning.checkpoints.kinds import kind_of_file, kind_of_folder, weights_in_folder
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import first_line
 
 # First bytes of torch.save's files before it wrote zip archives: a pickled number.
@@ -17,7 +19,9 @@ _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
-    """The checkpoint at a path: the file itself, or ``checkpoints/last.ckpt`` of a run folder.
+    """The checkpoint at a path: the file itself, or the weights in a folder.
+
+    The folder is that of a run, with ``checkpoints/last.ckpt``, or one as on the Hugging Face hub.
 
     Args:
         path: a checkpoint file or a run folder.
@@ -26,13 +30,17 @@ def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
     Raises:
         ValueError: if there is no checkpoint.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_file():
         return path
     last = path / "checkpoints" / "last.ckpt"
     if last.is_file():
         return last
     if path.is_dir():
+        if (weights := weights_in_folder(path)) is not None:
+            return weights
+        if (kind := kind_of_folder(path)) is not None:
+            raise ValueError(f"{option}={path} {kind}")
         raise ValueError(
             f"{option}={path} is a folder without checkpoints/last.ckpt; expected a checkpoint "
             "file, or the folder of a training run"
@@ -60,6 +68,8 @@ def read_checkpoint(
             dictionary.
     """
     path = Path(path)
+    if (kind := kind_of_file(path)) is not None:
+        raise ValueError(f"{path} {kind}")
     try:
         content = _unpickled(path) if trusted else _plain(path)
     except pickle.UnpicklingError as error:

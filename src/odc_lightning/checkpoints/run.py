@@ -1,15 +1,17 @@
 """The training run that wrote a checkpoint: its config, its clusters, its images."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from odc_lightning.checkpoints.read import read_checkpoint
+from odc_lightning.utils.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,35 @@ class TrainingRun:
 
     @property
     def unresolved_config(self) -> DictConfig:
-        """The config with unresolved references, or the resolved config if that is missing.
+        """The config with unresolved references where Hydra kept them in ``.hydra``.
 
-        Values that were null and that the run chose have the chosen values.
+        All values are those of `config`, which alone says what the run used.
         """
-        written = self.folder / ".hydra" / "config.yaml"
-        if not written.is_file():
-            return self.config
-        config = OmegaConf.load(written)
+        config = self.config
+        add_references(config, self.references)
+        return config
+
+    @property
+    def references(self) -> DictConfig:
+        """Hydra's unresolved config of the command that started the run; empty if it is missing."""
+        return self._of_hydra("config.yaml")
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The options of the config groups, by group; empty if Hydra's records are missing."""
+        choices = OmegaConf.select(self._of_hydra("hydra.yaml"), "hydra.runtime.choices")
+        return dict(OmegaConf.to_container(choices)) if choices else {}
+
+    def hydra_with(self, choices: Mapping[str, Any]) -> DictConfig:
+        """Hydra's own settings of the run, with other options of some groups."""
+        hydra = self._of_hydra("hydra.yaml")
+        OmegaConf.update(hydra, "hydra.runtime.choices", {**self.choices, **choices}, merge=False)
+        return hydra
+
+    def _of_hydra(self, name: str) -> DictConfig:
+        file = self.folder / ".hydra" / name
+        config = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
         assert isinstance(config, DictConfig)  # Hydra writes nothing else
-        _fill_nulls(config, self.config)
         return config
 
     @property
@@ -58,8 +79,7 @@ class TrainingRun:
         table = self.folder / "index.csv"
         if not table.is_file():
             return None
-        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return [row["path"] for row in csv.DictReader(file)]
+        return [name for (name,) in read_table(table, "path")]
 
     def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
         """The clusters (N,) that training gave to N images.
@@ -85,13 +105,34 @@ class TrainingRun:
         return labels[[rows[name] for name in names]]
 
 
-def _fill_nulls(config: DictConfig, chosen: DictConfig) -> None:
-    """Replace null values of a config, in place, by those of another config with the same keys."""
-    for key in map(str, config):
-        if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
+def add_references(config: DictConfig, source: Any) -> None:
+    """Replace values of a config, in place, by references to the same values.
+
+    A reference then follows the key that it names, for example ``scheduler.T_max`` follows
+    ``trainer.max_epochs``. References that call a resolver (``${oc.env:NAME}``) are not used.
+
+    Args:
+        config: resolved.
+        source: a config, some of whose values are references.
+    """
+    plain = OmegaConf.to_container(source, resolve=False)
+    for key, reference in leaves(plain):
+        value = OmegaConf.select(config, key) if isinstance(reference, str) else None
+        if value is None or "${" not in reference or ":" in reference:
             continue
-        value, other = config[key], chosen.get(key)
-        if value is None and other is not None:
-            config[key] = other
-        elif isinstance(value, DictConfig) and isinstance(other, DictConfig):
-            _fill_nulls(value, other)
+        OmegaConf.update(config, key, reference, merge=False)
+        try:
+            same = OmegaConf.select(config, key) == value
+        except (OmegaConfBaseException, RecursionError):  # it leads nowhere, or to itself
+            same = False
+        if not same:
+            OmegaConf.update(config, key, value, merge=False)
+
+
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys of nested dicts, ``a.b.c``, and their values; an empty dict is a value."""
+    if isinstance(value, Mapping) and (value or not key):
+        for name, child in value.items():
+            yield from leaves(child, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value

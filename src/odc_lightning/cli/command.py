@@ -1,22 +1,28 @@
-"""Shared parts of all commands: output folder, warnings, error messages, the end of a W&B run."""
+"""Shared parts of all commands: warnings, error messages, the end of a W&B run."""
 
-import errno
+import functools
 import os
 import sys
-import tempfile
-import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytorch_lightning as pl
+from hydra._internal import utils as hydra_utils
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
-from hydra.experimental.callback import Callback
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
 
+from odc_lightning.cli.hydra_errors import in_one_line
+from odc_lightning.cli.output_folder import refuse_other_output
+from odc_lightning.cli.refusals import module_of, refusal
+from odc_lightning.cli.words import for_hydra
+from odc_lightning.config import CONFIG_DIR
 from odc_lightning.sweeps.jobs import in_multirun, run_job
+from odc_lightning.utils.text import first_line, printable_lines
 
 # Warnings that every run raises and that users cannot act on.
 ALWAYS_IRRELEVANT = (
@@ -25,35 +31,62 @@ ALWAYS_IRRELEVANT = (
     "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
 )
 
-# Errors of the machine (permissions, full disks), as opposed to bugs of the program.
-_MACHINE_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
+def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Make a function of a config the entry point of a command, as `hydra.main` does.
 
-class OutputFolder(Callback):
-    """Checks that the output folder is writable, before Hydra creates it.
+    Flags and settings may be in any order, and Hydra's errors are reported in one line, without a
+    traceback (exit code 1; 2 for an unknown flag).
 
-    Hydra itself would end with a traceback.
+    Args:
+        name: of the config.
     """
 
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the folder of a single run."""
-        _refuse_unwritable(Path(config.hydra.run.dir), "hydra.run.dir")
+    def decorate(function: Callable[[DictConfig], None]) -> Callable[[], None]:
+        start = hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=name)(function)
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the folder of a sweep."""
-        _refuse_unwritable(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
+        @functools.wraps(function)
+        def main() -> None:
+            try:
+                sys.argv[1:] = for_hydra(sys.argv[1:])
+            except ValueError as error:
+                print(f"error: {error}", file=sys.stderr)
+                sys.exit(2)
+            report = hydra_utils.run_and_report
+            hydra_utils.run_and_report = _call
+            try:
+                start()
+            except Exception as error:
+                message = _message(error, name)
+                if "HYDRA_FULL_ERROR" not in os.environ and message is not None:
+                    sys.exit(printable_lines(f"error: {message}"))
+                report(functools.partial(_raise, error))
+            finally:
+                hydra_utils.run_and_report = report
+
+        return main
+
+    return decorate
 
 
-def _refuse_unwritable(folder: Path, option: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"a full disk accepts an empty file, but no content")
-    except OSError as error:
-        sys.exit(
-            f"error: cannot write to {folder} ({error.strerror}); choose another folder with "
-            f"{option}=..."
-        )
+def _message(error: Exception, name: str) -> str | None:
+    """The one line about an error, or None if it is a bug."""
+    if isinstance(error, InstantiationException):
+        return refusal(error)
+    if isinstance(error, HydraException):
+        return in_one_line(error, name, sys.argv[1:])
+    if isinstance(error, ValueError) and module_of(error).startswith("hydra."):
+        return first_line(error)  # flags that exclude each other
+    return refusal(error)
+
+
+def _call(function: Callable[[], Any]) -> Any:
+    """Call a function in place of Hydra's `run_and_report`, which prints errors and exits."""
+    return function()
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def ignore_warnings(messages: Iterable[str]) -> None:
@@ -69,17 +102,23 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
     """
     multirun = in_multirun()
     if multirun and "jobs" in (HydraConfig.get().callbacks or {}):  # it reports failed jobs
-        return run_job(task, config)
+        return run_job(partial(_run_checked, task), config)
     try:
         task(config)
     except Exception as error:
         if multirun:
             raise
-        # Hydra wraps the errors of constructors.
-        refusal = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
-        if "HYDRA_FULL_ERROR" in os.environ or not _is_refusal(refusal):
+        message = refusal(error)
+        if "HYDRA_FULL_ERROR" in os.environ or message is None:
             raise
-        sys.exit(f"error: {refusal}")
+        sys.exit(printable_lines(f"error: {message}"))
+
+
+def _run_checked(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
+    """Run a task, unless its training would replace another one."""
+    if "train" in config:
+        refuse_other_output(Path(HydraConfig.get().runtime.output_dir), config, "hydra.sweep.dir")
+    task(config)
 
 
 def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:
@@ -103,13 +142,3 @@ def finish_wandb(failed: bool) -> None:
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         wandb.finish(exit_code=int(failed))
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    """Whether the error is meant for the user: raised by this package, or by the machine."""
-    if isinstance(error, OSError):
-        return error.errno in _MACHINE_ERRORS
-    if not isinstance(error, ValueError) or error.__traceback__ is None:
-        return False
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return str(frame.f_globals.get("__name__", "")).startswith(("odc_lightning", "__main__"))

@@ -8,10 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from odc_lightning.cli.completion import SHELLS, query, script
+from odc_lightning.cli.words import SHOWING, divided, exists, path_value, readable
 
 
 class Command(NamedTuple):
@@ -121,11 +121,6 @@ COMMANDS = {
         is_hydra=False,
     ),
 }
-# Flags of Hydra that are followed by a value.
-_WITH_VALUE = {
-    *("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name"),
-    *("-cd", "--config-dir", "-sc", "--shell-completion", "-i", "--info"),
-}
 # Data sets of any image size, for which the image size and the network are chosen automatically.
 _ANY_SIZE = ("image_folder", "file_list")
 
@@ -166,28 +161,26 @@ def translated(name: str, arguments: Sequence[str]) -> list[str]:
         arguments: flags, overrides and positional paths.
 
     Raises:
-        ValueError: there are more paths than the command takes.
+        ValueError: an argument is missing, there are more paths than the command takes, or a
+            flag is unknown.
     """
     command = COMMANDS[name]
     if not command.is_hydra:
         return list(arguments)
+    flags, others = divided(arguments)
     positions = iter(command.positions)
     words: list[str] = []
-    is_value = False
-    for word in arguments:
-        if is_value or word.startswith("-"):
-            words.append(word)
-        elif _is_path(word):
-            templates = next(positions, None)
-            if templates is None:
-                raise ValueError(
-                    f"{word!r} is one argument too many; expected odc {name} {command.usage}"
-                )
-            words += [each.format(_quoted(Path(word).expanduser())) for each in templates]
-        else:
-            words.append(_with_home(word))
-        is_value = not is_value and word in _WITH_VALUE
-    return words + (_recipe(words) if name == "train" else [])
+    for word in others:
+        if not _is_path(word):
+            words.append(readable(word))
+            continue
+        templates = next(positions, None)
+        if templates is None:
+            raise ValueError(_one_too_many(name, word))
+        words += [each.format(path_value(word)) for each in templates]
+    if not SHOWING.intersection(flags):
+        _refuse_forgotten(name, words)
+    return [*flags, *words, *(_recipe(words, flags) if name == "train" else [])]
 
 
 def overview() -> str:
@@ -241,10 +234,31 @@ def _complete(arguments: Sequence[str]) -> int:
     return 0 if set(arguments) & {"-h", "--help"} else 2
 
 
-def _recipe(words: Sequence[str]) -> list[str]:
+def _refuse_forgotten(name: str, words: Sequence[str]) -> None:
+    """Refuse a line without a path that the command needs, also given by its key."""
+    command = COMMANDS[name]
+    given = {word.lstrip("+").partition("=")[0] for word in words}
+    for placeholder, templates in zip(command.usage.split(), command.positions, strict=False):
+        key = templates[0].partition("=")[0]
+        if not placeholder.startswith("[") and key not in given:
+            raise ValueError(
+                f"{placeholder} is missing; expected odc {name} {command.usage}, for example "
+                f"{command.examples[0][1]}"
+            )
+
+
+def _one_too_many(name: str, word: str) -> str:
+    """The message for a path, or a word without ``=``, beyond those that a command takes."""
+    message = f"{word!r} is one argument too many; expected odc {name} {COMMANDS[name].usage}"
+    if name == "assign":
+        message += ". For several images, give their folder"
+    return message
+
+
+def _recipe(words: Sequence[str], flags: Sequence[str]) -> list[str]:
     """The overrides for a training that names neither an experiment nor an algorithm."""
     keys = {key: value for key, _, value in (word.lstrip("+").partition("=") for word in words)}
-    own_config = {"-cn", "--config-name", "-cp", "--config-path"} & set(words)
+    own_config = {"-cn", "--config-name", "-cp", "--config-path"}.intersection(flags)
     if own_config or {"experiment", "algorithm"} & set(keys):
         return []
     added = ["experiment=odc_small"]
@@ -265,22 +279,9 @@ def _recipe(words: Sequence[str]) -> list[str]:
 
 def _is_path(word: str) -> bool:
     """Whether an argument is a path rather than an override, ``key=value`` or ``~key``."""
-    if word.startswith("~") and not re.match(r"~(/|$)", word):
-        return False
-    return "=" not in word or Path(word).expanduser().exists()
-
-
-def _with_home(word: str) -> str:
-    """``key=~/path`` with the home folder expanded, which shells do not do after ``=``."""
-    key, _, value = word.partition("=")
-    return f"{key}={Path(value).expanduser()}" if re.match(r"~(/|$)", value) else word
-
-
-def _quoted(path: Path) -> str:
-    """The path, quoted for Hydra's parser, whatever characters it has."""
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    return QuotedString(str(path), Quote.single).with_quotes()
+    if exists(word):
+        return True
+    return "=" not in word and (not word.startswith("~") or re.match(r"~(/|$)", word) is not None)
 
 
 if __name__ == "__main__":

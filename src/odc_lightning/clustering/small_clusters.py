@@ -16,6 +16,7 @@ from torch import Tensor
 from odc_lightning.clustering.assign import Assignment, assign
 from odc_lightning.clustering.blocks import rows_at
 from odc_lightning.clustering.two_means import two_means
+from odc_lightning.utils.text import quantity
 
 MovedHalf = Literal["random", "first"]
 
@@ -43,27 +44,37 @@ class Relabelling:
     num_splits: int
 
 
-def check_num_clusters(num_samples: int, num_clusters: int, threshold: int) -> None:
+def check_num_clusters(num_samples: int, num_clusters: int, threshold: int | None) -> None:
     """Check that N images can fill C clusters that are all larger than the threshold.
+
+    Args:
+        num_samples: N.
+        num_clusters: C.
+        threshold: None if the algorithm does not remove small clusters.
 
     Raises:
         ValueError: if C < 2, N < C or N < C * (threshold + 1); the message suggests a C that fits.
     """
-    most = num_samples // (threshold + 1)  # clusters that are just not small
+    most = num_samples // ((threshold or 0) + 1)  # clusters that are just not small
     if 2 <= num_clusters <= most:
         return
-    problem = (
-        f"algorithm.num_clusters={num_clusters} with {num_samples} images and "
-        f"algorithm.small_clusters.threshold={threshold}: expected at least 2 "
-        f"clusters with more than {threshold} images each"
-    )
+    problem = f"algorithm.num_clusters={num_clusters} with {quantity(num_samples, 'image')}"
+    lower = ""
+    if threshold is None:
+        problem += ": expected at least 2 clusters, and an image for each"
+    else:
+        problem += (
+            f" and algorithm.small_clusters.threshold={threshold}: expected at least 2 "
+            f"clusters with more than {quantity(threshold, 'image')} each"
+        )
+        lower = " or lower algorithm.small_clusters.threshold" if threshold > 0 else ""
     if most < 2:
-        raise ValueError(f"{problem}. Add images or lower algorithm.small_clusters.threshold.")
+        raise ValueError(f"{problem}. Add images{lower}.")
     suggested = min(most, max(2, num_samples // IMAGES_PER_CLUSTER))
+    more = f", or up to {most} if that is near ten times the number of classes you expect"
     raise ValueError(
         f"{problem}, so at most {most}. Try algorithm.num_clusters={suggested} (the paper has "
-        f"about {IMAGES_PER_CLUSTER} images per cluster), or up to {most} if that is near ten "
-        "times the number of classes you expect."
+        f"about {IMAGES_PER_CLUSTER} images per cluster){more if suggested < most else ''}."
     )
 
 

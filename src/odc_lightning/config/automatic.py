@@ -18,9 +18,11 @@ from odc_lightning.config.heuristics import (
     suited_network,
 )
 from odc_lightning.data import ImageSource
-from odc_lightning.data.images import open_image, reading_of
-from odc_lightning.data.subset import subset_of
+from odc_lightning.data.images import MAX_PIXELS, Reading, open_image, reading_of
+from odc_lightning.data.scan import readable, scan_source
+from odc_lightning.data.subset import chosen_part
 from odc_lightning.data.value_range import measure_range
+from odc_lightning.utils.text import quantity
 
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
@@ -44,21 +46,28 @@ def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
 
 
 class _TrainingImages:
-    """The training images of a config, listed on first use."""
+    """The images that a config trains on, listed on first use.
+
+    With ``data.on_error=skip`` they are scanned, so that choices do not follow damaged files.
+    """
 
     def __init__(self, config: DictConfig) -> None:
         self._config = config.data
 
     @cached_property
     def source(self) -> ImageSource:
-        source: ImageSource = instantiate(self._config.train)()
-        return source
+        data = self._config
+        source = chosen_part(instantiate(data.train)(), data.subset)
+        if data.get("on_error") != "skip":  # else the training refuses damaged files
+            return source
+        # The range of values is chosen later; here it only has to be known.
+        reading = Reading(value_range=(0, 1), max_pixels=reading_of(data).max_pixels)
+        return readable(source, scan_source(source, data.get("scan", "quick"), reading))
 
-    @cached_property
+    @property
     def number(self) -> int:
-        """N, the number of images to train on, after ``data.subset``."""
-        subset = self._config.subset
-        return len(self.source if subset is None else subset_of(self.source, **subset))
+        """N, the number of these images."""
+        return len(self.source)
 
 
 def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConfig, list[str]]:
@@ -67,7 +76,7 @@ def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConf
     if not open_keys:
         return config, []
     config = config.copy()
-    side = usual_side(images.source)
+    side = usual_side(images.source, reading_of(config.data).max_pixels)
     has_gpu = trains_on_gpu(str(config.trainer.accelerator))
     device = "with a GPU" if has_gpu else "without a GPU"
     chosen = suited_network(config.data.image_size or side, has_gpu)
@@ -117,12 +126,12 @@ def _with_hyperparameters(
     for choice in choices:
         OmegaConf.update(config, choice.key, choice.value)
     return config, [
-        f"{choice.key}={choice.value:g} for {images.number:,} images: {choice.reason}"
+        f"{choice.key}={choice.value:g} for {quantity(images.number, 'image')}: {choice.reason}"
         for choice in choices
     ]
 
 
-def usual_side(source: ImageSource) -> float:
+def usual_side(source: ImageSource, max_pixels: int = MAX_PIXELS) -> float:
     """The median length of the shorter side, in pixels, over evenly spread images.
 
     Unreadable images are skipped here; the data module reports them.
@@ -135,7 +144,7 @@ def usual_side(source: ImageSource) -> float:
             if path is None:
                 sides.append(min(source.load(index).size))
             else:
-                with open_image(path) as image:  # reads the header alone
+                with open_image(path, max_pixels) as image:  # reads the header alone
                     sides.append(min(image.size))
         except Exception:  # Pillow's decoders raise anything from OSError to struct.error
             continue

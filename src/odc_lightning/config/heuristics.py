@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from odc_lightning.utils.text import quantity
+
 CLUSTERS_PER_ROOT = 2  # C = 2 sqrt(N): 76 for 1,437 images, 283 for 20,000
 BATCH_SIZES = (16, 32)
 STEPS_PER_EPOCH = 20
@@ -69,7 +71,11 @@ def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -
         return known
 
     clusters = min(round(CLUSTERS_PER_ROOT * math.sqrt(num_images)), max(2, num_images // 2))
-    settle(NUM_CLUSTERS, clusters, f"about {round(num_images / clusters)} images per cluster")
+    settle(
+        NUM_CLUSTERS,
+        clusters,
+        f"about {quantity(round(num_images / clusters), 'image')} per cluster",
+    )
 
     candidates = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
     size = max(candidates, default=min(BATCH_SIZES[0], num_images))
@@ -77,7 +83,7 @@ def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -
 
     steps = max(1, int(num_images // batch))
     epochs = _within(round(TOTAL_STEPS / steps), EPOCHS)
-    settle(MAX_EPOCHS, epochs, f"{steps * epochs:,} steps in total")
+    settle(MAX_EPOCHS, epochs, f"{quantity(steps * epochs, 'step')} in total")
     settle(
         LEARNING_RATE,
         LEARNING_RATE_AT_32 * batch / 32,

@@ -1,28 +1,55 @@
 """Preparation of a training's config, before anything is built from it."""
 
+from typing import NamedTuple
+
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.config.automatic import with_automatic_settings
 from odc_lightning.config.resolve import resolve
-from odc_lightning.config.validation import check_settings
+from odc_lightning.config.resumed import check_length, recorded_run, resumed
+from odc_lightning.config.validation import check_arguments, check_settings
 from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
+from odc_lightning.sweeps.jobs import in_multirun
 
 
-def prepare(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Find the checkpoint to resume from, check the settings, choose values for null settings.
+class Prepared(NamedTuple):
+    """The config that a training uses.
+
+    Attributes:
+        config: with all references resolved.
+        lines: for the log, about each value that was chosen automatically or changed on resume.
+        records: for a resumed run, the files in ``.hydra`` that describe it, by name.
+    """
+
+    config: DictConfig
+    lines: list[str]
+    records: dict[str, DictConfig]
+
+
+def prepare(config: DictConfig) -> Prepared:
+    """Find the run to resume, or choose values for null settings; check the settings.
 
     Args:
         config: composed from ``train.yaml``.
 
-    Returns:
-        The config with all references resolved, and one line about each value that was chosen.
-
     Raises:
-        ValueError: a setting is wrong or missing.
+        ValueError: a setting is wrong or missing, or the run cannot be resumed with it.
     """
-    config = with_wandb_run(with_checkpoint(config))
+    config = with_checkpoint(config)
+    run, records, lines = recorded_run(config), {}, []
+    if run is not None:
+        config, lines, choices = resumed(config, run)
+        if HydraConfig.initialized() and not in_multirun():
+            # Hydra would describe the command that resumes, which names a few settings only.
+            records = {"config.yaml": config, "hydra.yaml": run.hydra_with(choices)}
+    config = with_wandb_run(config)
     if config.ckpt_path is not None and OmegaConf.is_missing(config.model, "pretrained"):
         config.model.pretrained = None  # a resumed run does not read it
     check_settings(resolve(config))  # before the images are counted
     config, chosen = with_automatic_settings(config)
-    return resolve(config), chosen
+    if config.ckpt_path is not None and run is None:
+        check_length(config)
+    config = resolve(config)
+    check_arguments(config)
+    return Prepared(config, lines + chosen, records)

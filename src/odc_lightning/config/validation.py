@@ -1,9 +1,11 @@
 """Allowed values of settings: one table, checked before anything is built."""
 
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 
@@ -57,6 +59,42 @@ RULES: Mapping[str, IntegerRule | NumberRule] = {
     "trainer.accumulate_grad_batches": IntegerRule(1),
     "trainer.log_every_n_steps": IntegerRule(1),
 }
+
+
+def check_arguments(config: DictConfig) -> None:
+    """Refuse settings that the object of their ``_target_`` does not have.
+
+    They appear if another option of a group is chosen than the one that an experiment sets.
+
+    Args:
+        config: the user's own; the modules of its targets are imported.
+
+    Raises:
+        ValueError: for the first such setting.
+    """
+    for key, node in _targets(OmegaConf.to_container(config), ""):
+        try:
+            parameters = inspect.signature(get_object(node["_target_"])).parameters.values()
+        except Exception:  # reported when the object is built
+            continue
+        if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+            continue
+        known = {each.name for each in parameters}
+        unknown = [name for name in node if name not in known and not str(name).startswith("_")]
+        if unknown:
+            raise ValueError(
+                f"{key} is a {str(node['_target_']).rpartition('.')[2]}, which has no setting "
+                f"{' and no '.join(unknown)}; remove what belongs to another option of {key}: "
+                f"{' '.join(f'~{key}.{name}' for name in unknown)}"
+            )
+
+
+def _targets(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        if isinstance(value.get("_target_"), str):
+            yield key, value
+        for name, each in value.items():
+            yield from _targets(each, f"{key}.{name}" if key else str(name))
 
 
 def check_settings(config: DictConfig) -> None:

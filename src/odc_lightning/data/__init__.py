@@ -11,7 +11,7 @@ from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import scan_images
 from odc_lightning.data.sources import ArraySource, FileSource, ImageSource, SubsetSource
 from odc_lightning.data.subset import take_images, take_long_tail, take_share, take_subset
-from odc_lightning.data.transforms import resize_and_center_crop
+from odc_lightning.data.transforms import Lighting, resize_and_center_crop
 
 __all__ = [
     "ArraySource",
@@ -20,6 +20,7 @@ __all__ = [
     "ImageDataModule",
     "ImageSource",
     "IndexedDataset",
+    "Lighting",
     "SubsetSource",
     "cifar10",
     "cifar100",

@@ -11,6 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.data import suggested_max_num_workers
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -24,7 +25,7 @@ from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
 from odc_lightning.data.sources import ImageSource
-from odc_lightning.data.subset import SUBSET_KEYS, same_classes, subset_of
+from odc_lightning.data.subset import SUBSET_KEYS, chosen_part, same_classes
 from odc_lightning.utils.distributed import shard
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class ImageDataModule(pl.LightningDataModule):
         augment_on: where training images are augmented: `cpu`, by the dataloader workers; or
             `gpu`, batch by batch on the network's device, except for what changes the size.
         seed: for the order and the augmentation.
-        root: folder in which the builders look for files; the configs refer to it.
+        root, exclude: folder in which the builders look for files, and what they pass over there;
+            the configs refer to them.
         flip, crop: the probability that augmentation mirrors an image, and the smallest and
             largest share of its area that a crop keeps; the configs refer to them.
         name: the data set's name in tables of results, the same as for published results:
@@ -87,6 +89,7 @@ class ImageDataModule(pl.LightningDataModule):
         augment_on: Literal["cpu", "gpu"] = "cpu",
         seed: int = 0,
         root: str | None = None,
+        exclude: Sequence[str] | None = None,
         flip: float = 0.5,
         crop: Sequence[float] = (0.3, 1.0),
         name: str | None = None,
@@ -123,6 +126,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.augment_on = augment_on
         self.seed = seed
         self.root = root
+        self.exclude = exclude
         self.flip = flip
         self.crop = crop
         self.name = name
@@ -267,19 +271,20 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _build_sources(self) -> tuple[ImageSource, ImageSource | None]:
         if self._sources is None:
-            train = self.build_train().read_as(self.reading)
-            self._sources = (
-                train,
-                self.build_val().read_as(self.reading) if self.build_val else None,
-            )
+            train, val = self.build_train(), self.build_val() if self.build_val else None
+            for name, source in (("train", train), ("val", val)):
+                if source is not None:
+                    source.read_as(self.reading)
+                    _report_passed_over(name, source)
+            self._sources = train, val
         return self._sources
 
     def _make_datasets(self) -> None:
         train, val = self._build_sources()
         if val is not None:
             check_class_names(train.class_names, val.class_names)
+        train = chosen_part(train, self.subset)
         if self.subset is not None:
-            train = subset_of(train, **self.subset)
             val = None if val is None else same_classes(val, train)
         train = self._readable(train)
         val = None if val is None else self._readable(val)
@@ -310,6 +315,13 @@ class ImageDataModule(pl.LightningDataModule):
         if self.trainer is not None:
             problems = self.trainer.strategy.broadcast(problems)
         return without_problems(source, problems, self.on_error)
+
+
+def _report_passed_over(split: str, source: ImageSource) -> None:
+    """Log what the search for images passed over: as a warning if there are photographs."""
+    if source.passed_over is not None and str(source.passed_over):
+        level = logging.WARNING if source.passed_over.has_photographs else logging.INFO
+        rank_zero_only(log.log)(level, "data.%s: %s", split, source.passed_over)
 
 
 def choose_num_workers(source: ImageSource, ranks_on_node: int = 1) -> int:

@@ -24,9 +24,6 @@ from odc_lightning.data.pixel_values import (
 )
 from odc_lightning.data.png_files import open_image_of_any_metadata
 
-# Pillow names these formats but cannot decode them without another program.
-_UNDECODABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-
 SIXTEEN_BITS: Final = "16bit"
 MAX_PIXELS = 120_000_000  # about 1 GB in memory; most telephones and cameras stay below
 _LARGE = 2**25  # of images with more pixels, a process decodes one at a time
@@ -66,14 +63,6 @@ def reading_of(data: Mapping[str, Any]) -> Reading:
             "values that become black and white in images of more than 8 bits"
         )
     return Reading((ends[0], ends[1]), max_pixels)
-
-
-def image_extensions() -> frozenset[str]:
-    """File extensions, in lower case with the dot, of every format that Pillow decodes."""
-    readable = Image.registered_extensions().items()
-    return frozenset(
-        extension for extension, kind in readable if kind in Image.OPEN and kind not in _UNDECODABLE
-    )
 
 
 @contextmanager

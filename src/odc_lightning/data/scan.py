@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.data.images import Reading, check_values, open_image, read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
+from odc_lightning.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -93,35 +94,63 @@ def _has_end(path: Path, kind: str | None) -> bool:
     return tail.rstrip(_PADDING).endswith(_END[kind])
 
 
+def scan_source(
+    source: ImageSource, mode: ScanMode = "quick", reading: Reading | None = None
+) -> list[Problem]:
+    """`scan_images` for the images of a source that are files and that exist."""
+    paths = [path for index in range(len(source)) if (path := source.path(index)) is not None]
+    return scan_images(paths, mode, reading)
+
+
+def readable(source: ImageSource, problems: Sequence[Problem]) -> ImageSource:
+    """The images of `source` that have no problem.
+
+    Raises:
+        ValueError: if all have one.
+    """
+    if not problems:
+        return source
+    damaged = {path for path, _ in problems}
+    kept = [index for index in range(len(source)) if source.path(index) not in damaged]
+    if not kept:
+        raise ValueError(
+            f"there are no images that can be read: all {len(source)} are damaged\n"
+            f"{_listing(problems, at_most=10)}"
+        )
+    return SubsetSource(source, np.array(kept, dtype=np.int64))
+
+
 def without_problems(
     source: ImageSource, problems: Sequence[Problem], on_error: Literal["raise", "skip"]
 ) -> ImageSource:
-    """The images of `source` that have no problem.
+    """`readable`, with a word about the damaged images.
 
     Args:
         on_error: `skip` leaves the damaged images out and logs their number and names; `raise`
             raises.
 
     Raises:
-        ValueError: with `raise`, if there are problems; the message lists them.
+        ValueError: with `raise`, if there are problems; the message lists them. With `skip`, if
+            there are no other images.
     """
     if not problems:
         return source
     count = f"{len(problems)} of {len(source)} images cannot be read"
+    most = "These are most of the images: check that their download or copy is complete."
+    advice = f"\n{most}" if 2 * len(problems) > len(source) else ""
     if on_error == "raise":
         raise ValueError(
-            f"{count}:\n{_listing(problems, at_most=20)}\n"
-            "Repair or remove these files, or set data.on_error=skip to train without them."
+            f"{count}:\n{_listing(problems, at_most=20)}{advice}\n"
+            "Repair or remove these files, or set data.on_error=skip to leave them out."
         )
+    kept = readable(source, problems)
     warn = rank_zero_only(logger.warning)  # all ranks see the same problems
-    warn("%s and are left out:\n%s", count, _listing(problems, at_most=10))
-    damaged = {path for path, _ in problems}
-    kept = [i for i in range(len(source)) if source.path(i) not in damaged]
-    return SubsetSource(source, np.array(kept, dtype=np.int64))
+    warn("%s and are left out:\n%s%s", count, _listing(problems, at_most=10), advice)
+    return kept
 
 
 def _listing(problems: Sequence[Problem], at_most: int) -> str:
-    lines = [f"  {path}: {fault}" for path, fault in problems[:at_most]]
+    lines = [f"  {printable(path)}: {printable(fault)}" for path, fault in problems[:at_most]]
     if len(problems) > at_most:
         lines.append(f"  ... and {len(problems) - at_most} more")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from odc_lightning.data.image_search import PassedOver
 from odc_lightning.data.images import Reading, read_rgb
 from odc_lightning.utils.arrays import IntArray
 
@@ -26,12 +27,14 @@ class ImageSource(ABC):
         objects: for images that show several classes, (N, C): 1 if the image shows the class, -1
             if it does not, 0 if it is difficult to recognise, as in VOC's lists; else None.
         class_names: the name of each class, or None.
+        passed_over: the account of files that are not among the images, if there was a search.
         reading: how files are read, see `read_as`.
     """
 
     labels: IntArray | None = None
     objects: ObjectArray | None = None
     class_names: list[str] | None = None
+    passed_over: PassedOver | None = None
     reading: Reading = Reading()
 
     @abstractmethod
@@ -53,6 +56,17 @@ class ImageSource(ABC):
         """Read files in this way from now on; nothing changes for images in memory."""
         self.reading = reading
         return self
+
+
+class ImageError(ValueError):
+    """A file that cannot be read as an image.
+
+    A dataloader worker's error reaches the main process as the text of a whole traceback; of that,
+    only the message is kept.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.rpartition(f"{type(self).__name__}: ")[2].rstrip())
 
 
 class ArraySource(ImageSource):
@@ -123,9 +137,9 @@ class FileSource(ImageSource):
         try:
             return read_rgb(path, self.reading)
         except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
-            raise ValueError(
-                f"cannot decode {path}: {error}. Set data.scan=full to find every such file "
-                "before training, and data.on_error=skip to train without them."
+            raise ImageError(
+                f"cannot decode {path}: {error}. data.scan=full finds every such file at the "
+                "start, and data.on_error=skip leaves these out"
             ) from error
 
     def name(self, index: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -157,6 +158,11 @@ def subset_of(
             source.labels, imbalance, num_classes, images_per_class, num_images, seed
         )
     return SubsetSource(source, indices)
+
+
+def chosen_part(source: ImageSource, subset: Mapping[str, Any] | None) -> ImageSource:
+    """The images that ``data.subset`` leaves, or all of them if it is None."""
+    return source if subset is None else subset_of(source, **subset)
 
 
 def same_classes(source: ImageSource, drawn: ImageSource) -> ImageSource:

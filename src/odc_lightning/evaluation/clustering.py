@@ -9,6 +9,7 @@ from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
 from odc_lightning.metrics.clustering_scores import clustering_scores
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models import POOLED
+from odc_lightning.utils.text import quantity
 
 
 class Clustering(Protocol):
@@ -49,7 +50,7 @@ class Clustering(Protocol):
         return scores + self._scores(self.layer, train.classes, best.labels.numpy())
 
     def _scores(self, layer: str, truth: np.ndarray, clusters: np.ndarray) -> list[Score]:
-        setting = f"{len(np.unique(clusters)):,} clusters"
+        setting = quantity(len(np.unique(clusters)), "cluster")
         return [
             Score(self.name, layer, metric, value, setting)
             for metric, value in clustering_scores(truth, clusters).items()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.data import ImageSource
+from odc_lightning.data.lists import read_list
 from odc_lightning.evaluation.linear_probes import Batch, top_accuracies
 from odc_lightning.models import Backbone
 from odc_lightning.utils.arrays import IntArray
@@ -69,6 +71,24 @@ class FineTuning(pl.LightningModule):
         lr = optimizer.param_groups[0]["lr"] * self._head_lr_multiplier
         optimizer.add_param_group({"params": list(self.classifier.parameters()), "lr": lr})
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+
+def listed_images(source: ImageSource, path: Path) -> IntArray:
+    """Indices of the images that a list names, in ascending order, see `find_listed`.
+
+    Args:
+        source: all images.
+        path: a list as `odc_lightning.data.lists` reads it.
+
+    Raises:
+        ValueError: the file is not such a list, or names no images or others than the source has.
+    """
+    names = [source.name(index) for index in range(len(source))]
+    known = {*names, *(name.rpartition("/")[2] for name in names)}
+    rows = read_list(path, known.__contains__)
+    if not rows:
+        raise ValueError(f"{path} names no images; expected the images to train on, one a line")
+    return find_listed(source, [row.path for row in rows])
 
 
 def find_listed(source: ImageSource, lines: Sequence[str]) -> IntArray:

@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytorch_lightning as pl
 from torch.optim import Optimizer
@@ -13,12 +12,13 @@ from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.fine_tuning import (
     FineTuning,
     IntArray,
-    find_listed,
+    listed_images,
 )
 from odc_lightning.evaluation.linear_probes import Batches, Labelled
 from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
 from odc_lightning.metrics.scores import Score
+from odc_lightning.utils.home import expanded
 
 
 class SemiSupervised(Protocol):
@@ -67,7 +67,7 @@ class SemiSupervised(Protocol):
                 f"protocol.semi_supervised.shares={list(shares)}; expected shares of the labels in "
                 "(0, 1], such as 0.01"
             )
-        missing = [path for path in lists or () if not Path(path).expanduser().is_file()]
+        missing = [path for path in lists or () if not expanded(path).is_file()]
         if missing:
             raise ValueError(f"protocol.semi_supervised.lists: {missing[0]} is not a file")
         if draws < 1:
@@ -104,8 +104,7 @@ class SemiSupervised(Protocol):
         """The indices of the images to train on, for each draw."""
         train = network.images["train"]
         if self.lists is not None:
-            lines = Path(self.lists[number]).expanduser().read_text("utf-8").splitlines()
-            return [find_listed(train.source, lines)]
+            return [listed_images(train.source, expanded(self.lists[number]))]
         return [
             take_share(train.classes, self.shares[number], network.seed + draw)
             for draw in range(self.draws)

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from odc_lightning.data.images import reading_of
 from odc_lightning.hub.library_weights import Published
 from odc_lightning.runs.summary import Summary
+from odc_lightning.utils.text import escape_markdown
 
 PAPER = "https://arxiv.org/abs/2006.10645"
 # `Summary["targets"]` -> a sentence for the card.
@@ -51,10 +52,11 @@ def card(facts: Facts) -> str:
     """The text of ``README.md``, with the metadata that the Hugging Face hub reads."""
     parts = [
         _head(facts),
-        f"# {facts.name}",
-        f"{facts.published.architecture} with {facts.num_features:,} features, for images of "
-        f"{facts.image_size} x {facts.image_size} pixels, trained with `odc_lightning`, an "
-        f"implementation of [Online Deep Clustering]({PAPER}) and its relatives. "
+        f"# {escape_markdown(facts.name)}",
+        f"{escape_markdown(facts.published.architecture)} with {facts.num_features:,} features, "
+        f"for images of {facts.image_size} x {facts.image_size} pixels, trained with "
+        f"`odc_lightning`, an implementation of [Online Deep Clustering]({PAPER}) and its "
+        f"relatives. "
         f"{_TARGETS.get(facts.summary['targets'] if facts.summary else '', '')}".strip(),
         "## Measured",
         _table({"": "this run", **_measured(facts)}),
@@ -85,7 +87,7 @@ def _head(facts: Facts) -> str:
 def _measured(facts: Facts) -> dict[str, str]:
     """Rows of the table of scores; unknown values have no row."""
     config, summary = facts.config, facts.summary
-    rows = {"seed": str(config.seed)}
+    rows = {"seed": escape_markdown(str(config.seed))}
     if facts.num_clusters is not None:
         rows["clusters"] = f"{facts.num_clusters:,}"
     if facts.agreement is not None:
@@ -106,7 +108,9 @@ def _measured(facts: Facts) -> dict[str, str]:
     if summary["wall_seconds"] is not None:
         rows["wall time"] = f"{summary['wall_seconds']:,.0f} s"
     versions = summary["versions"]
-    rows["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    rows["versions"] = escape_markdown(
+        ", ".join(f"{name} {each}" for name, each in versions.items())
+    )
     return rows
 
 

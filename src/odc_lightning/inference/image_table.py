@@ -21,6 +21,7 @@ from odc_lightning.features.image_features import image_features
 from odc_lightning.inference import TrainedModel, load
 from odc_lightning.inference.table_parts import Parts, Writer, collect
 from odc_lightning.runs.images import as_read_by
+from odc_lightning.utils.home import expanded
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,4 @@ def rows_of_part(config: DictConfig, width: int) -> int:
 
 def folder_of(config: DictConfig, model: TrainedModel, *names: str) -> Path:
     """The output folder: ``out``, or a folder inside the run's folder."""
-    return (
-        model.run.folder.joinpath(*names) if config.out is None else Path(config.out).expanduser()
-    )
+    return model.run.folder.joinpath(*names) if config.out is None else expanded(config.out)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from odc_lightning.data.images import Reading, read_rgb, to_rgb
+from odc_lightning.utils.home import expanded
 
 AnyImage = Image.Image | str | Path
 Images = AnyImage | Sequence[AnyImage] | Tensor
@@ -61,7 +62,7 @@ def _read(image: AnyImage, reading: Reading) -> Image.Image:
         raise ValueError(
             f"an image is of type {type(image).__name__}; expected a path or a Pillow image"
         )
-    path = Path(image).expanduser()
+    path = expanded(image)
     try:
         return read_rgb(path, reading)
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error

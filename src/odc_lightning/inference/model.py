@@ -16,6 +16,7 @@ from odc_lightning.inference.reference import Reference, reference_of
 from odc_lightning.inference.run_clusters import Assigned
 from odc_lightning.models import Backbone
 from odc_lightning.runs.find import find_run
+from odc_lightning.utils.devices import usable_device
 
 
 class TrainedModel(TrainedNetwork):
@@ -65,6 +66,7 @@ def load(
     Raises:
         ValueError: the path is not a run, or its content cannot be read or is not trusted.
     """
+    device = usable_device(device)
     found = find_run(run)
     config = found.config
     if not checkpoint_trusted:
@@ -75,8 +77,6 @@ def load(
     neck = _neck(config, backbone)
     _fill(backbone, content, "backbone.", found.checkpoint)
     _fill(neck, content, "neck.", found.checkpoint)
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     model = TrainedModel(
         found,
         backbone,

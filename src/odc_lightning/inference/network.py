@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from odc_lightning.checkpoints import TrainingRun
-from odc_lightning.data import ImageSource
+from odc_lightning.data import SubsetSource
 from odc_lightning.data.images import reading_of
 from odc_lightning.inference.inputs import Images, image_batches
 from odc_lightning.models import POOLED, Backbone, layer_features, stage_features
@@ -128,10 +128,13 @@ class TrainedNetwork(nn.Module):
         embed = partial(self, layer=layer)
         return torch.cat([embed(batch.to(self.device)).float().cpu() for batch in batches])
 
-    def training_images(self) -> ImageSource:
-        """The run's training images, in its order.
+    def training_images(self) -> SubsetSource:
+        """The run's training images that can be read, in its order.
+
+        Returns:
+            The images; their ``indices`` are rows of `labels`.
 
         Raises:
-            ValueError: the images are missing, or differ from those of the run.
+            ValueError: none of the images can be read.
         """
         return training_images(self.run, self.images, self.trusted)

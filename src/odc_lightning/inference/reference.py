@@ -1,6 +1,5 @@
 """Features and clusters of a run's training images in eval mode, kept in the run's folder."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -12,13 +11,14 @@ import torch
 from torch import Tensor
 
 from odc_lightning.clustering import Assignment
-from odc_lightning.data import IndexedDataset
+from odc_lightning.data import ImageSource, IndexedDataset, SubsetSource
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.features.digests import describe, digest_weights
 from odc_lightning.features.image_features import image_features
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
 from odc_lightning.utils.arrays import FloatArray
+from odc_lightning.utils.tables import read_table, table_writer
 from odc_lightning.utils.whole_files import whole_folder
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Reference:
     """The run's images and clusters, with which new images are compared.
 
     Attributes:
-        names: names of the run's N images.
+        names: names of the run's N images, without those that could not be read.
         labels: (N,) int64, their clusters in the run.
         clusters: centroids in eval mode.
         agreement: share of the run's images whose nearest centroid is that of their own cluster.
@@ -113,7 +113,7 @@ def reference_of(network: TrainedNetwork) -> Reference:
     """The reference of a run: read from its folder, or made and kept there.
 
     Raises:
-        ValueError: the run has no clusters, or its images are missing.
+        ValueError: the run has no clusters, or none of its images can be read.
     """
     if network.labels is None:
         raise ValueError(
@@ -124,9 +124,18 @@ def reference_of(network: TrainedNetwork) -> Reference:
     folder = network.run.folder / FOLDER
     facts = _facts(network)
     kept = _read(folder, facts, network)
-    if kept is not None:
+    if kept is not None and len(kept.names) == len(network.labels):
         return kept
-    made = _make(network)
+    if kept is None:
+        made = _make(network, network.training_images())
+    else:  # made when some images could not be read; perhaps they can today
+        try:
+            source = network.training_images()
+        except ValueError:
+            return kept
+        if _names(source) == kept.names:
+            return kept
+        made = _make(network, source)
     try:
         _keep(made, folder, facts)
     except OSError as error:
@@ -136,14 +145,14 @@ def reference_of(network: TrainedNetwork) -> Reference:
     return made
 
 
-def _make(network: TrainedNetwork) -> Reference:
-    source = network.training_images()
+def _make(network: TrainedNetwork, source: SubsetSource) -> Reference:
     assert network.labels is not None
-    if len(source) != len(network.labels):
+    if len(source.source) != len(network.labels):
         raise ValueError(
-            f"the run clustered {len(network.labels):,} images, but there are {len(source):,} now; "
-            "restore them, or give their folder with images=FOLDER"
+            f"the run clustered {len(network.labels):,} images, but it names {len(source.source):,}"
+            "; expected config, index.csv and checkpoint of the same run"
         )
+    labels = network.labels[torch.from_numpy(source.indices)]
     log.info("reading the %s training images of %s, once", f"{len(source):,}", network.run.folder)
     batches = image_features(
         network,
@@ -159,18 +168,19 @@ def _make(network: TrainedNetwork) -> Reference:
     for batch in batches:
         features[filled : filled + len(batch)] = batch
         filled += len(batch)
-    names = [source.name(index) for index in range(len(source))]
-    clusters = RunClusters.of_members(
-        features, network.labels, network.num_clusters, _metric(network)
-    )
+    clusters = RunClusters.of_members(features, labels, network.num_clusters, _metric(network))
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
-    agreement = float((nearest == network.labels).float().mean())
+    agreement = float((nearest == labels).float().mean())
     log.info("%.0f %% of them are closest to the centroid of their own cluster", 100 * agreement)
     import faiss
 
     index = faiss.IndexFlatIP(features.shape[1])
     index.add(features.numpy())
-    return Reference(names, network.labels, clusters, agreement, index)
+    return Reference(_names(source), labels, clusters, agreement, index)
+
+
+def _names(source: ImageSource) -> list[str]:
+    return [source.name(index) for index in range(len(source))]
 
 
 def _metric(network: TrainedNetwork) -> Assignment:
@@ -201,18 +211,18 @@ def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Re
             return None
         with np.load(folder / "clusters.npz") as arrays:
             centroids, counts = (torch.from_numpy(arrays[key]) for key in ("centroids", "counts"))
-        with (folder / "images.csv").open(
-            newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            names = [row["path"] for row in csv.DictReader(file)]
+        rows = read_table(folder / "images.csv", "path", "cluster")
+        names = [name for name, _ in rows]
+        labels = network.labels
+        if labels is None or len(names) != len(labels):  # without images that could not be read
+            labels = torch.tensor([int(cluster) for _, cluster in rows])
         import faiss
 
         index = faiss.read_index(str(folder / "index.faiss"))
     except (OSError, KeyError, ValueError, RuntimeError):  # missing or damaged
         return None
-    assert network.labels is not None
     clusters = RunClusters(centroids, counts, _metric(network))
-    return Reference(names, network.labels, clusters, kept["agreement"], index)
+    return Reference(names, labels, clusters, kept["agreement"], index)
 
 
 def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
@@ -224,12 +234,8 @@ def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
             centroids=made.clusters.centroids.numpy(),
             counts=made.clusters.counts.numpy(),
         )
-        with (unfinished / "images.csv").open(
-            "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            writer = csv.writer(file)
-            writer.writerow(("path", "cluster"))
-            writer.writerows(zip(made.names, made.labels.tolist(), strict=True))
+        with table_writer(unfinished / "images.csv", ("path", "cluster")) as write:
+            write(zip(made.names, made.labels.tolist(), strict=True))
         try:
             faiss.write_index(made.index, str(unfinished / "index.faiss"))
         except RuntimeError as error:  # faiss raises it for a full disk

@@ -1,6 +1,5 @@
 """The final files of a table: Parquet, CSV, NumPy arrays."""
 
-import csv
 import json
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from odc_lightning.inference.table_parts import Parts, Writer
+from odc_lightning.utils.tables import table_writer
 from odc_lightning.utils.text import valid_utf8
 
 Format = Literal["parquet", "npy", "memmap"]
@@ -52,13 +52,11 @@ def write_parquet(path: Path, parts: Parts) -> None:
 
 def write_csv(path: Path, parts: Parts) -> None:
     """Write all columns, below a header line."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        for number, table in enumerate(parts):
-            if number == 0:
-                writer.writerow(table.column_names)
-            columns = [_texts(table[name]) for name in table.column_names]
-            writer.writerows(zip(*columns, strict=True))
+    header = next(iter(parts)).column_names
+    with table_writer(path, header) as write:
+        for table in parts:
+            columns = [_texts(table[name]) for name in header]
+            write(zip(*columns, strict=True))
 
 
 def write_features(form: Format) -> dict[str, Writer]:
@@ -101,11 +99,9 @@ def _write_shape(path: Path, parts: Parts) -> None:
 
 
 def _write_paths(path: Path, parts: Parts) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path"])
+    with table_writer(path, ["path"]) as write:
         for table in parts:
-            writer.writerows([name] for name in table["path"].to_pylist())
+            write([name] for name in table["path"].to_pylist())
 
 
 def _shape(parts: Parts, rows: NDArray[np.float32]) -> tuple[int, int]:

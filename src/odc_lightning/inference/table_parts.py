@@ -8,8 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import Timeout
 from torch import Tensor
 
+from odc_lightning.utils.folder_lock import lock_folder
 from odc_lightning.utils.whole_files import sync_file, whole_file
 
 UNFINISHED = "unfinished"
@@ -43,7 +45,8 @@ class Parts:
             option: the config key of the folder, for messages.
 
         Raises:
-            ValueError: the folder holds something else, or cannot be written.
+            ValueError: the folder holds something else, cannot be written, or another command is
+                writing to it.
         """
         self.folder = folder
         self.num_rows = num_rows
@@ -66,10 +69,18 @@ class Parts:
                 )
             if self.finished:
                 shutil.rmtree(self._work, ignore_errors=True)
-            elif former is None:
-                self._work.mkdir(parents=True)
+                return
+            self._work.mkdir(parents=True, exist_ok=True)
+            # Held as long as this object: two commands would delete each other's parts.
+            self._lock = lock_folder(self._work)
+            if not (self._work / FACTS).is_file():
                 with whole_file(self._work / FACTS, sync=True) as unfinished:
                     unfinished.write_bytes(self._text.encode())
+        except Timeout:
+            raise ValueError(
+                f"another command is writing to {folder}; wait until it ends, or choose another "
+                f"folder with {option}=..."
+            ) from None
         except OSError as error:
             raise ValueError(
                 f"cannot write to {folder} ({error.strerror}); choose another folder with "

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from odc_lightning.runs.summary import Summary
+from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import format_duration
 
 CONTENTS = {
@@ -50,7 +51,8 @@ def _course(summary: Summary) -> list[str]:
         summary["train_loss"],
         summary["images_per_second"],
     )
-    rows = [("data", f"{summary['num_samples']:,} images in {clusters:,} {summary['targets']}")]
+    targets = summary["targets"].removesuffix("s") if clusters == 1 else summary["targets"]
+    rows = [("data", f"{quantity(summary['num_samples'], 'image')} in {clusters:,} {targets}")]
     if loss is not None:
         chance = summary["chance_loss"]
         rows.append(("loss", f"{loss:.2f} ({chance_name(chance, clusters)}: {chance:.2f})"))
@@ -65,7 +67,7 @@ def _course(summary: Summary) -> list[str]:
 def _files(run_dir: Path) -> list[str]:
     """The run's folder and its files."""
     existing = [name for name in CONTENTS if (run_dir / name).exists()]
-    return [f"{run_dir}/", *(f"  {name:<24}{CONTENTS[name]}" for name in existing)]
+    return [f"{printable(run_dir)}/", *(f"  {name:<24}{CONTENTS[name]}" for name in existing)]
 
 
 def _percent(share: float | None) -> str:

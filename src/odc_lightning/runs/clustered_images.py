@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from odc_lightning.checkpoints import TrainingRun, read_checkpoint
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ImageSource
-from odc_lightning.runs.images import build_images, images_of_run
+from odc_lightning.runs.images import images_of_run
 from odc_lightning.utils.arrays import IntArray
 
 
@@ -54,7 +54,7 @@ def read_clusters(run: TrainingRun, data: DictConfig) -> ClusteredImages:
     """
     state = _clustering(read_checkpoint(run.checkpoint).get("callbacks", {}), run)
     labels: IntArray = state["labels"].numpy()
-    source = images_of_run(build_images(data), run.image_names(), len(labels))
+    source = images_of_run(data, run.image_names(), len(labels))
     if "features" in state:
         return ClusteredImages(source, labels, state["features"], state["centroids"].float())
     features = normalize(state["banks"].float().mean(dim=0), dim=1)

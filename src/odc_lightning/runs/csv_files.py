@@ -1,10 +1,11 @@
 """CSV tables of a run: the file and the cluster of each sample."""
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
+
+from odc_lightning.utils.tables import table_writer
 
 
 def write_index_table(path: Path | str, names: Sequence[str]) -> None:
@@ -14,7 +15,8 @@ def write_index_table(path: Path | str, names: Sequence[str]) -> None:
         path: the CSV file.
         names: N file names, in the order of the dataset.
     """
-    _write(path, ("index", "path"), enumerate(names))
+    with table_writer(path, ("index", "path")) as write:
+        write(enumerate(names))
 
 
 def write_clusters(
@@ -39,13 +41,5 @@ def write_clusters(
         )
     rounded = (f"{distance:.6f}" for distance in distances.tolist())
     rows = zip(range(len(names)), names, labels.tolist(), rounded, strict=True)
-    _write(path, ("index", "path", "cluster", "distance"), rows)
-
-
-def _write(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    # Names that are not valid UTF-8 reach Python as surrogates; their original bytes are written.
-    with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        # Python 3.11 quotes a lone "\r" only if the line terminator has one, so it stays "\r\n".
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    with table_writer(path, ("index", "path", "cluster", "distance")) as write:
+        write(rows)

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.checkpoints import TrainingRun, checkpoint_file, refuse_unknown_targets
+from odc_lightning.runs.locate import locate
 
 # The groups that can come from a run, each with a key that is set if the command gives the group.
 _KEYS = {"model": "backbone", "data": "_target_"}
@@ -57,7 +58,8 @@ def with_run_config(config: DictConfig, run: TrainingRun | None, *groups: str) -
     """The config, with the run's network or data if the command gives none.
 
     Args:
-        config: of the command; single keys that it sets within a group are kept.
+        config: of the command; single keys that it sets within a group are kept. Its ``images``
+            is the folder of the run's images, if they have moved.
         run: None for a checkpoint without its run.
         groups: to complete: ``model``, ``data``.
 
@@ -75,6 +77,8 @@ def with_run_config(config: DictConfig, run: TrainingRun | None, *groups: str) -
             )
         # Unresolved, so that references to a key that the command sets follow its value.
         of_run = run.unresolved_config if given else run.config
+        if group == "data":
+            locate(of_run.data, run, config.get("images"))
         config[group] = OmegaConf.merge(of_run[group], given)
     return config
 

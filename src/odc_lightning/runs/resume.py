@@ -3,6 +3,7 @@
 import json
 import logging
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from odc_lightning.checkpoints import (
-    TrainingRun,
     check_whole,
     checkpoint_file,
     newest_whole,
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 # Keys that say how a run is carried out, not what it computes.
 EXECUTION_KEYS = (
-    *("ckpt_path", "train", "logger", "data.num_workers"),
+    *("ckpt_path", "overwrite", "train", "logger", "data.num_workers"),
     *("trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes"),
 )
 
@@ -45,6 +45,8 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
             f"train.resume={resume}; expected auto, which resumes from the newest checkpoint in "
             "the run's folder (hydra.run.dir=...). To choose a checkpoint, use ckpt_path=FILE"
         )
+    if resume is not None and OmegaConf.select(config, "overwrite"):
+        raise ValueError("train.resume=auto and overwrite=true are both given; expected only one")
     if resume is None:
         if config.ckpt_path is not None:
             given = checkpoint_file(config.ckpt_path, "ckpt_path")
@@ -81,7 +83,7 @@ def finished_before(config: DictConfig) -> Summary | None:
     written = folder / "config.yaml"
     if not written.is_file():
         return None
-    different = differences(_settings(OmegaConf.load(written)), _settings(config))
+    different = differences(settings(OmegaConf.load(written)), settings(config))
     if different:
         raise ValueError(
             f"{folder} has a run with other settings ({'; '.join(different[:5])}); choose another "
@@ -93,18 +95,22 @@ def finished_before(config: DictConfig) -> Summary | None:
         return None
 
 
-def differences(before: Any, now: Any, key: str = "") -> list[str]:
+def differences(before: Any, now: Any) -> list[str]:
     """The differences of two configs, as ``key: before, now after``, in the order of the keys."""
+    return [f"{key}: {old}, now {new}" for key, old, new in changes(before, now)]
+
+
+def changes(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The keys in which two nested dicts differ, with both values; None where a key is missing."""
     if isinstance(before, dict) and isinstance(now, dict):
-        lines = []
         for name in [*before, *(name for name in now if name not in before)]:
             where = f"{key}.{name}" if key else str(name)
-            lines += differences(before.get(name), now.get(name), where)
-        return lines
-    return [] if before == now else [f"{key}: {before}, now {now}"]
+            yield from changes(before.get(name), now.get(name), where)
+    elif before != now:
+        yield key, before, now
 
 
-def _settings(config: Any) -> dict[str, Any]:
+def settings(config: Any) -> dict[str, Any]:
     """The settings that decide a run's results; its folder, which may move, gets a fixed name."""
     config = config.copy()
     for key in EXECUTION_KEYS:
@@ -112,26 +118,17 @@ def _settings(config: Any) -> dict[str, Any]:
         (OmegaConf.select(config, parent) if parent else config).pop(name, None)
     # JSON, because a tuple comes back from a file as a list.
     text = json.dumps(OmegaConf.to_container(config, resolve=True))
-    settings: dict[str, Any] = json.loads(
+    plain: dict[str, Any] = json.loads(
         text.replace(json.dumps(str(config.run_dir))[1:-1], "RUN_DIR")
     )
-    return settings
+    return plain
 
 
 def with_wandb_run(config: DictConfig) -> DictConfig:
-    """The config with id and group of the W&B run, if W&B is used.
-
-    A resumed run keeps those in the config beside its checkpoint; a checkpoint without its run
-    starts a new W&B run.
-    """
+    """The config with id and group of the W&B run, if W&B is used; a resumed run has them."""
     if OmegaConf.select(config, "logger.wandb") is None:
         return config
-    config, former = config.copy(), None
-    if config.ckpt_path is not None and config.logger.wandb.id is None:
-        former = TrainingRun.of(checkpoint_file(config.ckpt_path))
-    for key in ("id", "group"):
-        known = None if former is None else OmegaConf.select(former.config, f"logger.wandb.{key}")
-        config.logger.wandb[key] = config.logger.wandb[key] or known
+    config = config.copy()
     config.logger.wandb.id = config.logger.wandb.id or secrets.token_hex(4)
     return with_wandb_group(config, "train")
 

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
 from odc_lightning.utils.json_file import write_json
+from odc_lightning.utils.text import printable, printable_lines
 
 FAILED = "failed.txt"
 # The file that a job writes last: a training, an evaluation.
@@ -83,7 +84,8 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
                 task(config)
             except Exception as error:
                 reason = mark_failed(folder, error)
-                print(f"error: job {hydra.job.num}: {reason}", file=sys.stderr, flush=True)
+                message = printable_lines(f"error: job {hydra.job.num}: {reason}")
+                print(message, file=sys.stderr, flush=True)
     finally:
         _end_without_command()
 
@@ -100,7 +102,7 @@ def lock_of(folder: Path, number: int) -> AcquireReturnProxy:
     try:
         return lock.acquire(blocking=False)
     except Timeout:
-        print(f"job {number}: waiting for another process in {folder}", flush=True)
+        print(f"job {number}: waiting for another process in {printable(folder)}", flush=True)
         return lock.acquire(poll_interval=1.0)
 
 
@@ -126,7 +128,8 @@ def mark_failed(folder: Path, error: Exception) -> BaseException:
     wrapped = isinstance(error, InstantiationException) and error.__cause__
     reason = wrapped or error
     trace = "".join(traceback.format_exception(error))
-    (folder / FAILED).write_text(f"{reason}\n\n{trace}", encoding="utf-8")
+    text = f"{printable_lines(reason)}\n\n{printable_lines(trace)}"
+    (folder / FAILED).write_text(text, encoding="utf-8")
     return reason
 
 
@@ -141,8 +144,8 @@ def table(jobs: Sequence[Job]) -> str:
     shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     lines = []
     for job in jobs:
-        different = " ".join(each for each in job.overrides if each not in shared)
-        message = f"  ({job.message})" if job.message else ""
+        different = printable(" ".join(each for each in job.overrides if each not in shared))
+        message = f"  ({printable(job.message)})" if job.message else ""
         lines.append(f"{job.number:>4}  {job.state:<9} {different}{message}")
     counts = {state: sum(job.state == state for job in jobs) for state in ("failed", "stopped")}
     rest = "".join(f", {count} {state}" for state, count in counts.items() if count)
@@ -191,7 +194,7 @@ class Jobs(Callback):
         jobs = [Job(note["number"], note["overrides"], Path(note["folder"])) for note in notes]
         if not jobs:
             return
-        print(f"\n{table(sorted(jobs))}\n{Path(config.hydra.sweep.dir)}/", flush=True)
+        print(f"\n{table(sorted(jobs))}\n{printable(config.hydra.sweep.dir)}/", flush=True)
         if any(job.state != "finished" for job in jobs):
             sys.exit(1)
 

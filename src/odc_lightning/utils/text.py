@@ -1,5 +1,6 @@
-"""Error messages and file names as text for a line, a file or a terminal."""
+"""Names and messages as text for a line, a file, a terminal or a Markdown document."""
 
+import re
 from pathlib import Path
 
 
@@ -8,12 +9,43 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def quantity(number: int, noun: str) -> str:
+    """A number of things, such as ``1 image`` or ``1,437 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def valid_utf8(name: str) -> str:
     """A file's name as valid UTF-8, with ``\\xff`` and the like for invalid bytes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON and YAML can hold
+        return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def printable(name: Path | str) -> str:
-    """A file's name that is safe on a terminal: `valid_utf8`, with control characters escaped."""
+    """A name as one line that is safe on a terminal: `valid_utf8`, with control characters escaped.
+
+    Escape sequences, line ends and characters that change the direction of the text are escaped.
+    """
     text = valid_utf8(str(name))
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def printable_lines(message: object) -> str:
+    """A message of one or more lines that is safe on a terminal and in a log.
+
+    Like `printable`, but line ends stay. Lines after the first are indented, so no name in the
+    message can start a line that looks like a message of its own.
+    """
+    first, *rest = re.split(r"\r?\n\t*", str(message))
+    indented = (line if line.startswith("  ") or not line else f"  {line}" for line in rest)
+    return "\n".join(printable(line) for line in (first, *indented))
+
+
+def escape_markdown(name: str) -> str:
+    """A name for a line or a table cell of Markdown, with markup and ends of cells escaped."""
+    return re.sub(r"([\\|*`<\[\]])", r"\\\1", printable(" ".join(name.split())))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]

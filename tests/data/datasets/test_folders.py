@@ -134,7 +134,7 @@ def test_csv_of_paths_alone(tmp_path: Path) -> None:
     [
         ("", "names no images"),
         ("path,label\n", "names no images"),
-        ("file;class\na.png;1\n", "expected .path. or .path,label. as the first line"),
+        ("photo;kind\na.png;1\n", "expected .path. or .path,label. as the first line"),
         ("path,label\na.png,dog\nb.png\n", "1 fields; expected 2"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -19,6 +19,7 @@ from odc_lightning.data import ImageDataModule
 from odc_lightning.module import ODCModule
 from odc_lightning.reporting.figures import draw_curves
 from odc_lightning.runs.csv_files import write_clusters
+from odc_lightning.runs.replaced import remove_run
 from odc_lightning.runs.summary import Scores, Summary, package_versions, write_summary
 from odc_lightning.utils.whole_files import whole_file
 
@@ -38,19 +39,22 @@ class RunReport(pl.Callback):
         chosen: Sequence[str] = (),
         start: Conversion | None = None,
         started: float | None = None,
+        records: Mapping[str, DictConfig] | None = None,
     ) -> None:
         """Keep the arguments, which are known before training.
 
         Args:
             config: of the run, resolved.
-            chosen: a line about each setting that was chosen automatically.
+            chosen: a line about each setting that was chosen automatically or changed on resume.
             start: how the keys of the pretrained weights were mapped, if there are any.
             started: ``time.monotonic()`` of the run's start; None: now.
+            records: files to write into ``.hydra``, by name.
         """
         self.config = config
         self.run_dir = Path(config.run_dir)
         self.chosen = chosen
         self.start = start
+        self.records = records or {}
         self.pretrained: str | None = OmegaConf.select(config, "model.pretrained")
         self.started = time.monotonic() if started is None else started
 
@@ -58,10 +62,15 @@ class RunReport(pl.Callback):
         """Write the config, and log how the run starts; a refused run overwrites nothing."""
         if trainer.is_global_zero:
             self.run_dir.mkdir(parents=True, exist_ok=True)
+            if OmegaConf.select(self.config, "overwrite") and self.config.ckpt_path is None:
+                remove_run(self.run_dir)
             # A resumed run has not finished, but its summary says so.
             (self.run_dir / "summary.json").unlink(missing_ok=True)
-            with whole_file(self.run_dir / "config.yaml") as unfinished:
-                OmegaConf.save(self.config, unfinished)
+            files = {f".hydra/{name}": record for name, record in self.records.items()}
+            for name, record in {"config.yaml": self.config, **files}.items():
+                (self.run_dir / name).parent.mkdir(exist_ok=True)
+                with whole_file(self.run_dir / name) as unfinished:
+                    OmegaConf.save(record, unfinished)
             for line in self.chosen:
                 log.info(line)
             if self.start is not None:

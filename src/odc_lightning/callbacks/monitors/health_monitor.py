@@ -12,6 +12,7 @@ from odc_lightning.callbacks.baselines.pretext import Pretext
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.monitors import health_rules
 from odc_lightning.callbacks.odc.current_targets import CurrentTargets
+from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.module import ODCModule
 
@@ -105,7 +106,9 @@ class HealthMonitor(pl.Callback):
             sizes = owner.counts
             largest, num_empty = torch.stack([sizes.max(), (sizes == 0).sum()]).tolist()
             num_samples, num_clusters = len(owner.labels), len(sizes)
-            warnings["dominant"] = health_rules.dominant_cluster(largest, num_samples, num_clusters)
+            warnings["dominant"] = health_rules.dominant_cluster(
+                largest, num_samples, num_clusters, isinstance(owner, SamplesMemory)
+            )
             if owner.switch_ratio is not None:  # K-Means of a new epoch refills empty clusters
                 warnings["empty"] = health_rules.empty_clusters(num_empty, num_clusters)
         for kind, warning in warnings.items():

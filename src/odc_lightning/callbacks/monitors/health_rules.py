@@ -77,7 +77,9 @@ def task_at_chance(loss: float, chance: float, epochs: int, steps: int) -> str |
     )
 
 
-def dominant_cluster(largest: int, num_samples: int, num_clusters: int) -> str | None:
+def dominant_cluster(
+    largest: int, num_samples: int, num_clusters: int, is_odc: bool = True
+) -> str | None:
     """Warn if the largest cluster holds more than 1 / sqrt(C) of all samples.
 
     On a log scale this is half-way between balanced clusters (1 / C) and a single one (1): 71 % of
@@ -88,6 +90,7 @@ def dominant_cluster(largest: int, num_samples: int, num_clusters: int) -> str |
         largest: size of the largest cluster.
         num_samples: N.
         num_clusters: C.
+        is_odc: whether the algorithm re-weights the loss and removes small clusters.
     """
     share = largest / num_samples
     if share <= 1 / math.sqrt(num_clusters):
@@ -95,8 +98,9 @@ def dominant_cluster(largest: int, num_samples: int, num_clusters: int) -> str |
     return (
         f"One cluster holds {share:.1%} of the samples, where equal clusters would hold "
         f"{1 / num_clusters:.2%} each: if most pseudo-labels are the same, the network learns "
-        "little and may collapse. Try loss re-weighting, a higher threshold for small clusters, a "
-        "lower learning rate or stronger augmentation."
+        "little and may collapse. Try "
+        f"{'loss re-weighting, a higher threshold for small clusters, ' if is_odc else ''}"
+        "a lower learning rate or stronger augmentation."
     )
 
 

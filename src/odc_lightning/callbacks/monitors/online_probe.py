@@ -149,6 +149,8 @@ class OnlineProbe(pl.Callback):
         """Restore probe, optimiser and score; `setup` has created the probe."""
         self.probe.load_state_dict(state_dict["probe"])
         self.optimizer.load_state_dict(state_dict["optimizer"])
+        for group in self.optimizer.param_groups:  # a resumed run may have other settings
+            group.update(self.settings)
         self.last = state_dict["last"]
 
     def _keep(self, backbone: nn.Module, inputs: Any, features: Tensor) -> None:

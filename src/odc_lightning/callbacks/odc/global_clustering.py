@@ -4,6 +4,7 @@ import pytorch_lightning as pl
 from rich.progress import Progress
 from torch import Tensor
 
+from odc_lightning.callbacks.find import find
 from odc_lightning.clustering import Backend, check_num_clusters, nonempty_kmeans
 from odc_lightning.features.extraction import shows_bars
 from odc_lightning.utils.distributed import from_rank_zero
@@ -13,15 +14,19 @@ def num_samples_to_cluster(trainer: pl.Trainer, num_clusters: int) -> int:
     """Return the number of samples N of the datamodule.
 
     Raises:
-        ValueError: if the datamodule has no ``num_samples``, or N is too small for C clusters.
+        ValueError: if the datamodule has no ``num_samples``, or N is too small for C clusters that
+            the trainer's `SmallClusters`, if it has one, would not call small.
     """
+    from odc_lightning.callbacks.odc.small_clusters import SmallClusters  # which needs this file
+
     num_samples = getattr(trainer.datamodule, "num_samples", None)  # type: ignore[attr-defined]
     if num_samples is None:
         raise ValueError(
             "the number of samples is unknown: pass Trainer.fit a datamodule that has num_samples "
             "after its setup, such as odc_lightning.data.ImageDataModule"
         )
-    check_num_clusters(num_samples, num_clusters, threshold=0)
+    small = find(trainer, SmallClusters)
+    check_num_clusters(num_samples, num_clusters, None if small is None else small.threshold)
     return num_samples
 
 

@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from torchvision import datasets
 
 from odc_lightning.data.sources import ArraySource, SubsetSource
+from odc_lightning.utils.home import expanded
 
 Split = Literal["train", "val"]
 
@@ -113,7 +114,7 @@ def _debian_fashion_mnist(is_train: bool) -> Any:
 
 
 def _folder(root: str) -> Path:
-    return Path(root).expanduser()
+    return expanded(root)
 
 
 def _is_train(split: str) -> bool:

@@ -2,60 +2,66 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import NoReturn
 
-import numpy as np
-
-from odc_lightning.data.images import image_extensions
+from odc_lightning.data.image_search import find_images
+from odc_lightning.data.labels import number_classes, number_labels
+from odc_lightning.data.lists import Listed, read_list
+from odc_lightning.data.patterns import HIDDEN
 from odc_lightning.data.sources import FileSource
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.home import expanded
 
 _WNID = re.compile(r"n\d{8}")  # the names of ImageNet's class folders
 
 
-def image_folder(root: str, labels_from_folder: bool = False) -> FileSource:
+def image_folder(
+    root: str,
+    labels_from_folder: bool = False,
+    exclude: Sequence[str] | None = HIDDEN,
+    names: Sequence[str] | None = None,
+) -> FileSource:
     """Every image at any depth below `root`, sorted by path; no labels are needed.
-
-    Hidden files and folders are skipped. Links to folders are followed. Each folder is read once,
-    so circular links do no harm.
 
     Args:
         labels_from_folder: use the name of the folder that contains an image as its class, for
             scoring.
+        exclude: names and patterns to pass over, see `odc_lightning.data.patterns.Patterns`.
+        names: take the images of these names instead of searching; they need not exist.
 
     Raises:
         ValueError: if `root` is not a folder or has no images, or with `labels_from_folder` if
             images lie directly in `root`.
     """
     folder = existing_folder(root)
-    extensions = image_extensions()
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in _walk(folder)
-        if path.suffix.lower() in extensions
-    )
-    if not names:
-        raise ValueError(
-            f"no images below data.root={folder}; expected at least one. Is it the right folder?"
-        )
-    if not labels_from_folder:
-        return FileSource(folder, names)
-    parents = [PurePath(name).parent.as_posix() for name in names]
-    if "." in parents:
-        raise ValueError(
-            f"labels_from_folder=true, but {parents.count('.')} images lie directly in {folder}, "
-            f"for example {names[parents.index('.')]}; expected each one in the folder of its class"
-        )
-    return FileSource(folder, names, *_encode_labels(parents))
+    passed = None
+    if names is None:
+        names, passed = find_images(folder, exclude)
+        if not names:
+            raise ValueError(
+                f"no images below {folder}; expected at least one. "
+                + (f"{passed}. " if str(passed) else "")
+                + "Is it the right folder?"
+            )
+    labels: tuple[IntArray, list[str]] | tuple[()] = ()
+    if labels_from_folder:
+        parents = _parents(names, folder)
+        labels = number_classes([None if parent == "-1" else parent for parent in parents])
+    source = FileSource(folder, names, *labels)
+    source.passed_over = passed
+    return source
 
 
-def imagenet(root: str) -> FileSource:
+def imagenet(
+    root: str, exclude: Sequence[str] | None = HIDDEN, names: Sequence[str] | None = None
+) -> FileSource:
     """ImageNet's `train` or `val` folder, with one sub-folder per class (`n01440764`, ...).
+
+    Args:
+        exclude, names: see `image_folder`.
 
     Raises:
         ValueError: if `root` has no such sub-folders.
@@ -67,39 +73,33 @@ def imagenet(root: str) -> FileSource:
             "of ImageNet, or val with its images sorted into such folders. "
             "For other images use data=image_folder."
         )
-    return image_folder(root, labels_from_folder=True)
+    return image_folder(root, True, exclude, names)
 
 
 def file_list(path: str, root: str | None = None) -> FileSource:
     """The images that a text file lists, in the order of the list.
 
-    The file is either plain text with one path per line, or CSV whose first line is `path` or
-    `path,label`. Labels may be numbers or words; an empty one or -1 means unknown. Paths are
-    relative to `root`, or to the folder of the list if `root` is None.
+    The file is CSV whose first line names the columns, such as `path,label`, or plain text with
+    one path per line; see `odc_lightning.data.lists`. Paths are relative to `root`, or to the
+    folder of the list if `root` is None.
 
     Raises:
-        ValueError: if the list is missing or empty, or a line has the wrong number of fields.
+        ValueError: if the list is missing, empty or not such a list, or gives an image two labels.
     """
-    listing = Path(path).expanduser()
+    listing = expanded(path)
     if not listing.is_file():
         raise ValueError(f"data.train.path={listing} is not a file; expected a list of images")
-    lines = [line for line in listing.read_text("utf-8-sig").split("\n") if line.strip()]
-    header = [field.strip() for field in lines[0].split(",")] if lines else []
-    is_csv = header in (["path"], ["path", "label"])
-    if listing.suffix.lower() == ".csv" and not is_csv:
-        raise ValueError(f"{listing}: expected `path` or `path,label` as the first line")
-    rows = list(csv.reader(lines[1:])) if is_csv else [[line] for line in lines]
+    folder = existing_folder(root) if root is not None else listing.parent
+    rows = read_list(listing, lambda name: _is_file(folder / name))
     if not rows:
         raise ValueError(f"file list {listing} names no images; expected one path per line")
-    num_fields = len(header) if is_csv else 1
-    for row in rows:
-        if len(row) != num_fields:
-            raise ValueError(f"{listing}: {row} has {len(row)} fields; expected {num_fields}")
-    folder = existing_folder(root) if root is not None else listing.parent
-    names = [row[0].strip() for row in rows]
-    if num_fields == 1:
+    names = [row.path for row in rows]
+    numbered = number_labels([row.label for row in rows if row.label is not None])
+    if numbered is None:
         return FileSource(folder, names)
-    return FileSource(folder, names, *_encode_labels([row[1].strip() for row in rows]))
+    labels, class_names = numbered
+    _refuse_two_labels(listing, rows, labels.tolist(), class_names)
+    return FileSource(folder, names, labels, class_names)
 
 
 def existing_folder(root: str) -> Path:
@@ -108,35 +108,42 @@ def existing_folder(root: str) -> Path:
     Raises:
         ValueError: if it is not a folder.
     """
-    folder = Path(root).expanduser()
+    folder = expanded(root)
     if not folder.is_dir():
-        raise ValueError(f"data.root={folder} is not a folder; expected the folder of the images")
+        found = "is a file" if folder.is_file() else "is not a folder"
+        raise ValueError(f"{folder} {found}; expected the folder of the images")
     return folder
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Files below `root` that are not hidden; a folder reached by two paths is read once."""
+def _parents(names: Sequence[str], folder: Path) -> list[str]:
+    """The folder of each image, which is its class."""
+    parents = [PurePath(name).parent.as_posix() for name in names]
+    if "." in parents:
+        raise ValueError(
+            f"labels_from_folder=true, but {parents.count('.')} images lie directly in {folder}, "
+            f"for example {names[parents.index('.')]}; expected each one in the folder of its class"
+        )
+    return parents
 
-    def fail(error: OSError) -> NoReturn:
-        raise error  # os.walk would silently skip an unreadable folder
 
-    seen: set[tuple[int, int]] = set()
-    for folder, subfolders, files in os.walk(root, onerror=fail, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            subfolders.clear()
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or the folder may not be read
+        return False
+
+
+def _refuse_two_labels(
+    listing: Path, rows: list[Listed], labels: list[int], class_names: list[str]
+) -> None:
+    """Refuse a list that gives one image two known labels."""
+    first: dict[str, tuple[int, int]] = {}
+    for row, label in zip(rows, labels, strict=True):
+        if label < 0:
             continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (Path(folder, name) for name in files if not name.startswith("."))
-
-
-def _encode_labels(values: Sequence[str]) -> tuple[IntArray, list[str]]:
-    """Labels (N,) and class names, in the order of the names, or by value if all are numbers."""
-    known = {value for value in values if value not in ("", "-1")}
-    all_numbers = all(value.isdecimal() for value in known)
-    class_names = sorted(known)  # also orders 1 and 01
-    if all_numbers:
-        class_names.sort(key=int)
-    number = {name: i for i, name in enumerate(class_names)}
-    return np.array([number.get(value, -1) for value in values], dtype=np.int64), class_names
+        line, known = first.setdefault(os.path.normpath(row.path), (row.line, label))
+        if known != label:
+            raise ValueError(
+                f"{listing}: {row.path} has the label {class_names[known]} in line {line}, and "
+                f"{class_names[label]} in line {row.line}; expected one label of each image"
+            )

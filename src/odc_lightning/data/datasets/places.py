@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from odc_lightning.data.datasets.folders import existing_folder, image_folder
+from odc_lightning.data.list_text import lines_of, read_text
+from odc_lightning.data.patterns import HIDDEN
 from odc_lightning.data.sources import FileSource
 
 LISTS = "trainvalsplit_places205"
 IMAGES = "data/vision/torralba/deeplearning/images256"
 
 # `f/field/wild/x.jpg 61`: initial of the class, class, file; a space and the number of the class.
-_LINE = re.compile(r"(\w/(.+)/[^/]+) (\d{1,3})")
+_LINE = re.compile(r"(\w/(.+)/[^/]+) (\d{1,3})(?:\.0)?")
 
 
-def places205(root: str, split: Literal["train", "val"]) -> FileSource:
+def places205(
+    root: str, split: Literal["train", "val"], exclude: Sequence[str] | None = HIDDEN
+) -> FileSource:
     """Places205: 2.4 million images for training, 20,500 for validation.
 
     If `root` has the official list of the split, the list gives the images, their order and the
     class numbers. Otherwise the folder `train` or `val` is read, with one sub-folder per class.
+
+    Args:
+        exclude: see `image_folder`; a list is read as it is.
 
     Raises:
         ValueError: if `root` has neither, or a list but not the folder of its images; or if a list
@@ -36,7 +44,7 @@ def places205(root: str, split: Literal["train", "val"]) -> FileSource:
     if listing.is_file():
         return _listed(listing, folder / IMAGES)
     if (folder / split).is_dir():
-        return image_folder(str(folder / split), labels_from_folder=True)
+        return image_folder(str(folder / split), labels_from_folder=True, exclude=exclude)
     raise ValueError(
         f"data.root={folder} has neither {LISTS}/{listing.name} nor a folder {split}; expected the "
         f"official list, or {split} with one sub-folder per class"
@@ -52,22 +60,22 @@ def _listed(listing: Path, images: Path) -> FileSource:
     names: list[str] = []
     labels: list[int] = []
     classes: dict[int, str] = {}
-    with listing.open(encoding="utf-8") as lines:
-        for line in lines:
-            match = _LINE.fullmatch(line.rstrip())
-            if match is None:
-                raise ValueError(
-                    f"{listing}: {line.rstrip()!r}; expected a path such as a/abbey/x.jpg, a space "
-                    "and the number of the class. Download the list again."
-                )
-            name, class_name, label = match[1], match[2], int(match[3])
-            if classes.setdefault(label, class_name) != class_name:
-                raise ValueError(
-                    f"{listing}: {name} has the number {label}, which is {classes[label]} in the "
-                    "lines above; expected one number per class. Download the list again."
-                )
-            names.append(name)
-            labels.append(label)
+    for number, line in lines_of(read_text(listing)):
+        match = _LINE.fullmatch(line.rstrip())
+        if match is None:
+            raise ValueError(
+                f"{listing}, line {number}: {line.rstrip()!r}; expected a path such as "
+                "a/abbey/x.jpg, a space and the number of the class. Download the list again."
+            )
+        name, class_name, label = match[1], match[2], int(match[3])
+        if classes.setdefault(label, class_name) != class_name:
+            raise ValueError(
+                f"{listing}, line {number}: {name} has the number {label}, which is "
+                f"{classes[label]} in the lines above; expected one number per class. Download the "
+                "list again."
+            )
+        names.append(name)
+        labels.append(label)
     if not names:
         raise ValueError(f"{listing} names no images. Download the list again.")
     if unused := sorted(set(range(max(classes))) - classes.keys()):

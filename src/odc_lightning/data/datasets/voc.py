@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from odc_lightning.data.datasets.folders import existing_folder
+from odc_lightning.data.list_text import lines_of, read_text
 from odc_lightning.data.sources import FileSource
 
 CLASSES = (
@@ -70,13 +71,14 @@ def _read_list(path: Path, archive: str) -> dict[str, int]:
             f"in {archive}. Unpack it into the same VOCdevkit."
         )
     shown: dict[str, int] = {}
-    for line in path.read_text("utf-8").splitlines():
+    for number, line in lines_of(read_text(path)):
         fields = line.split()  # two spaces before a 1 or a 0, one before a -1
-        if len(fields) != 2 or fields[1] not in ("-1", "0", "1"):
-            raise ValueError(f"{path}: {line!r}; expected an image and -1, 0 or 1")
+        value = fields[-1].removesuffix(".0")  # as spreadsheets may save it
+        if len(fields) != 2 or value not in ("-1", "0", "1"):
+            raise ValueError(f"{path}, line {number}: {line!r}; expected an image and -1, 0 or 1")
         if fields[0] in shown:
             raise ValueError(f"{path} names the image {fields[0]} twice. Unpack {archive} again.")
-        shown[fields[0]] = int(fields[1])
+        shown[fields[0]] = int(value)
     if not shown:
         raise ValueError(f"{path} names no images. Unpack {archive} again.")
     return shown

@@ -1,9 +1,9 @@
 """Sort images into a folder for each cluster. Originals are never moved or changed."""
 
-import csv
 import errno
 import os
 import shutil
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from typing import Literal, get_args
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
 from odc_lightning.runs.images import RunImages
 from odc_lightning.utils.arrays import IntArray
-from odc_lightning.utils.text import printable
+from odc_lightning.utils.home import expanded
+from odc_lightning.utils.tables import table_writer
+from odc_lightning.utils.text import printable, quantity
 
 How = Literal["copy", "hardlink", "symlink"]
 _SHOWN = 8  # lines of a plan that are printed
@@ -43,16 +45,16 @@ class Sorting:
         sizes = sorted(clusters.values())
         verbs = {"copy": "copied", "hardlink": "linked", "symlink": "linked by symbolic links"}
         lines = [
-            f"{len(self.entries):,} images ({self.num_bytes / 1e6:,.1f} MB) would be "
-            f"{verbs[self.how]} into {len(clusters):,} folders of {sizes[0]:,} to {sizes[-1]:,} "
-            f"images in {self.folder}, for example"
+            f"{quantity(len(self.entries), 'image')} ({self.num_bytes / 1e6:,.1f} MB) would be "
+            f"{verbs[self.how]} into {quantity(len(clusters), 'folder')} of {sizes[0]:,} to "
+            f"{quantity(sizes[-1], 'image')} in {self.folder}, for example"
         ]
         step = max(1, len(self.entries) // _SHOWN)
         for original, target in self.entries[::step][:_SHOWN]:
             lines.append(f"  {printable(original)} -> {printable(target)}")
         if self.missing:
             lines.append(
-                f"{len(self.missing):,} images are not there any more and are left out, for "
+                f"not there any more and left out: {quantity(len(self.missing), 'image')}, for "
                 f"example {printable(self.missing[0])}"
             )
         return lines
@@ -73,11 +75,11 @@ def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) 
     """
     if how not in get_args(How):
         raise ValueError(f"sort_by={how!r}; expected one of {', '.join(get_args(How))}")
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(f"sort_into={folder} is not an empty folder; name one that is not there")
     width = len(str(int(labels.max())))
-    taken: dict[Path, int] = {}  # and the last number given
+    taken: dict[str, int] = {}  # and the last number given
     entries: list[tuple[Path, Path]] = []
     missing: list[str] = []
     folders: set[Path] = set(_roots(source))
@@ -133,14 +135,13 @@ def sort_images(plan: Sorting) -> None:
     make = makers[plan.how]
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
-        table = plan.folder / "sorted.csv"
-        with table.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file, lineterminator="\r\n")
-            writer.writerow(("file", "original"))
+        with table_writer(plan.folder / "sorted.csv", ("file", "original")) as write:
             for original, target in plan.entries:
                 (plan.folder / target).parent.mkdir(exist_ok=True)
+                if os.path.lexists(plan.folder / target):  # `copy2` would overwrite it
+                    raise FileExistsError(errno.EEXIST, f"{plan.folder / target} exists already")
                 make(original, plan.folder / target)
-                writer.writerow((target.as_posix(), original))
+                write([(target.as_posix(), str(original))])
     except OSError as error:
         advice = " Take sort_by=symlink or sort_by=copy." if error.errno == errno.EXDEV else ""
         raise ValueError(
@@ -149,15 +150,25 @@ def sort_images(plan: Sorting) -> None:
         ) from error
 
 
-def _free(target: Path, taken: dict[Path, int]) -> Path:
-    """The path, with a number if an image of another folder has it already."""
-    candidate, number = target, taken.get(target, 1)
-    while candidate in taken:
+def _free(target: Path, taken: dict[str, int]) -> Path:
+    """The path, with a number if another image has it already."""
+    candidate, number = target, taken.get(_folded(target), 1)
+    while _folded(candidate) in taken:
         number += 1
         candidate = target.with_name(f"{target.stem}~{number}{target.suffix}")
-    taken[target] = number
-    taken.setdefault(candidate, 1)
+    taken[_folded(target)] = number
+    taken.setdefault(_folded(candidate), 1)
     return candidate
+
+
+def _folded(target: Path) -> str:
+    """The same text for all names that some file system takes for one.
+
+    Windows and macOS ignore case, macOS does not tell composed from decomposed accents, and Windows
+    drops dots and spaces at the end.
+    """
+    folded = unicodedata.normalize("NFD", str(target)).casefold()
+    return unicodedata.normalize("NFD", folded).rstrip(". ")
 
 
 def _roots(source: ImageSource) -> list[Path]:

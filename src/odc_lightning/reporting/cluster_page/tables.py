@@ -1,12 +1,12 @@
 """The clusters as tables for other programs: Parquet and CSV."""
 
-import csv
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odc_lightning.reporting.cluster_page.image_facts import ImageFacts
+from odc_lightning.utils.tables import table_writer
 from odc_lightning.utils.text import valid_utf8
 
 COLUMNS = ("path", "cluster", "distance", "margin", "outlier_score", "second_choice")
@@ -44,12 +44,8 @@ def write_tables(folder: Path, images: ImageFacts) -> None:
     )
     with (
         pq.ParquetWriter(folder / "clusters.parquet", schema) as parquet,
-        (folder / "clusters.csv").open(
-            "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file,
+        table_writer(folder / "clusters.csv", COLUMNS) as write,
     ):
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(COLUMNS)
         for start in range(0, len(names), _ROWS):
             rows = slice(start, start + _ROWS)
             own = [names[index] for index in range(*rows.indices(len(names)))]
@@ -57,7 +53,7 @@ def write_tables(folder: Path, images: ImageFacts) -> None:
             parquet.write_table(
                 pa.table([[valid_utf8(name) for name in own], *values], schema=schema)
             )
-            writer.writerows(
+            write(
                 (name, cluster, f"{distance:.6f}", f"{margin:.6f}", f"{score:.4f}", second)
                 for name, cluster, distance, margin, score, second in zip(
                     own, *(column.tolist() for column in values), strict=True

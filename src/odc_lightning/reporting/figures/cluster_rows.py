@@ -3,7 +3,6 @@
 This module chooses them; `odc_lightning.reporting.figures.cluster_sheet` draws them.
 """
 
-import csv
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.tables import read_table
 
 Order = Literal["size", "tightness"]
 
@@ -104,10 +104,9 @@ def read_rows(
         columns: largest number of images of each.
 
     Raises:
-        ValueError: the file has no images.
+        ValueError: the file has no images, or lacks a column.
     """
-    with clusters_csv.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        table = [(row["index"], row["cluster"], row["distance"]) for row in csv.DictReader(file)]
+    table = read_table(clusters_csv, "index", "cluster", "distance")
     if not table:
         raise ValueError(f"{clusters_csv} has no images; expected that of a finished run")
     indices, labels, distances = np.array(table, dtype=np.float64).T

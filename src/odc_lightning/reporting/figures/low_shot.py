@@ -17,6 +17,7 @@ from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.reporting.figures.curves import BLUE, GREEN, GREY, ORANGE
 from odc_lightning.reporting.tables.score_text import metric_text, num_shots
 from odc_lightning.reporting.tables.table_layout import unique_names
+from odc_lightning.utils.text import printable
 
 # The rest of Okabe and Ito's palette that is dark enough for a line.
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -164,8 +165,9 @@ def _name_lines(axes: Axes, curves: list[Curve]) -> None:
     places = spread_out(ends, 0.05 * (top - bottom))
     for line, curve, place in zip(axes.lines, curves, places, strict=True):
         axes.annotate(
-            curve.label,
+            printable(curve.label),
             (1, place),
+            parse_math=False,  # a name may hold dollar signs
             xycoords=("axes fraction", "data"),
             xytext=(4, 0),
             textcoords="offset points",
@@ -183,5 +185,5 @@ def _finish(axes: Axes, curves: list[Curve], metric: str, data: list[str]) -> No
     title = f"Low-shot linear SVMs on {', '.join(data)}: {metric_text(metric)}"
     if any(curve.spreads.any() for curve in curves):
         title += ", mean ± standard deviation"
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(printable(title), loc="left", fontsize=11, parse_math=False)
     axes.margins(x=0.02)

@@ -31,6 +31,7 @@ from odc_lightning.reporting.tables.table_layout import (
     skipped_protocols,
     unique_names,
 )
+from odc_lightning.utils.text import first_line
 
 # In the order of execution.
 SCRIPTS = ("base.js", "chart.js", "curves.js", "parallel.js", "tables.js")
@@ -65,7 +66,7 @@ def render(inputs: ReportInputs, folder: Path, title: str | None = None) -> str:
         evaluations=[
             _evaluation(group) for group in group_evaluations(e for _, e in inputs.evaluations)
         ],
-        sheets=[_sheet(place, folder) for place in inputs.cluster_pages[:MAX_SHEETS]],
+        sheets=_sheets(inputs, folder),
         problems=inputs.problems,
         script=script,
         style=style,
@@ -152,6 +153,17 @@ def _evaluation(group: Sequence[Any]) -> dict[str, Any]:
         "tables": score_tables(group),
         "skipped": skipped_protocols(group),
     }
+
+
+def _sheets(inputs: ReportInputs, folder: Path) -> list[dict[str, Any]]:
+    """The first contact sheets; a damaged one becomes a problem."""
+    sheets = []
+    for place in inputs.cluster_pages[:MAX_SHEETS]:
+        try:
+            sheets.append(_sheet(place, folder))
+        except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
+            inputs.problems.append(f"{place / SHEET}: {first_line(error)}")
+    return sheets
 
 
 def _sheet(place: Path, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ NO_RUNS = {".hydra", "checkpoints", "reference", "wandb", "tensorboard"}
 SHEET = "contact_sheet.png"
 MAX_WARNINGS = 20
 # In the format of Hydra's job_logging.
-WARNING = re.compile(r"\[[^\]]*\]\[[^\]]*\]\[WARNING\] - (.+)")
+WARNING = re.compile(r"^\[[^\]]*\]\[[^\]]*\]\[WARNING\] - (.+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

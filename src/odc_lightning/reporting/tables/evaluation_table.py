@@ -1,6 +1,5 @@
 """The scores of evaluations beside the published ones, as Markdown or on a terminal."""
 
-import re
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -16,6 +15,7 @@ from odc_lightning.reporting.tables.table_layout import (
     skipped_protocols,
     unique_names,
 )
+from odc_lightning.utils.text import escape_markdown, printable
 
 SOURCES = "as printed in the paper (Zhan et al., CVPR 2020) or in the model zoo of its authors."
 
@@ -40,16 +40,16 @@ def print_evaluation(evaluations: Sequence[Evaluation], console: Console | None 
     """
     console = console or Console()
     for group in group_evaluations(evaluations):
-        console.print(Text(_heading(group), style="bold underline"))
+        console.print(_text(_heading(group), style="bold underline"))
         tables = score_tables(group)
         for table in tables:
-            console.print(Text(f"\n{table.title}", style="italic"))
+            console.print(Text(f"\n{printable(table.title)}", style="italic"))
             console.print(_fitting_table(table, console))
             for note in table.notes:
-                console.print(Text(note, style="dim"))
+                console.print(_text(note, style="dim"))
         console.print()
         for protocol, reason in skipped_protocols(group):
-            console.print(Text(f"{protocol} skipped: {reason}"))
+            console.print(_text(f"{protocol} skipped: {reason}"))
         if _has_published(tables):
             console.print(Text(f"Dim: {SOURCES}", style="dim"))
 
@@ -66,15 +66,18 @@ def _part(group: list[Evaluation]) -> str:
     """The part of `evaluation_table` for one data set and backbone."""
     tables, skipped = score_tables(group), skipped_protocols(group)
     networks = [
-        f"- **{_escape(name)}**: {_escape(evaluation.checkpoint)}"
+        f"- **{escape_markdown(name)}**: {escape_markdown(evaluation.checkpoint)}"
         for name, evaluation in zip(unique_names(group), group, strict=True)
     ]
-    blocks = [f"# {_escape(_heading(group))}", "\n".join(networks)]
+    blocks = [f"# {escape_markdown(_heading(group))}", "\n".join(networks)]
     for table in tables:
-        blocks += [f"## {_escape(table.title)}", _markdown_table(table)]
-        blocks += [" ".join(map(_escape, table.notes))] if table.notes else []
+        blocks += [f"## {escape_markdown(table.title)}", _markdown_table(table)]
+        blocks += [" ".join(map(escape_markdown, table.notes))] if table.notes else []
     if skipped:
-        lines = [f"- {_escape(protocol)}: {_escape(reason)}" for protocol, reason in skipped]
+        lines = [
+            f"- {escape_markdown(protocol)}: {escape_markdown(reason)}"
+            for protocol, reason in skipped
+        ]
         blocks += ["## Skipped", "\n".join(lines)]
     if _has_published(tables):
         blocks.append(f"In grey: {SOURCES}")
@@ -84,7 +87,7 @@ def _part(group: list[Evaluation]) -> str:
 def _markdown_table(table: ScoreTable) -> str:
     names = ["method", *table.where]
     rule = ["---"] * len(names) + ["---:"] * len(table.columns)
-    header = [_escape(name) for name in (*names, *table.columns)]
+    header = [escape_markdown(name) for name in (*names, *table.columns)]
     lines = [header, rule, *map(_markdown_row, table.rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -92,18 +95,13 @@ def _markdown_table(table: ScoreTable) -> str:
 def _markdown_row(row: Row) -> list[str]:
     if row.is_published:
         texts = [row.method, *row.where, *(cell.text for cell in row.cells)]
-        return [_grey(_escape(text)) for text in texts]
+        return [_grey(escape_markdown(text)) for text in texts]
     cells = [f"**{cell.text}**" if cell.is_best else cell.text for cell in row.cells]
-    return [f"**{_escape(row.method)}**", *map(_escape, row.where), *cells]
+    return [f"**{escape_markdown(row.method)}**", *map(escape_markdown, row.where), *cells]
 
 
 def _grey(text: str) -> str:
     return text if text in ("", UNKNOWN) else f'<span style="color:gray">{text}</span>'
-
-
-def _escape(text: str) -> str:
-    """Escape characters of a name that end a cell or are markup."""
-    return re.sub(r"([\\|*`<\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _fitting_table(table: ScoreTable, console: Console) -> Table:
@@ -117,15 +115,20 @@ def _rich_table(table: ScoreTable, spread: str) -> Table:
     rich_table = Table(box=None, pad_edge=False)
     rich_table.add_column(Text("method"), overflow="fold")
     for header in table.where:
-        rich_table.add_column(Text(header), no_wrap=True)
+        rich_table.add_column(_text(header), no_wrap=True)
     for header in table.columns:
-        rich_table.add_column(Text(header), justify="right", no_wrap=True)
+        rich_table.add_column(_text(header), justify="right", no_wrap=True)
     for row in table.rows:
-        method = Text(row.method, style="" if row.is_published else "bold")
+        method = _text(row.method, style="" if row.is_published else "bold")
         cells = [
             Text(cell.text.replace(" ± ", spread), style="bold" if cell.is_best else "")
             for cell in row.cells
         ]
         style = "dim" if row.is_published else ""
-        rich_table.add_row(method, *map(Text, row.where), *cells, style=style)
+        rich_table.add_row(method, *map(_text, row.where), *cells, style=style)
     return rich_table
+
+
+def _text(name: str, style: str = "") -> Text:
+    """A name for a terminal; rich itself lets escape sequences through."""
+    return Text(printable(name), style=style)

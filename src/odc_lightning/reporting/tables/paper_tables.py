@@ -11,6 +11,7 @@ from odc_lightning.reporting.tables.fine_tuning import STARTS
 from odc_lightning.reporting.tables.markdown import markdown_table, mean_and_spread
 from odc_lightning.reporting.tables.published import PublishedScore, published_scores
 from odc_lightning.reporting.tables.score_text import UNKNOWN
+from odc_lightning.utils.text import escape_markdown
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 # Of the methods of the paper's tables those that this project has too.
@@ -133,7 +134,7 @@ def _published(scores: Sequence[PublishedScore], key: tuple[str, str]) -> str:
 
 def _own_rows(table: PaperTable, evaluations: Sequence[Evaluation]) -> list[list[str]]:
     return [
-        [f"**{name}** (here)", *(_own(group, key) for key in _keys(table))]
+        [f"**{escape_markdown(name)}** (here)", *(_own(group, key) for key in _keys(table))]
         for name, group in grouped(evaluations).items()
     ]
 
@@ -173,9 +174,11 @@ def _small(protocol: str, title: str, evaluations: Sequence[Evaluation]) -> list
         for method, seeds in grouped(group).items():
             means = mean_scores(seeds, protocol)
             cells = [means.get((*column, metric), []) for column in columns]
-            rows.append([method, *(mean_and_spread(c) if c else UNKNOWN for c in cells)])
-        heads = [setting or layer for layer, setting in columns]
-        blocks.append(f"### {title} on {data}, {backbone}, {name}")
+            rows.append(
+                [escape_markdown(method), *(mean_and_spread(c) if c else UNKNOWN for c in cells)]
+            )
+        heads = [escape_markdown(setting or layer) for layer, setting in columns]
+        blocks.append(escape_markdown(f"### {title} on {data}, {backbone}, {name}"))
         blocks.append(markdown_table(["", *heads], rows))
     return blocks
 

@@ -143,6 +143,6 @@ window.page = (() => {
 
   return {
     ...common, take, load, count, number, percent, plural, record, row, clusterAt, inParts,
-    moveInGrid, decoded, views: {}, facts: null, starts: null,
+    moveInGrid, decoded, views: Object.create(null), facts: null, starts: null,
   };
 })();

@@ -1,0 +1,162 @@
+"""The search for image files in a folder, with an account of everything that is passed over."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from odc_lightning.data.formats import ADVICE, image_extensions
+from odc_lightning.data.outputs import PICTURES, is_output
+from odc_lightning.data.patterns import HIDDEN, Patterns
+from odc_lightning.utils.text import printable
+
+# Files and folders of operating systems, which nobody means as images and which need no words.
+_OF_SYSTEMS = {".ds_store", "desktop.ini", "ehthumbs.db", "thumbs.db", "__macosx", "icon\r"}
+_APPLE_DOUBLE = "._"
+_EXTENSION = re.compile(r"\.\w{1,12}")
+_SHOWN = 8  # kinds of files, and patterns, in a message
+
+
+@dataclass
+class PassedOver:
+    """Files that a search passed over.
+
+    Attributes:
+        kinds: extension, or an empty string without one -> number of files.
+        excluded: pattern of ``data.exclude`` -> number of images.
+        outputs: number of folders that this program wrote.
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
+    outputs: int = 0
+
+    @property
+    def has_photographs(self) -> bool:
+        """Whether some files are photographs in a format that is not decoded."""
+        return any(kind in ADVICE for kind in self.kinds)
+
+    def __str__(self) -> str:
+        """One line, empty if nothing was passed over."""
+        parts = []
+        if self.kinds:
+            ranked = sorted(self.kinds.items(), key=lambda item: (item[0] not in ADVICE, -item[1]))
+            parts.append(
+                f"{_files(self.kinds.total(), 'file')} passed over: "
+                + _listed([(_kind(kind), number) for kind, number in ranked])
+            )
+        if self.excluded:
+            parts.append(
+                f"{_files(self.excluded.total(), 'image')} left out by data.exclude: "
+                + _listed(
+                    [(f"by {printable(each)}", n) for each, n in self.excluded.most_common()],
+                    "by other patterns",
+                )
+            )
+        if self.outputs:
+            parts.append(f"{_files(self.outputs, 'folder')} with output of odc_lightning left out")
+        return "; ".join(parts)
+
+
+def find_images(
+    root: Path, exclude: Sequence[object] | None = HIDDEN
+) -> tuple[list[str], PassedOver]:
+    """Find the image files at any depth below a folder.
+
+    Links to folders are followed; each folder is read once. Folders that this program wrote are
+    passed over wherever they lie below `root`, but `root` itself may be such a folder or lie in it.
+
+    Args:
+        root: the folder.
+        exclude: patterns of files and folders to leave out, see `Patterns`.
+
+    Returns:
+        Names relative to `root`, sorted, and the account of all other files.
+
+    Raises:
+        ValueError: `exclude` is not a list of patterns.
+        OSError: a folder cannot be read.
+    """
+    patterns = Patterns(exclude, root)
+    extensions = image_extensions()
+    names: list[str] = []
+    passed = PassedOver()
+    for folder, subfolders, files in _folders(root, followlinks=True):
+        ours = is_output(folder, {*subfolders, *files})
+        if ours and folder != root:
+            passed.outputs += 1
+            subfolders.clear()
+            continue
+        parents = folder.absolute().parts
+        kept = []
+        for name in sorted(subfolders):
+            if _of_system(name) or (ours and name in PICTURES):
+                continue
+            if pattern := patterns.of_folder(parents, name):
+                passed.excluded[pattern] += _count_images(folder / name, extensions)
+            else:
+                kept.append(name)
+        subfolders[:] = kept
+        prefix = folder.relative_to(root).as_posix() + "/" if folder != root else ""
+        for name in files:
+            extension = os.path.splitext(name)[1].lower()  # noqa: PTH122, for millions of names
+            if _of_system(name) or (ours and name in PICTURES):
+                continue
+            if pattern := patterns.of_file(parents, name):
+                passed.excluded[pattern] += extension in extensions
+            elif extension in extensions:
+                names.append(prefix + name)
+            else:
+                passed.kinds[extension if _EXTENSION.fullmatch(extension) else ""] += 1
+    passed.excluded = +passed.excluded  # without patterns that left out no images
+    return sorted(names), passed
+
+
+def _folders(root: Path, followlinks: bool) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """`os.walk`, which reads a folder that is reached by two paths once."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise error  # os.walk would silently skip an unreadable folder
+
+    seen: set[tuple[int, int]] = set()
+    for path, subfolders, files in os.walk(root, onerror=fail, followlinks=followlinks):
+        folder = Path(path)
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        yield folder, subfolders, files
+
+
+def _count_images(folder: Path, extensions: frozenset[str]) -> int:
+    """The number of images in an excluded folder; parts of it that cannot be read do not count."""
+    return sum(
+        Path(name).suffix.lower() in extensions and not _of_system(name)
+        for _, _, files in os.walk(folder)
+        for name in files
+    )
+
+
+def _of_system(name: str) -> bool:
+    return name.startswith(_APPLE_DOUBLE) or name.lower() in _OF_SYSTEMS
+
+
+def _kind(extension: str) -> str:
+    advice = f" ({ADVICE[extension]})" if extension in ADVICE else ""
+    return f"{extension}{advice}" if extension else "without an extension"
+
+
+def _listed(items: Sequence[tuple[str, int]], others: str = "of other kinds") -> str:
+    shown = [f"{number:,} {what}" for what, number in items[:_SHOWN]]
+    rest = sum(number for _, number in items[_SHOWN:])
+    return ", ".join(shown) + (f", {rest:,} {others}" if rest else "")
+
+
+def _files(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
