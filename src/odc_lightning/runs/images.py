@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from omegaconf import DictConfig
@@ -16,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.data.images import reading_of
+from odc_lightning.data.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.runs.locate import locate
@@ -49,6 +50,7 @@ class RunImages(ImageSource):
         self.names = names
         self.found = [None if row < 0 else row for row in found.tolist()]
         self.class_names = source.class_names
+        self.reading = source.reading
         if source.labels is not None:
             self.labels = np.where(found < 0, -1, source.labels[found])
         if source.objects is not None:
@@ -69,6 +71,10 @@ class RunImages(ImageSource):
     def path(self, index: int) -> Path | None:
         row = self.found[index]
         return None if row is None else self.source.path(row)
+
+    def read_as(self, reading: Reading) -> Self:
+        self.source.read_as(reading)
+        return super().read_as(reading)
 
 
 def _entries(folder: Path) -> frozenset[str]:
