@@ -36,7 +36,7 @@ from odc_lightning.models import Backbone
 from odc_lightning.reporting.figures import draw_low_shot
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation
 from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, with_run_config
-from odc_lightning.runs.images import images_of_run, present_images
+from odc_lightning.runs.images import as_read_by, images_of_run, present_images
 from odc_lightning.runs.results import write_results
 from odc_lightning.runs.wandb_run import with_wandb_group
 from odc_lightning.utils.text import printable
@@ -76,6 +76,8 @@ def evaluate(config: DictConfig) -> Evaluation:
     config = config.copy()
     config.name = config.name or name_of(config, run)
     config = resolve(with_run_config(config, run, *from_run))
+    if run is not None:
+        config.data = as_read_by(config.data, run)
     if run is not None and not config.checkpoint_trusted:
         refuse_untrusted(config, str(config.checkpoint), from_run, "checkpoint_trusted")
     config = with_wandb_group(config, "evaluate")

@@ -27,6 +27,7 @@ from odc_lightning.utils.text import error_text, first_line
 # Warnings that every run raises and that users cannot act on.
 ALWAYS_IRRELEVANT = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "Image size .* exceeds limit of",  # data.max_pixels is the limit
     "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
 )
 

@@ -79,6 +79,18 @@ def _entries(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
+def as_read_by(data: DictConfig, run: TrainingRun) -> DictConfig:
+    """A config of other images, read like those of a run.
+
+    The range of values is the run's if the config has none, and the larger limit of pixels holds.
+    """
+    given, of_run = reading_of(data), reading_of(run.config.data)
+    data = data.copy()
+    data.value_range = given.value_range or of_run.value_range
+    data.max_pixels = max(given.max_pixels, of_run.max_pixels)
+    return data
+
+
 def build_images(data: DictConfig) -> ImageSource:
     """The training images alone, without validation split, transforms and scan."""
     source: ImageSource = instantiate(data.train)()
