@@ -262,6 +262,8 @@ def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float)
     (run_dir / "results.md").write_text(evaluation_table([evaluation]), encoding="utf-8")
     if any(score.protocol == "low_shot" for score in evaluation.scores):
         draw_low_shot([evaluation], run_dir / "low_shot.png")
+    else:
+        (run_dir / "low_shot.png").unlink(missing_ok=True)  # of an evaluation that is replaced
     for logger in build_all(config.logger):
         logger.log_hyperparams(OmegaConf.to_container(config))
         logger.log_metrics({metric_name(score): score.value for score in evaluation.scores}, step=0)
