@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from odc_lightning.data.formats import advice_on
 from odc_lightning.data.orientation import keep_orientation_alone, upright
 from odc_lightning.data.pixel_values import (
     DeepPixels,
@@ -214,4 +215,4 @@ def _unknown_format(path: Path) -> str:
             "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "
             "16 bits per channel, or with 32-bit numbers in one channel"
         )
-    return "not an image that Pillow can read"
+    return f"not an image that Pillow can read{advice_on(path)}"
