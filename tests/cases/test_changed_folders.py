@@ -63,7 +63,9 @@ def test_photographs_came(
     """One like the others, one that is damaged, one in no class folder."""
     names, photos = names_of(run), tmp_path / "photos"
     before = evaluated(run, tmp_path, CLASSES)
-    assert set(before) == {f"run/{metric}" for metric in ("nmi", "ami", "ari", "purity", "acc")}
+    assert set(before) == {
+        f"run/{metric}" for metric in ("nmi", "ami", "ari", "purity", "accuracy")
+    }
     Image.new("RGB", (16, 16), "red").save(photos / "0 first.png")
     (photos / Path(names[0]).parent / "0 damaged.png").write_bytes(b"no image")
     assert load(run).reference.names == names

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from odc_lightning.cli.completion import SHELLS, query, script
 from odc_lightning.cli.words import SHOWING, divided, exists, path_value, readable
+from odc_lightning.utils.text import error_text
 
 
 class Command(NamedTuple):
@@ -146,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = translated(name, arguments)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(error_text(error), file=sys.stderr)
         return 2
     sys.stdout.flush()
     # The command replaces this process: it receives signals directly, and Lightning can start

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.checkpoints import TrainingRun, epochs_of, refuse_unknown_targets
-from odc_lightning.checkpoints.run import add_references, leaves
+from odc_lightning.checkpoints.references import add_references, leaves
 from odc_lightning.checkpoints.trust import KNOWN
 from odc_lightning.config.automatic import AUTOMATIC
 from odc_lightning.config.heuristics import MAX_EPOCHS
@@ -232,4 +232,7 @@ def _refuse_foreign_code(complete: DictConfig, config: DictConfig, run: Training
         for key, value in leaves(OmegaConf.to_container(config, resolve=False))
         if key.endswith("_target_")
     ]
-    refuse_unknown_targets(complete, str(run.folder), "train.run_trusted", (*_PARTS, *named))
+    checked = complete.copy()
+    # timm's own weights of a registered name; a resumed run replaces them by its checkpoint's.
+    checked.model.backbone.pop("pretrained", None)
+    refuse_unknown_targets(checked, str(run.folder), "train.run_trusted", (*_PARTS, *named))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 from PIL import Image
 
@@ -39,6 +40,12 @@ def image_extensions() -> frozenset[str]:
     registered = Image.registered_extensions()  # first, because it loads all of Pillow's formats
     decoded = (Image.OPEN.keys() | _OPENED_AS_JPEG) - _UNDECODABLE
     return frozenset(extension for extension, kind in registered.items() if kind in decoded)
+
+
+def advice_on(path: Path) -> str:
+    """What to do with a file in a format that is not decoded, in brackets; else an empty string."""
+    advice = ADVICE.get(path.suffix.lower())
+    return "" if advice is None or path.suffix.lower() in image_extensions() else f" ({advice})"
 
 
 def register_plugins() -> None:
