@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from conftest import compose_command
-from odc_lightning.checkpoints.run import add_references, leaves
+from odc_lightning.checkpoints.references import add_references, leaves
 from odc_lightning.cli.odc import translated
 from odc_lightning.config.resumed import CHOSEN, MAY_CHANGE, may_change
 
