@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
@@ -25,7 +25,7 @@ from odc_lightning.data.pixel_values import (
 )
 from odc_lightning.data.png_files import open_image_of_any_metadata
 
-SIXTEEN_BITS = "16bit"
+SIXTEEN_BITS: Final = "16bit"
 MAX_PIXELS = 120_000_000  # about 1 GB in memory; most telephones and cameras stay below
 _LARGE = 2**25  # of images with more pixels, a process decodes one at a time
 _one_large = threading.Lock()
@@ -217,4 +217,4 @@ def _unknown_format(path: Path) -> str:
             "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "
             "16 bits per channel, or with 32-bit numbers in one channel"
         )
-    return "not an image that Pillow can read"
+    return f"not an image that Pillow can read{advice_on(path)}"

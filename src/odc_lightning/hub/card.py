@@ -97,7 +97,8 @@ def _measured(facts: Facts) -> dict[str, str]:
     if summary is None:
         return rows
     rows["training images"] = f"{summary['num_samples']:,}"
-    rows["epochs"] = f"{config.trainer.max_epochs:,}"
+    if config.trainer.max_epochs is not None:
+        rows["epochs"] = f"{config.trainer.max_epochs:,}"
     if summary["train_loss"] is not None:
         rows["loss"] = f"{summary['train_loss']:.3f} (chance: {summary['chance_loss']:.3f})"
     untrained = summary["untrained"]

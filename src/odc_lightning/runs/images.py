@@ -8,16 +8,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
-from odc_lightning.checkpoints import TrainingRun, refuse_unknown_targets
+from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.data.images import reading_of
+from odc_lightning.data.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.runs.locate import locate
@@ -26,6 +26,7 @@ from odc_lightning.utils.text import printable
 
 log = logging.getLogger(__name__)
 
+_DATA = "the run's data"  # in messages
 _SHOWN = 5  # names in a message
 
 
@@ -50,6 +51,7 @@ class RunImages(ImageSource):
         self.names = names
         self.found = [None if row < 0 else row for row in found.tolist()]
         self.class_names = source.class_names
+        self.reading = source.reading
         if source.labels is not None:
             self.labels = np.where(found < 0, -1, source.labels[found])
         if source.objects is not None:
@@ -70,6 +72,10 @@ class RunImages(ImageSource):
     def path(self, index: int) -> Path | None:
         row = self.found[index]
         return None if row is None else self.source.path(row)
+
+    def read_as(self, reading: Reading) -> Self:
+        self.source.read_as(reading)
+        return super().read_as(reading)
 
 
 def _entries(folder: Path) -> frozenset[str]:
@@ -94,8 +100,9 @@ def as_read_by(data: DictConfig, run: TrainingRun) -> DictConfig:
 
 def build_images(data: DictConfig) -> ImageSource:
     """The training images alone, without validation split, transforms and scan."""
-    source: ImageSource = instantiate(data.train)()
-    return chosen_part(source.read_as(reading_of(data)), data.get("subset"))
+    with building(_DATA):
+        source: ImageSource = build(data.train, _DATA)()
+        return chosen_part(source.read_as(reading_of(data)), data.get("subset"))
 
 
 def images_of_run(
@@ -146,11 +153,16 @@ def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     a subset need one, since its classes keep their numbers. A list of files that is gone gave only
     names, and labels.
     """
+    with building(_DATA):
+        return _built_source(data, names)
+
+
+def _built_source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     listing, root = (data.train.get(key) for key in ("path", "root"))
     if listing is not None and not expanded(listing).is_file():
         folder = expanded(listing).parent if root is None else expanded(root)
         return FileSource(folder, names).read_as(reading_of(data))
-    builder = instantiate(data.train)
+    builder = build(data.train, _DATA)
     if data.get("subset") is None and "names" in inspect.signature(builder).parameters:
         source: ImageSource = builder(names=names)
     else:
