@@ -92,7 +92,25 @@ def write_run(
         "root": str(root),
         "labels_from_folder": False,
     }
-    config = {"name": "photos", "data": {"train": train, "subset": None, **data}}
+    config = {
+        "name": "photos",
+        "seed": 0,
+        "model": {
+            "backbone": {"_target_": "odc_lightning.models.ConvNet"},
+            "neck": {"_target_": "odc_lightning.models.NonLinearNeck"},
+        },
+        "data": {
+            "_target_": "odc_lightning.data.ImageDataModule",
+            "root": str(root),
+            "image_size": 32,
+            "train": train,
+            "eval_transform": {"_target_": "torchvision.transforms.v2.Identity"},
+            "subset": None,
+            **data,
+        },
+        "algorithm": {"num_clusters": int(labels.max()) + 1},
+        "trainer": {"max_epochs": 1},
+    }
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
     with (folder / "index.csv").open(
         "w", newline="", encoding="utf-8", errors="surrogateescape"
