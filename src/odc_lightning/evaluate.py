@@ -29,7 +29,7 @@ from odc_lightning.cli.command import (
     refuse_ranks_in_multirun,
     run_command,
 )
-from odc_lightning.config.build import build_all
+from odc_lightning.config.build import build_all, refused_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
 from odc_lightning.data.names import short_name
@@ -88,7 +88,8 @@ def evaluate(config: DictConfig) -> Evaluation:
     backbone = build_backbone(config)
     check_benchmark(config, backbone.name)
     network = build_network(config, backbone, run, own_images)
-    trainer = network.make_trainer()
+    with refused_settings():
+        trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(

@@ -21,6 +21,7 @@ from odc_lightning.data.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.runs.locate import locate
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable
 
 log = logging.getLogger(__name__)
@@ -158,9 +159,9 @@ def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
 
 def _built_source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     listing, root = (data.train.get(key) for key in ("path", "root"))
-    if listing is not None and not Path(listing).expanduser().is_file():
-        folder = Path(listing).parent if root is None else Path(root)
-        return FileSource(folder.expanduser(), names).read_as(reading_of(data))
+    if listing is not None and not expanded(listing).is_file():
+        folder = expanded(listing).parent if root is None else expanded(root)
+        return FileSource(folder, names).read_as(reading_of(data))
     builder = build(data.train, _DATA)
     if data.get("subset") is None and "names" in inspect.signature(builder).parameters:
         source: ImageSource = builder(names=names)
