@@ -152,7 +152,7 @@ def test_names_on_a_model_card() -> None:
         "wall_seconds": None,
         "versions": {"torch": "1 | <b>"},
     }
-    config = OmegaConf.create({"seed": 0, "trainer": {"max_epochs": 1}})
+    config = OmegaConf.create({"seed": 0, "trainer": {"max_epochs": 1}, "data": {}})
     name = "run\n---\n# other <script>alert(1)</script> [a](b)"
     text = card(Facts(name, config, summary, published, {}, {}, 8, 16, None, None, 4))
     assert_safe(text)
