@@ -23,8 +23,8 @@ CLASSES = "+data.train.labels_from_folder=true"
 @pytest.fixture
 def run(photos_run: Path, tmp_path: Path) -> Path:
     """A copy of the run, with a copy of its 200 photographs in a folder of its own."""
-    shutil.copytree(photos_run, tmp_path / "trained")
-    shutil.rmtree(tmp_path / "trained" / "reference", ignore_errors=True)
+    made = shutil.ignore_patterns("reference", "assigned", "features", "export")
+    shutil.copytree(photos_run, tmp_path / "trained", ignore=made)
     photos = tmp_path / "photos"
     shutil.copytree(photos_run.parent / "my photos", photos)
     for file in (tmp_path / "trained").rglob("config.yaml"):

@@ -28,7 +28,8 @@ ADVICE = {
         ),
         _RAW,
     ),
-    **dict.fromkeys((".jxl", ".jxr", ".xcf", ".kra", ".dcm", ".exr"), _OTHER),
+    **dict.fromkeys((".jxl", ".jxr", ".xcf", ".kra", ".exr"), _OTHER),
+    ".dcm": "DICOM, convert them to PNG or TIFF with 16 bits",
 }
 
 
@@ -42,10 +43,10 @@ def image_extensions() -> frozenset[str]:
     return frozenset(extension for extension, kind in registered.items() if kind in decoded)
 
 
-def advice_on(path: Path) -> str:
-    """What to do with a file in a format that is not decoded, in brackets; else an empty string."""
-    advice = ADVICE.get(path.suffix.lower())
-    return "" if advice is None or path.suffix.lower() in image_extensions() else f" ({advice})"
+def advice_on(path: Path) -> str | None:
+    """What to do with a file in a format of `ADVICE`; None for files in other formats."""
+    extension = path.suffix.lower()
+    return None if extension in image_extensions() else ADVICE.get(extension)
 
 
 def register_plugins() -> None:

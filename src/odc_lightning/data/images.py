@@ -210,6 +210,8 @@ def _unknown_format(path: Path) -> str:
         start = file.read(132)
     if start[128:] == b"DICM":
         return "a DICOM file, which Pillow cannot read; convert it to PNG or TIFF with 16 bits"
+    if advice := advice_on(path):  # raw photographs start like a TIFF file
+        return f"not an image that Pillow can read ({advice})"
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return (
             "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "

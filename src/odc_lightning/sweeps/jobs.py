@@ -97,7 +97,7 @@ def lock_of(folder: Path, number: int) -> AcquireReturnProxy:
     Returns:
         A context manager that releases the lock.
     """
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / ".lock", is_singleton=True)  # the sweep may have the same folder
     try:
         return lock.acquire(blocking=False)
     except Timeout:
