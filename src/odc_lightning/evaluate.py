@@ -29,7 +29,7 @@ from odc_lightning.cli.command import (
     refuse_ranks_in_multirun,
     run_command,
 )
-from odc_lightning.config.build import build_all
+from odc_lightning.config.build import build_all, refused_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
 from odc_lightning.data.names import short_name
@@ -88,7 +88,8 @@ def evaluate(config: DictConfig) -> Evaluation:
     backbone = build_backbone(config)
     check_benchmark(config, backbone.name)
     network = build_network(config, backbone, run, own_images)
-    trainer = network.make_trainer()
+    with refused_settings():
+        trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(
@@ -262,6 +263,8 @@ def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float)
     (run_dir / "results.md").write_text(evaluation_table([evaluation]), encoding="utf-8")
     if any(score.protocol == "low_shot" for score in evaluation.scores):
         draw_low_shot([evaluation], run_dir / "low_shot.png")
+    else:
+        (run_dir / "low_shot.png").unlink(missing_ok=True)  # of an evaluation that is replaced
     for logger in build_all(config.logger):
         logger.log_hyperparams(OmegaConf.to_container(config))
         logger.log_metrics({metric_name(score): score.value for score in evaluation.scores}, step=0)

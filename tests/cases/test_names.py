@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+import odc_lightning
 from helpers.made_up_run import write_images
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.checkpoints.conversion import Conversion, Row
@@ -112,6 +113,12 @@ def test_names_in_errors_are_escaped(photos: FileSource, what: str) -> None:
     assert r"\x1b[2J\x1b]0;title\x07" in text
     assert r"\u202egnp.exe\x9b31m\r.png" in text
     assert_safe(text)
+
+
+def test_commands_report_errors_by_one_function() -> None:
+    package = Path(odc_lightning.__file__).parent
+    raw = re.compile(r'(sys\.exit|print)\(\s*f"error|sys\.exit\(\s*str\(')
+    assert [path for path in package.rglob("*.py") if raw.search(path.read_text("utf-8"))] == []
 
 
 def test_a_failed_job_keeps_a_safe_note(tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def png(
     )
 
 
-def black_square(size: int) -> bytes:
+def black_square(size: int, before: bytes = b"") -> bytes:
     """A PNG file of one bit per pixel, a thousandth of the size of its pixels."""
-    return png(np.zeros((1, 1, 1)), bits=1, size=size)
+    return png(np.zeros((1, 1, 1)), bits=1, size=size, before=before)
 
 
 def tiff(values: np.ndarray, entries: Sequence[Entry] = (), deflated: bool = False) -> bytes:

@@ -120,7 +120,7 @@ def epochs_of(checkpoint: Path) -> tuple[int, int]:
     Raises:
         ValueError: if the file is not a checkpoint of a training run.
     """
-    content = read_checkpoint(checkpoint, option="ckpt_path")
+    content = read_checkpoint(checkpoint, option=None)
     try:
         epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]
         return int(epochs["processed"]), int(epochs["started"])

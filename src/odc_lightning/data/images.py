@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from odc_lightning.data.formats import advice_on
 from odc_lightning.data.orientation import keep_orientation_alone, upright
 from odc_lightning.data.pixel_values import (
     DeepPixels,
@@ -24,7 +25,7 @@ from odc_lightning.data.pixel_values import (
 )
 from odc_lightning.data.png_files import open_image_of_any_metadata
 
-SIXTEEN_BITS = "16bit"
+SIXTEEN_BITS: Final = "16bit"
 MAX_PIXELS = 120_000_000  # about 1 GB in memory; most telephones and cameras stay below
 _LARGE = 2**25  # of images with more pixels, a process decodes one at a time
 _one_large = threading.Lock()
@@ -209,9 +210,11 @@ def _unknown_format(path: Path) -> str:
         start = file.read(132)
     if start[128:] == b"DICM":
         return "a DICOM file, which Pillow cannot read; convert it to PNG or TIFF with 16 bits"
+    if advice := advice_on(path):  # raw photographs start like a TIFF file
+        return f"not an image that Pillow can read ({advice})"
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return (
             "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "
             "16 bits per channel, or with 32-bit numbers in one channel"
         )
-    return "not an image that Pillow can read"
+    return f"not an image that Pillow can read{advice_on(path)}"

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from omegaconf import DictConfig
@@ -16,10 +17,11 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.data.images import reading_of
+from odc_lightning.data.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.runs.locate import locate
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class RunImages(ImageSource):
         self.names = names
         self.found = [None if row < 0 else row for row in found.tolist()]
         self.class_names = source.class_names
+        self.reading = source.reading
         if source.labels is not None:
             self.labels = np.where(found < 0, -1, source.labels[found])
         if source.objects is not None:
@@ -69,6 +72,10 @@ class RunImages(ImageSource):
     def path(self, index: int) -> Path | None:
         row = self.found[index]
         return None if row is None else self.source.path(row)
+
+    def read_as(self, reading: Reading) -> Self:
+        self.source.read_as(reading)
+        return super().read_as(reading)
 
 
 def _entries(folder: Path) -> frozenset[str]:
@@ -152,9 +159,9 @@ def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
 
 def _built_source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     listing, root = (data.train.get(key) for key in ("path", "root"))
-    if listing is not None and not Path(listing).expanduser().is_file():
-        folder = Path(listing).parent if root is None else Path(root)
-        return FileSource(folder.expanduser(), names).read_as(reading_of(data))
+    if listing is not None and not expanded(listing).is_file():
+        folder = expanded(listing).parent if root is None else expanded(root)
+        return FileSource(folder, names).read_as(reading_of(data))
     builder = build(data.train, _DATA)
     if data.get("subset") is None and "names" in inspect.signature(builder).parameters:
         source: ImageSource = builder(names=names)
