@@ -13,4 +13,4 @@ compare: $(COMPARE)/odc/summary.json $(COMPARE)/supervised/summary.json ## Train
 	@cat $(COMPARE)/results.md
 
 $(COMPARE)/%/summary.json: | $(SETUP)
-	$(RUN) odc_lightning.train experiment=$*_fashion_mnist hydra.run.dir=$(COMPARE)/$*
+	$(RUN) odc_lightning.train experiment=$*_fashion_mnist train.resume=auto hydra.run.dir=$(COMPARE)/$*

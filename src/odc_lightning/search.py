@@ -6,11 +6,12 @@ Read `search` top to bottom: space, study, interrupted trials, new trials, the t
 import logging
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import run_job as hydra_run_job
@@ -29,7 +30,7 @@ from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
 from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
-from odc_lightning.utils.text import printable
+from odc_lightning.utils.text import first_line, printable
 
 if TYPE_CHECKING:
     import optuna
@@ -47,8 +48,7 @@ def search(config: DictConfig) -> None:
     Each trial is a training in ``trials/NUMBER``. The output is ``best.yaml`` and the study.
 
     Raises:
-        ValueError: the space or another setting is invalid, before the first trial; or another
-            search is running in the folder.
+        ValueError: the space or another setting is invalid, before the first trial.
     """
     config = resolve(config)
     if not IntegerRule(1).accepts(config.n_trials):
@@ -58,21 +58,16 @@ def search(config: DictConfig) -> None:
     space = space_of(config)
     check_trial(config, space)
     folder = Path(config.run_dir)
-    try:
-        lock = FileLock(folder / ".lock").acquire(blocking=False)
-    except Timeout:
-        raise ValueError(
-            f"another search is running in {folder}; choose another folder with hydra.run.dir=..."
-        ) from None
-    with lock:
+    with readable_storage(config, folder):
         storage = open_storage(config, folder)
         study = begin_study(config, folder, storage)
-        for trial in unfinished(study, storage, config.seed):
-            run_trial(study, trial, config, space)
-        while len(study.trials) < config.n_trials:
-            study.sampler = sampler(config.seed, len(study.trials))
-            run_trial(study, study.ask(), config, space)
-        write_results(study, config, folder)
+        former = unfinished(study, storage, config.seed)
+    for trial in former:
+        run_trial(study, trial, config, space)
+    while len(study.trials) < config.n_trials:
+        study.sampler = sampler(config.seed, len(study.trials))
+        run_trial(study, study.ask(), config, space)
+    write_results(study, config, folder)
 
 
 def space_of(config: DictConfig) -> Space:
@@ -105,6 +100,25 @@ def open_storage(config: DictConfig, folder: Path) -> "optuna.storages.RDBStorag
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = config.storage or f"sqlite:///{folder.resolve() / 'study.db'}"
     return optuna.storages.RDBStorage(url)
+
+
+@contextmanager
+def readable_storage(config: DictConfig, folder: Path) -> Iterator[None]:
+    """Turn errors of a damaged database into a ValueError.
+
+    Raises:
+        ValueError: the storage cannot be read.
+    """
+    try:
+        yield
+    except (ValueError, OSError, HydraException):
+        raise
+    except Exception as error:  # of SQLAlchemy, of the database's driver, of JSON in a cell
+        where = config.storage or folder / "study.db"
+        raise ValueError(
+            f"the search in {where} cannot be read: {first_line(error)}; restore it from a copy, "
+            f"or move it away to start a new search (the trainings in {folder / 'trials'} stay)"
+        ) from error
 
 
 def begin_study(

@@ -165,9 +165,20 @@ REQUIRED = [
     ("train", ("algorithm=supervised",), "algorithm.num_clusters"),
     ("train", ("data=image_folder",), "data.root"),
     ("train", ("data=file_list",), "data.train.path"),
-    ("train", ("algorithm=odc", "data=base",), "data.root"),
+    (
+        "train",
+        (
+            "algorithm=odc",
+            "data=base",
+        ),
+        "data.root",
+    ),
     ("train", ("algorithm=odc", "data=base", "data.root=x"), "data.batch_size"),
-    ("train", ("algorithm=odc", "data=base", "data.root=x", "data.batch_size=2"), "data.image_size"),
+    (
+        "train",
+        ("algorithm=odc", "data=base", "data.root=x", "data.batch_size=2"),
+        "data.image_size",
+    ),
     ("assign", ("root=x", "--"), "run"),
     ("assign", ("run=x", "--"), "root"),
     ("extract", ("--",), "run"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hydra.utils import get_class
+from omegaconf import DictConfig
 
 from helpers.as_built import composed, lookup, plain
 from helpers.code_values import DIFFERENT, SILENT, Different
@@ -45,15 +46,26 @@ def test_augmentation_is_the_same_for_odc_and_dc() -> None:
     assert odc.data.train_transform == dc.data.train_transform
 
 
-@pytest.mark.parametrize("option", ["algorithm=odc", "algorithm=deepcluster"])
-def test_defaults_of_the_classes_are_those_of_the_config(option: str) -> None:
-    """Who builds a callback or neck in Python gets the paper's values too."""
-    config = composed(option)
-    nodes = [node for node in config.algorithm.values() if hasattr(node, "_target_")]
+@pytest.mark.parametrize(
+    ("option", "group", "number"),
+    [
+        ("algorithm=odc", "algorithm", 12),
+        ("algorithm=odc", "model", 5),
+        ("algorithm=deepcluster", "algorithm", 6),
+        ("protocol=svm", "protocol", 4),
+        ("protocol=low_shot", "protocol", 6),
+    ],
+)
+def test_defaults_of_the_classes_are_those_of_the_config(
+    option: str, group: str, number: int
+) -> None:
+    """Callbacks, necks and protocols that are built in Python get the same values."""
+    nodes = [node for node in composed(option)[group].values() if isinstance(node, DictConfig)]
     compared = 0
-    for node in (*nodes, config.model.neck):
+    for node in (node for node in nodes if "_target_" in node):
         parameters = inspect.signature(get_class(node._target_)).parameters
         for name in parameters.keys() & node.keys() - {"seed", "scratch_dir"}:
-            assert parameters[name].default == node[name], f"{node._target_}: {name}"
-            compared += 1
-    assert compared >= 6
+            if parameters[name].default is not inspect.Parameter.empty:
+                assert plain(parameters[name].default) == plain(node[name]), f"{option}: {name}"
+                compared += 1
+    assert compared == number

@@ -228,7 +228,7 @@ def test_output_folders(
         def refuse(**_: Any) -> None:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("odc_lightning.cli.command.tempfile.TemporaryFile", refuse)
+        monkeypatch.setattr("odc_lightning.cli.output_folder.tempfile.TemporaryFile", refuse)
     sweep = ("seed=0,1", "-m") if option == "hydra.sweep.dir" else ()
     said = refusal(monkeypatch, tmp_path, f"{option}={place / 'run'}", *DIGITS, *sweep)
     assert re.search(rf"cannot write to .*out/run \(.+\).*{option}=", said), said

@@ -138,6 +138,7 @@ PARTS: dict[str, Callable[[DictConfig], Any]] = {
     ),
     "protocols": lambda config: {each.name: each for each in build_all(config.protocol)},
     "probe_views": lambda config: steps(instantiate(config.protocol.linear.augmentation)),
+    "tuning_views": lambda config: steps(instantiate(config.protocol.semi_supervised.augmentation)),
     "probe_rates": lambda config: rates(config.protocol.linear, config.protocol.linear.max_epochs),
     "images": images,
     "swept": swept,

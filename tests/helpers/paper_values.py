@@ -26,12 +26,38 @@ SEMI = ("benchmark=imagenet_semi_supervised",)
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TO_TENSOR = ("PILToTensor", "ToDtype", "Normalize")
-CROP_AND_FLIP = {
-    "views": ("RandomResizedCrop", "RandomHorizontalFlip", *TO_TENSOR),
-    "views.RandomResizedCrop.size": (224, 224),
-    "views.RandomResizedCrop.scale": (0.08, 1.0),
-    "views.RandomHorizontalFlip.p": 0.5,
-}
+
+
+def colours(views: str) -> dict[str, Any]:
+    """The end of every augmentation: colours in [0, 1], then ImageNet's mean and deviation."""
+    return {
+        f"{views}.ToDtype.scale": True,
+        f"{views}.Normalize.mean": MEAN,
+        f"{views}.Normalize.std": STD,
+    }
+
+
+def crop_and_flip(views: str, *others: str) -> dict[str, Any]:
+    """A random crop and a flip, before other steps."""
+    return {
+        views: ("RandomResizedCrop", "RandomHorizontalFlip", *others, *TO_TENSOR),
+        f"{views}.RandomResizedCrop.size": (224, 224),
+        f"{views}.RandomResizedCrop.scale": (0.08, 1.0),
+        f"{views}.RandomHorizontalFlip.p": 0.5,
+        **colours(views),
+    }
+
+
+def center_crop(views: str) -> dict[str, Any]:
+    """The evaluation view."""
+    return {
+        views: ("Resize", "CenterCrop", *TO_TENSOR),
+        f"{views}.Resize.size": (256,),
+        f"{views}.CenterCrop.size": (224, 224),
+        **colours(views),
+    }
+
+
 COSTS = (1.0, 10.0, 100.0, *(0.5**power for power in range(4, 20)))
 
 TRAINING: list[Row] = [
@@ -57,12 +83,8 @@ TRAINING: list[Row] = [
         "Sec. 3.4, data pre-processing",
         (*ODC, *AUTHORS, *DC, *STUDIES, *LONG_TAIL),
         {
-            **CROP_AND_FLIP,
+            **crop_and_flip("views", "RandomRotation", "ColorJitter", "RandomGrayscale"),
             "data.name": "imagenet",
-            "views": (
-                *("RandomResizedCrop", "RandomHorizontalFlip", "RandomRotation", "ColorJitter"),
-                *("RandomGrayscale", *TO_TENSOR),
-            ),
             "views.RandomRotation.degrees": (-2.0, 2.0),
             "views.ColorJitter.brightness": (0.6, 1.4),
             "views.ColorJitter.contrast": (0.6, 1.4),
@@ -87,6 +109,7 @@ TRAINING: list[Row] = [
     ("Sec. 3.4", ("experiment=odc_alexnet",), {"rates": ((400, 0.04), (40, 0.004))}),
     ("Sec. 3.4", ("experiment=odc_resnet50",), {"rates": ((400, 0.06), (40, 0.006))}),
     ("Sec. 3.4", (*ODC, *AUTHORS, *DC), {"network.head.num_clusters": 10_000}),
+    ("Sec. 3.4", ("algorithm=odc", "algorithm=deepcluster"), {"algorithm.num_clusters": 10_000}),
     ("Sec. 3.4", (*ODC, *AUTHORS), {"callbacks.SamplesMemory.settings.momentum": 0.5}),
     ("Sec. 3.4", ODC, {"callbacks.SmallClusters.threshold": 20}),
     ("Sec. 3.4", (*ODC, *AUTHORS), {"callbacks.CentroidRefresh.every_n_steps": 10}),
@@ -115,9 +138,7 @@ EVALUATION: list[Row] = [
             "protocol.linear.optimizer.momentum": 0.9,
             "protocols.linear.batch_size": 256,
             "protocols.linear.chosen": ("conv1", "conv2", "conv3", "conv4", "conv5"),
-            "eval_views": ("Resize", "CenterCrop", *TO_TENSOR),
-            "eval_views.Resize.size": (256,),
-            "eval_views.CenterCrop.size": (224, 224),
+            **center_crop("eval_views"),
         },
     ),
     ("Sec. 4.1", LINEAR[::2], {"data.name": "imagenet"}),
@@ -132,20 +153,16 @@ EVALUATION: list[Row] = [
         {
             "protocol.linear.optimizer.weight_decay": 1e-4,
             "protocol.linear.optimizer.nesterov": True,
+            **crop_and_flip("probe_views"),
             "probe_views": (
                 *("RandomResizedCrop", "RandomHorizontalFlip", "ColorJitter"),
                 *("PILToTensor", "ToDtype", "Lighting", "Normalize"),
             ),
-            "probe_views.RandomResizedCrop.size": (224, 224),
-            "probe_views.RandomResizedCrop.scale": (0.08, 1.0),
-            "probe_views.RandomHorizontalFlip.p": 0.5,
             "probe_views.ColorJitter.brightness": (0.6, 1.4),
             "probe_views.ColorJitter.contrast": (0.6, 1.4),
             "probe_views.ColorJitter.saturation": (0.6, 1.4),
             "probe_views.ColorJitter.hue": None,
             "probe_views.Lighting.std": 0.1,
-            "probe_views.Normalize.mean": MEAN,
-            "probe_views.Normalize.std": STD,
         },
     ),
     (
@@ -161,8 +178,7 @@ EVALUATION: list[Row] = [
             "probe_views.Resize.size": (256,),
             "probe_views.RandomHorizontalFlip.p": 0.5,
             "probe_views.Lighting.std": 0.1,
-            "probe_views.Normalize.mean": MEAN,
-            "probe_views.Normalize.std": STD,
+            **colours("probe_views"),
         },
     ),
     ("Table 1", LINEAR[:1], {"benchmark_of.alexnet": "imagenet_linear_alexnet"}),

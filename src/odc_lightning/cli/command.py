@@ -1,11 +1,11 @@
-"""Shared parts of all commands: output folder, warnings, error messages, the end of a W&B run."""
+"""Shared parts of all commands: warnings, error messages, the end of a W&B run."""
 
 import functools
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,53 +14,22 @@ import pytorch_lightning as pl
 from hydra._internal import utils as hydra_utils
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
 from odc_lightning.cli.hydra_errors import in_one_line
+from odc_lightning.cli.output_folder import refuse_other_output
 from odc_lightning.cli.refusals import module_of, refusal
 from odc_lightning.cli.words import for_hydra
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.sweeps.jobs import in_multirun, run_job
-from odc_lightning.utils.text import first_line, printable, printable_lines
+from odc_lightning.utils.text import error_text, first_line
 
 # Warnings that every run raises and that users cannot act on.
 ALWAYS_IRRELEVANT = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "Image size .* exceeds limit of",  # data.max_pixels is the limit
     "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
 )
-
-
-class OutputFolder(Callback):
-    """Checks that the output folder is writable, before Hydra creates it.
-
-    Hydra itself would end with a traceback.
-    """
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the folder of a single run."""
-        _refuse_unwritable(config, "hydra.run.dir")
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the folder of a sweep."""
-        _refuse_unwritable(config, "hydra.sweep.dir")
-
-
-def _refuse_unwritable(config: DictConfig, option: str) -> None:
-    try:
-        folder = Path(OmegaConf.select(config, option))
-    except OmegaConfBaseException as error:
-        sys.exit(f"error: {option} has no value: {first_line(error)}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"a full disk accepts an empty file, but no content")
-    except OSError as error:
-        sys.exit(
-            f"error: cannot write to {printable(folder)} ({error.strerror}); choose another folder "
-            f"with {option}=..."
-        )
 
 
 def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -81,7 +50,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
             try:
                 sys.argv[1:] = for_hydra(sys.argv[1:])
             except ValueError as error:
-                print(f"error: {error}", file=sys.stderr)
+                print(error_text(error), file=sys.stderr)
                 sys.exit(2)
             report = hydra_utils.run_and_report
             hydra_utils.run_and_report = _call
@@ -90,7 +59,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
             except Exception as error:
                 message = _message(error, name)
                 if "HYDRA_FULL_ERROR" not in os.environ and message is not None:
-                    sys.exit(printable_lines(f"error: {message}"))
+                    sys.exit(error_text(message))
                 report(functools.partial(_raise, error))
             finally:
                 hydra_utils.run_and_report = report
@@ -133,7 +102,7 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
     """
     multirun = in_multirun()
     if multirun and "jobs" in (HydraConfig.get().callbacks or {}):  # it reports failed jobs
-        return run_job(task, config)
+        return run_job(partial(_run_checked, task), config)
     try:
         task(config)
     except Exception as error:
@@ -142,7 +111,14 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         message = refusal(error)
         if "HYDRA_FULL_ERROR" in os.environ or message is None:
             raise
-        sys.exit(printable_lines(f"error: {message}"))
+        sys.exit(error_text(message))
+
+
+def _run_checked(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
+    """Run a task, unless its training would replace another one."""
+    if "train" in config:
+        refuse_other_output(Path(HydraConfig.get().runtime.output_dir), config, "hydra.sweep.dir")
+    task(config)
 
 
 def refuse_ranks_in_multirun(trainer: pl.Trainer) -> None:

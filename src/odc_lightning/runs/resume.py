@@ -14,6 +14,7 @@ from odc_lightning.checkpoints import (
     check_whole,
     checkpoint_file,
     newest_whole,
+    read_values,
     step_of,
 )
 from odc_lightning.runs.metrics_csv import MetricsFile
@@ -45,6 +46,8 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
             f"train.resume={resume}; expected auto, which resumes from the newest checkpoint in "
             "the run's folder (hydra.run.dir=...). To choose a checkpoint, use ckpt_path=FILE"
         )
+    if resume is not None and OmegaConf.select(config, "overwrite"):
+        raise ValueError("train.resume=auto and overwrite=true are both given; expected only one")
     if resume is None:
         if config.ckpt_path is not None:
             given = checkpoint_file(config.ckpt_path, "ckpt_path")
@@ -81,7 +84,7 @@ def finished_before(config: DictConfig) -> Summary | None:
     written = folder / "config.yaml"
     if not written.is_file():
         return None
-    different = differences(settings(OmegaConf.load(written)), settings(config))
+    different = differences(settings(OmegaConf.create(read_values(written))), settings(config))
     if different:
         raise ValueError(
             f"{folder} has a run with other settings ({'; '.join(different[:5])}); choose another "

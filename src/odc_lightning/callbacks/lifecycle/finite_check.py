@@ -77,8 +77,8 @@ class FiniteCheck(pl.Callback):
         raise ValueError(
             f"{problem} at step {step} of epoch {trainer.current_epoch}; the batch's images are "
             f"{shown} (indices in index.csv), and network and batch are saved in {file}. Inspect "
-            "these images; if they are fine, start a new run with a lower optimizer.lr (a resumed "
-            "run keeps its learning rate)"
+            "these images; if they are fine, resume from the last checkpoint with a lower "
+            "optimizer.lr (train.resume=auto and this run's hydra.run.dir), or start a new run"
         )
 
 

@@ -19,6 +19,7 @@ from odc_lightning.data import ImageDataModule
 from odc_lightning.module import ODCModule
 from odc_lightning.reporting.figures import draw_curves
 from odc_lightning.runs.csv_files import write_clusters
+from odc_lightning.runs.replaced import remove_run
 from odc_lightning.runs.summary import Scores, Summary, package_versions, write_summary
 from odc_lightning.utils.whole_files import whole_file
 
@@ -61,6 +62,8 @@ class RunReport(pl.Callback):
         """Write the config, and log how the run starts; a refused run overwrites nothing."""
         if trainer.is_global_zero:
             self.run_dir.mkdir(parents=True, exist_ok=True)
+            if OmegaConf.select(self.config, "overwrite") and self.config.ckpt_path is None:
+                remove_run(self.run_dir)
             # A resumed run has not finished, but its summary says so.
             (self.run_dir / "summary.json").unlink(missing_ok=True)
             files = {f".hydra/{name}": record for name, record in self.records.items()}
