@@ -137,7 +137,8 @@ def keys_in_messages(tree: ast.AST) -> Iterator[str]:
 def known_keys() -> Iterator[tuple[str, bool]]:
     """Of all algorithms, all monitors, and some networks, data sets and loggers: null nodes too."""
     options = [path.stem for path in Path(CONFIG_DIR, "algorithm").glob("*.yaml")]
-    lines = [("train", f"algorithm={option}", "callbacks=online_probe") for option in options]
+    lines: list[tuple[str, ...]] = []
+    lines += [("train", f"algorithm={option}", "callbacks=online_probe") for option in options]
     lines += [("train", "model=timm", "data=file_list"), ("train", "model=resnet18")]
     lines += [("evaluate", "model=convnet", "data=image_folder")]
     for name, *overrides in lines:
@@ -149,9 +150,8 @@ def flat(node: DictConfig, prefix: str) -> Iterator[tuple[str, bool]]:
     for key in map(str, node):
         plain = OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)
         child = None if plain else node[key]
-        is_group = isinstance(child, DictConfig)
-        yield f"{prefix}{key}", not is_group
-        if is_group:
+        yield f"{prefix}{key}", not isinstance(child, DictConfig)
+        if isinstance(child, DictConfig):
             yield from flat(child, f"{prefix}{key}.")
 
 
