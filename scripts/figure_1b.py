@@ -1,10 +1,10 @@
 """Figure 1b, losses on one axis: ``python scripts/figure_1b.py ODC=RUN DC=RUN out.png``."""
 
 import argparse
-import json
 from pathlib import Path
 
 from odc_lightning.reporting.figures import draw_losses
+from odc_lightning.runs.summary import read_summary
 
 
 def main() -> None:
@@ -30,11 +30,7 @@ def main() -> None:
 def common_clusters(methods: dict[str, list[Path]]) -> int | None:
     """C, if it is the same in all finished runs; else None."""
     files = [run / "summary.json" for runs in methods.values() for run in runs]
-    known = {
-        json.loads(file.read_text(encoding="utf-8"))["num_clusters"]
-        for file in files
-        if file.is_file()
-    }
+    known = {read_summary(file)["num_clusters"] for file in files if file.is_file()}
     return known.pop() if len(known) == 1 else None
 
 

@@ -1,10 +1,10 @@
 """Print finished runs as a Markdown table: ``python scripts/results_table.py RUN_DIR ...``."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
+from odc_lightning.runs.summary import read_summary
 from odc_lightning.utils.text import escape_markdown, printable
 
 COLUMNS = (
@@ -22,7 +22,7 @@ COLUMNS = (
 
 def row(run_dir: Path) -> list[str]:
     """The cells of one run, from its ``summary.json``."""
-    summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
+    summary = read_summary(run_dir / "summary.json")
     first, last = summary["label_switch_ratio_first"], summary["label_switch_ratio_last"]
     return [
         escape_markdown(f"{run_dir.parent.name}/{run_dir.name}"),

@@ -1,12 +1,16 @@
+import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch.nn.functional import cross_entropy
+from torch.optim import lr_scheduler
 
-from helpers.tiny import tiny_module
+from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.models import (
     AlexNet,
     ColorizationHead,
@@ -165,3 +169,55 @@ def test_a_compiled_network_is_the_same_network(monkeypatch: pytest.MonkeyPatch)
     for one, other in zip(eager.parameters(), compiled.parameters(), strict=True):
         if one.grad is not None:
             torch.testing.assert_close(other.grad, one.grad)
+
+
+SCHEDULES: dict[str, Callable[[int], Any]] = {
+    "constant": lambda length: partial(lr_scheduler.ConstantLR, factor=1.0),
+    "cosine": lambda length: partial(lr_scheduler.CosineAnnealingLR, T_max=length, eta_min=1e-4),
+    "step": lambda length: partial(lr_scheduler.MultiStepLR, milestones=[length // 2], gamma=0.1),
+    "warm-up": lambda length: partial(lr_scheduler.LinearLR, start_factor=0.1, total_iters=length),
+    "one cycle": lambda length: partial(
+        lr_scheduler.OneCycleLR, max_lr=0.2, total_steps=length + 1, cycle_momentum=True
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("former", ["cosine", "one cycle"])
+def test_a_resumed_run_has_the_schedule_of_its_whole_length(
+    kind: str, former: str, tmp_path: Path
+) -> None:
+    """Bit for bit that of a run which had the new settings from the start."""
+
+    def fit(epochs: int, name: str, lr: float, file: str | None = None) -> tuple[list[Any], Any]:
+        module = tiny_module(C, lr=lr)
+        module._scheduler = SCHEDULES[name](epochs)
+        seen: list[Any] = []
+        module.on_train_epoch_start = lambda: seen.append(  # type: ignore[method-assign]
+            [{**group, "params": None} for group in trainer.optimizers[0].param_groups]
+        )
+        trainer = tiny_trainer([Targets()], max_epochs=epochs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer.fit(module, TinyData(8, 8), ckpt_path=file)
+        trainer.save_checkpoint(tmp_path / f"{epochs}.ckpt")
+        return seen, torch.load(tmp_path / f"{epochs}.ckpt", weights_only=True)["lr_schedulers"]
+
+    whole, schedule = fit(6, kind, 0.05)
+    fit(4, former, 0.1)
+    rest, resumed = fit(6, kind, 0.05, str(tmp_path / "4.ckpt"))
+    assert rest == whole[4:]
+    assert resumed == schedule
+
+
+class Targets(pl.Callback):
+    """Any labels."""
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, _: int) -> None:
+        batch["target"] = batch["index"] % C
+
+
+def test_the_checkpoint_of_another_network_is_refused() -> None:
+    state = tiny_module(C + 1).state_dict()
+    with pytest.raises(ValueError, match=r"head\.bias is \(7,\), expected \(6,\); resume with the"):
+        tiny_module(C).on_load_checkpoint({"state_dict": state})

@@ -77,7 +77,10 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
             f"{quantity(len(built.duplicates), 'group')} of near-duplicates"
         )
     if built.pictures.problems:
-        lines.append(f"{quantity(len(built.pictures.problems), 'image')} cannot be shown")
+        lines.append(
+            f"{quantity(len(built.pictures.problems), 'image')} cannot be shown, for example: "
+            f"{built.pictures.problems[0].reason}"
+        )
     for line in (*lines, f"{folder / 'index.html'}"):
         get_console().print(printable(line), highlight=False, soft_wrap=True, markup=False)
 

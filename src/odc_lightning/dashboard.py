@@ -12,6 +12,7 @@ from typing import Any
 from odc_lightning.callbacks.monitors.cluster_media import GALLERY, SHEET
 from odc_lightning.cli.arguments import OneLineParser
 from odc_lightning.runs.wandb_run import STEP, summary_key
+from odc_lightning.utils.text import error_text
 
 try:
     import wandb_workspaces.reports.v2 as wr
@@ -170,10 +171,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         build(options.entity, options.project, options.name).save()
     except wandb.errors.Error as error:
-        sys.exit(
-            f"error: the dashboard was not saved: {error} Saving needs a W&B account: run `wandb "
+        message = (
+            f"the dashboard was not saved: {error} Saving needs a W&B account: run `wandb "
             "login` or set WANDB_API_KEY. --print prints the definition without an account"
         )
+        sys.exit(error_text(message))
 
 
 if __name__ == "__main__":

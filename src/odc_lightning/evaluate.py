@@ -15,8 +15,11 @@ from rich import get_console
 
 from odc_lightning.checkpoints import (
     TrainingRun,
+    build,
+    building,
     checkpoint_file,
     load_pretrained,
+    refuse_oversized,
 )
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
@@ -26,7 +29,7 @@ from odc_lightning.cli.command import (
     refuse_ranks_in_multirun,
     run_command,
 )
-from odc_lightning.config.build import build_all
+from odc_lightning.config.build import build_all, refused_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
 from odc_lightning.data.names import short_name
@@ -36,7 +39,7 @@ from odc_lightning.models import Backbone
 from odc_lightning.reporting.figures import draw_low_shot
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation
 from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, with_run_config
-from odc_lightning.runs.images import images_of_run, present_images
+from odc_lightning.runs.images import as_read_by, images_of_run, present_images
 from odc_lightning.runs.results import write_results
 from odc_lightning.runs.wandb_run import with_wandb_group
 from odc_lightning.utils.text import printable
@@ -76,6 +79,8 @@ def evaluate(config: DictConfig) -> Evaluation:
     config = config.copy()
     config.name = config.name or name_of(config, run)
     config = resolve(with_run_config(config, run, *from_run))
+    if run is not None:
+        config.data = as_read_by(config.data, run)
     if run is not None and not config.checkpoint_trusted:
         refuse_untrusted(config, str(config.checkpoint), from_run, "checkpoint_trusted")
     config = with_wandb_group(config, "evaluate")
@@ -83,7 +88,8 @@ def evaluate(config: DictConfig) -> Evaluation:
     backbone = build_backbone(config)
     check_benchmark(config, backbone.name)
     network = build_network(config, backbone, run, own_images)
-    trainer = network.make_trainer()
+    with refused_settings():
+        trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(
@@ -119,7 +125,11 @@ def run_of(config: DictConfig) -> TrainingRun | None:
 
 def build_backbone(config: DictConfig) -> Backbone:
     """The backbone with the checkpoint's weights."""
-    backbone: Backbone = instantiate(config.model.backbone)
+    what = f"the network for checkpoint={config.checkpoint}"
+    run = run_of(config)
+    if run is not None:
+        refuse_oversized(lambda: [build(config.model.backbone, what)], run.checkpoint, what)
+    backbone: Backbone = build(config.model.backbone, what)
     if config.checkpoint != UNTRAINED:
         conversion = load_pretrained(
             backbone,
@@ -158,13 +168,15 @@ def build_network(
         own_images: whether to take the run's training images by name, without those that were
             added since.
     """
-    data: ImageDataModule = instantiate(config.data)
+    what = f"the data for checkpoint={config.checkpoint}"
+    data: ImageDataModule = build(config.data, what)
     if run is not None and own_images:
         names = run.image_names()
         if names is not None:
             data.build_train = lambda: present_images(images_of_run(config.data, names))
             data.subset = None  # the names are those of the subset
-    data.setup("predict")
+    with building(what):
+        data.setup("predict")
     return EvaluatedNetwork(
         backbone,
         data,
@@ -251,6 +263,8 @@ def write_evaluation(evaluation: Evaluation, config: DictConfig, seconds: float)
     (run_dir / "results.md").write_text(evaluation_table([evaluation]), encoding="utf-8")
     if any(score.protocol == "low_shot" for score in evaluation.scores):
         draw_low_shot([evaluation], run_dir / "low_shot.png")
+    else:
+        (run_dir / "low_shot.png").unlink(missing_ok=True)  # of an evaluation that is replaced
     for logger in build_all(config.logger):
         logger.log_hyperparams(OmegaConf.to_container(config))
         logger.log_metrics({metric_name(score): score.value for score in evaluation.scores}, step=0)

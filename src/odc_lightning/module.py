@@ -168,18 +168,15 @@ class ODCModule(pl.LightningModule):
         built: Any = self.configure_optimizers()
         parts = built if isinstance(built, dict) else {"optimizer": built}
         if "lr_scheduler" in parts:
+            epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
             with warnings.catch_warnings():  # of a schedule that moves without its optimiser
                 warnings.filterwarnings("ignore", category=UserWarning)
-                for _ in range(
-                    checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-                ):
+                for _ in range(epochs):
                     parts["lr_scheduler"].step()
             checkpoint["lr_schedulers"] = [parts["lr_scheduler"].state_dict()]
         (state,) = checkpoint["optimizer_states"]
-        for former, group in zip(
-            state["param_groups"], parts["optimizer"].param_groups, strict=True
-        ):
-            former.update({name: value for name, value in group.items() if name != "params"})
+        groups = zip(parts["optimizer"].param_groups, state["param_groups"], strict=True)
+        state["param_groups"] = [{**new, "params": former["params"]} for new, former in groups]
 
     def _check_shapes(self, weights: Mapping[str, Tensor]) -> None:
         shapes = {name: tuple(value.shape) for name, value in self.state_dict().items()}

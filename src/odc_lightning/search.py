@@ -6,6 +6,8 @@ Read `search` top to bottom: space, study, interrupted trials, new trials, the t
 import logging
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,7 @@ from odc_lightning.sweeps.jobs import Job, run_job
 from odc_lightning.sweeps.pruning import PRUNED, Pruning
 from odc_lightning.sweeps.search_space import Choices, Range, as_override, read_space
 from odc_lightning.train import train
-from odc_lightning.utils.text import printable
+from odc_lightning.utils.text import first_line, printable
 
 if TYPE_CHECKING:
     import optuna
@@ -56,9 +58,11 @@ def search(config: DictConfig) -> None:
     space = space_of(config)
     check_trial(config, space)
     folder = Path(config.run_dir)
-    storage = open_storage(config, folder)
-    study = begin_study(config, folder, storage)
-    for trial in unfinished(study, storage, config.seed):
+    with readable_storage(config, folder):
+        storage = open_storage(config, folder)
+        study = begin_study(config, folder, storage)
+        former = unfinished(study, storage, config.seed)
+    for trial in former:
         run_trial(study, trial, config, space)
     while len(study.trials) < config.n_trials:
         study.sampler = sampler(config.seed, len(study.trials))
@@ -96,6 +100,25 @@ def open_storage(config: DictConfig, folder: Path) -> "optuna.storages.RDBStorag
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = config.storage or f"sqlite:///{folder.resolve() / 'study.db'}"
     return optuna.storages.RDBStorage(url)
+
+
+@contextmanager
+def readable_storage(config: DictConfig, folder: Path) -> Iterator[None]:
+    """Turn errors of a damaged database into a ValueError.
+
+    Raises:
+        ValueError: the storage cannot be read.
+    """
+    try:
+        yield
+    except (ValueError, OSError, HydraException):
+        raise
+    except Exception as error:  # of SQLAlchemy, of the database's driver, of JSON in a cell
+        where = config.storage or folder / "study.db"
+        raise ValueError(
+            f"the search in {where} cannot be read: {first_line(error)}; restore it from a copy, "
+            f"or move it away to start a new search (the trainings in {folder / 'trials'} stay)"
+        ) from error
 
 
 def begin_study(

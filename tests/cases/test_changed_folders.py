@@ -23,8 +23,8 @@ CLASSES = "+data.train.labels_from_folder=true"
 @pytest.fixture
 def run(photos_run: Path, tmp_path: Path) -> Path:
     """A copy of the run, with a copy of its 200 photographs in a folder of its own."""
-    shutil.copytree(photos_run, tmp_path / "trained")
-    shutil.rmtree(tmp_path / "trained" / "reference", ignore_errors=True)
+    made = shutil.ignore_patterns("reference", "assigned", "features", "export")
+    shutil.copytree(photos_run, tmp_path / "trained", ignore=made)
     photos = tmp_path / "photos"
     shutil.copytree(photos_run.parent / "my photos", photos)
     for file in (tmp_path / "trained").rglob("config.yaml"):
@@ -63,7 +63,9 @@ def test_photographs_came(
     """One like the others, one that is damaged, one in no class folder."""
     names, photos = names_of(run), tmp_path / "photos"
     before = evaluated(run, tmp_path, CLASSES)
-    assert set(before) == {f"run/{metric}" for metric in ("nmi", "ami", "ari", "purity", "acc")}
+    assert set(before) == {
+        f"run/{metric}" for metric in ("nmi", "ami", "ari", "purity", "accuracy")
+    }
     Image.new("RGB", (16, 16), "red").save(photos / "0 first.png")
     (photos / Path(names[0]).parent / "0 damaged.png").write_bytes(b"no image")
     assert load(run).reference.names == names

@@ -59,7 +59,7 @@ LIST = "path,label\na.png,cat\nStraße ä.png,Größe\n"
         b'"path","label"\n"a.png","cat"\n' + 'Straße ä.png,"Größe"\n'.encode(),
         b'"path", "label"\n"a.png", "cat"\n' + '"Straße ä.png", "Größe"\n'.encode(),
         '"","label","file"\n"1","cat","a.png"\n"2","Größe","Straße ä.png"\n'.encode(),
-        b"# made by hand\n\nPath , Class,\na.png , cat,\n\n,,\n# more\n"
+        b"# made by hand\n\nFile Path , Class Name,\na.png , cat,\n\n,,\n# more\n"
         + "Straße ä.png,Größe,,\n".encode(),
         b'#TYPE System.IO.FileInfo\r\n"FullName","Label"\r\n"a.png","cat"\r\n'
         + '"Straße ä.png","Größe"\r\n'.encode(),

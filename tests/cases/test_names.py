@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+import odc_lightning
 from helpers.made_up_run import write_images
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.checkpoints.conversion import Conversion, Row
@@ -102,7 +103,7 @@ def test_names_in_errors_are_escaped(photos: FileSource, what: str) -> None:
         elif what == "load":
             photos.load(0)
         else:
-            without_problems(photos, scan_images([photos.path(0), photos.path(1)]), "raise")  # type: ignore[list-item]
+            without_problems(photos, scan_images([photos.path(0), photos.path(1)]), "raise")
 
     GlobalHydra.instance().clear()
     with pytest.raises(SystemExit) as ended:
@@ -112,6 +113,12 @@ def test_names_in_errors_are_escaped(photos: FileSource, what: str) -> None:
     assert r"\x1b[2J\x1b]0;title\x07" in text
     assert r"\u202egnp.exe\x9b31m\r.png" in text
     assert_safe(text)
+
+
+def test_commands_report_errors_by_one_function() -> None:
+    package = Path(odc_lightning.__file__).parent
+    raw = re.compile(r'(sys\.exit|print)\(\s*f"error|sys\.exit\(\s*str\(')
+    assert [path for path in package.rglob("*.py") if raw.search(path.read_text("utf-8"))] == []
 
 
 def test_a_failed_job_keeps_a_safe_note(tmp_path: Path) -> None:
@@ -207,6 +214,7 @@ def test_a_table_that_a_spreadsheet_changed_is_named(
 def test_keys_of_a_checkpoint_and_numbers_as_text(tmp_path: Path) -> None:
     rows = [Row("=cmd|' /C calc'!A0", None, None, "dropped")]
     Conversion("other", {}, rows).write_csv(tmp_path / "pretrained.csv")
+    assert_safe(Conversion("other", {}, [Row(EVIL, None, None, "dropped")]).table())
     assert "\r\n./=cmd|" in (tmp_path / "pretrained.csv").read_bytes().decode()
     with table_writer(tmp_path / "numbers.csv", ("a", "b", "c")) as write:
         write([("-0.25", "+1e-3", "-nan"), (-1, -0.5, None)])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.run_folders import write_config
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.runs.csv_files import write_index_table
 
@@ -14,7 +15,7 @@ def write_run(folder: Path) -> Path:
     """Four images in the clusters 2, 0, 1, 2."""
     checkpoint = folder / "checkpoints" / "last.ckpt"
     checkpoint.parent.mkdir(parents=True)
-    (folder / "config.yaml").write_text("name: mine\ndata:\n  root: null\n")
+    write_config(folder / "config.yaml", name="mine")
     write_index_table(folder / "index.csv", ["a/1.jpg", "a/2.jpg", "b,3.jpg", 'c"4.jpg'])
     labels = torch.tensor([2, 0, 1, 2])
     torch.save({"callbacks": {"SamplesMemory": {"labels": labels}}}, checkpoint)

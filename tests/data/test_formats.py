@@ -5,10 +5,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from PIL import Image
 
-from odc_lightning.data import image_folder
+from odc_lightning.data import image_folder, scan_images
 from odc_lightning.data.formats import ADVICE, image_extensions, register_plugins
+from odc_lightning.data.images import Reading
+from odc_lightning.inference.inputs import image_batches
 
 
 def test_each_extension_is_an_image_or_has_advice_but_not_both() -> None:
@@ -62,6 +65,16 @@ def test_an_installed_plugin_is_used(tmp_path: Path, heif: None) -> None:
     assert source.names == ["photo.HEIC"]
     assert str(source.passed_over) == ""
     assert source.load(0).getpixel((1, 1)) == (0, 128, 0)
+
+
+def test_advice_reaches_lists_and_single_files(tmp_path: Path) -> None:
+    for name in ("x.ORF", "x.jpg"):
+        (tmp_path / name).write_bytes(b"not read")
+    faults = dict(scan_images([tmp_path / "x.ORF", tmp_path / "x.jpg"]))
+    advice = "not an image that Pillow can read (raw photographs, export them as JPEG or TIFF)"
+    assert list(faults.values()) == [advice, "not an image that Pillow can read"]
+    with pytest.raises(ValueError, match=r"cannot read the image .* \(raw photographs, export"):
+        next(image_batches(tmp_path / "x.ORF", lambda image: torch.zeros(3, 4, 4), 1, Reading()))
 
 
 def test_the_plugin_itself(tmp_path: Path) -> None:

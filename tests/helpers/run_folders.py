@@ -14,6 +14,31 @@ PER_STEP = ("train/loss", "odc/label_switch_ratio", "odc/cluster_size_max", "odc
 HOSTILE = "</script><script>window.hacked = 1</script> \"'&{{ 7 * 7 }} \u2028 <img src=x onerror=1>"
 
 
+# The keys that every command relies on; a test may add others.
+CONFIG = {
+    "name": "odc",
+    "seed": 0,
+    "model": {
+        "backbone": {"_target_": "odc_lightning.models.ConvNet"},
+        "neck": {"_target_": "odc_lightning.models.NoNeck", "_partial_": True},
+    },
+    "data": {
+        "_target_": "odc_lightning.data.ImageDataModule",
+        "root": None,
+        "image_size": 28,
+        "train": {"_target_": "odc_lightning.data.digits", "_partial_": True, "split": "train"},
+        "eval_transform": {"_target_": "torchvision.transforms.v2.PILToTensor"},
+    },
+    "algorithm": {"num_clusters": 10},
+    "trainer": {"max_epochs": 2},
+}
+
+
+def write_config(file: Path, **others: Any) -> None:
+    """The smallest ``config.yaml`` that a run may have; ``others`` are at the top level."""
+    file.write_text(OmegaConf.to_yaml(OmegaConf.create({**CONFIG, **others})), encoding="utf-8")
+
+
 def write_run(
     folder: Path,
     config: Mapping[str, Any] | None = None,

@@ -52,7 +52,7 @@ def test_it_is_made_once_and_kept(run: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(kept.labels, made.labels)
 
 
-@pytest.mark.parametrize("file", ["index.faiss", "clusters.npz", "facts.json"])
+@pytest.mark.parametrize("file", ["features.npy", "centroids.npy", "facts.json"])
 def test_a_damaged_one_is_made_anew(run: Path, file: str) -> None:
     made = load(run).reference
     (run / "reference" / file).write_bytes(b"damaged")

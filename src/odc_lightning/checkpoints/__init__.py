@@ -1,5 +1,7 @@
 """Checkpoints: reading, conversion to the backbone's names, safe writing, and their run."""
 
+from odc_lightning.checkpoints.building import build, building, refuse_oversized
+from odc_lightning.checkpoints.clustering_state import clustering_states
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.durable import (
     DurableCheckpointIO,
@@ -12,6 +14,13 @@ from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import load_pretrained, match_weights
 from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
 from odc_lightning.checkpoints.run import TrainingRun
+from odc_lightning.checkpoints.run_config import (
+    read_plain_yaml,
+    read_run_config,
+    read_values,
+    selected,
+    without_download,
+)
 from odc_lightning.checkpoints.trust import refuse_unknown_targets
 
 __all__ = [
@@ -20,14 +29,23 @@ __all__ = [
     "DurableCheckpointIO",
     "Row",
     "TrainingRun",
+    "build",
+    "building",
     "check_whole",
     "checkpoint_file",
+    "clustering_states",
     "convert",
     "epochs_of",
     "load_pretrained",
     "match_weights",
     "newest_whole",
     "read_checkpoint",
+    "read_plain_yaml",
+    "read_run_config",
+    "read_values",
+    "refuse_oversized",
     "refuse_unknown_targets",
+    "selected",
     "step_of",
+    "without_download",
 ]

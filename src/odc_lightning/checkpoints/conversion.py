@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from odc_lightning.utils.tables import table_writer
+from odc_lightning.utils.text import printable
 
 COLUMNS = ("source", "target", "shape", "note")
 
@@ -72,7 +73,7 @@ class Conversion:
 
     def table(self) -> str:
         """The table of all keys, in aligned columns."""
-        lines = [COLUMNS, *self.cells()]
+        lines = [COLUMNS, *(tuple(map(printable, cells)) for cells in self.cells())]
         widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -79,7 +79,7 @@ def newest_whole(folder: Path) -> Path | None:
     candidates: list[tuple[float, int, Path]] = []
     for path in folder.glob("*.ckpt"):
         try:
-            content = read_checkpoint(path, option="ckpt_path")
+            content = read_checkpoint(path, option=None)
             candidates.append((content.get(SAVED_AT, 0.0), _step(path, content), path))
         except ValueError as error:
             log.warning("skipping %s: %s", path, error)
@@ -111,7 +111,7 @@ def step_of(checkpoint: Path) -> int:
     Raises:
         ValueError: if the file is not a checkpoint of a training run.
     """
-    return _step(checkpoint, read_checkpoint(checkpoint, option="ckpt_path"))
+    return _step(checkpoint, read_checkpoint(checkpoint, option=None))
 
 
 def epochs_of(checkpoint: Path) -> tuple[int, int]:
@@ -120,7 +120,7 @@ def epochs_of(checkpoint: Path) -> tuple[int, int]:
     Raises:
         ValueError: if the file is not a checkpoint of a training run.
     """
-    content = read_checkpoint(checkpoint, option="ckpt_path")
+    content = read_checkpoint(checkpoint, option=None)
     try:
         epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]
         return int(epochs["processed"]), int(epochs["started"])

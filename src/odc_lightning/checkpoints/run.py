@@ -1,16 +1,21 @@
 """The training run that wrote a checkpoint: its config, its clusters, its images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from odc_lightning.checkpoints.clustering_state import clustering_states
 from odc_lightning.checkpoints.read import read_checkpoint
+from odc_lightning.checkpoints.references import add_references
+from odc_lightning.checkpoints.run_config import read_plain_yaml, read_run_config, selected
+from odc_lightning.utils.seals import check_seal
 from odc_lightning.utils.tables import read_table
 
 
@@ -34,51 +39,69 @@ class TrainingRun:
         is_of_run = checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
         return TrainingRun(folder, checkpoint) if is_of_run else None
 
+    @cached_property
+    def _recorded(self) -> DictConfig:
+        return read_run_config(self.folder / "config.yaml")
+
+    @property
+    def config(self) -> DictConfig:
+        """A copy of the whole config with all references resolved.
+
+        Raises:
+            ValueError: the file is damaged, see `read_run_config`.
+        """
+        return copy.deepcopy(self._recorded)
+
     @property
     def unresolved_config(self) -> DictConfig:
         """The config with unresolved references where Hydra kept them in ``.hydra``.
 
-        All values are those of `config`, which alone says what the run used.
+        All values are those of `config`, which alone says what the run used. The references are
+        those of ``model`` and ``data`` to each other and to the seed.
+
+        Raises:
+            ValueError: a file is damaged, see `read_run_config`.
         """
         config = self.config
-        add_references(config, self.references)
+        written = self._of_hydra("config.yaml")
+        groups = {name: written.get(name) for name in ("model", "data")}
+        add_references(config, OmegaConf.create(groups), own_only=True)
         return config
 
     @property
     def references(self) -> DictConfig:
         """Hydra's unresolved config of the command that started the run; empty if it is missing."""
-        return self._of_hydra("config.yaml")
+        config: DictConfig = OmegaConf.create(self._of_hydra("config.yaml"))
+        return config
 
     @property
     def choices(self) -> dict[str, Any]:
         """The options of the config groups, by group; empty if Hydra's records are missing."""
-        choices = OmegaConf.select(self._of_hydra("hydra.yaml"), "hydra.runtime.choices")
-        return dict(OmegaConf.to_container(choices)) if choices else {}
+        choices = selected(self._of_hydra("hydra.yaml"), "hydra.runtime.choices")
+        return dict(choices) if isinstance(choices, Mapping) else {}
 
     def hydra_with(self, choices: Mapping[str, Any]) -> DictConfig:
-        """Hydra's own settings of the run, with other options of some groups."""
-        hydra = self._of_hydra("hydra.yaml")
-        OmegaConf.update(hydra, "hydra.runtime.choices", {**self.choices, **choices}, merge=False)
-        return hydra
+        """Hydra's own settings of the run, with other options of some groups; not resolved."""
+        plain = self._of_hydra("hydra.yaml")
+        hydra = plain.get("hydra")
+        runtime = hydra.get("runtime") if isinstance(hydra, dict) else None
+        if not isinstance(runtime, dict):
+            plain = {"hydra": {"runtime": (runtime := {})}}
+        runtime["choices"] = {**self.choices, **choices}
+        config: DictConfig = OmegaConf.create(plain)
+        return config
 
-    def _of_hydra(self, name: str) -> DictConfig:
+    def _of_hydra(self, name: str) -> dict[str, Any]:
+        """A file of Hydra's as plain values; references in it are never looked up."""
         file = self.folder / ".hydra" / name
-        config = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
-        assert isinstance(config, DictConfig)  # Hydra writes nothing else
-        return config
-
-    @property
-    def config(self) -> DictConfig:
-        """The whole config with all references resolved."""
-        config = OmegaConf.load(self.folder / "config.yaml")
-        assert isinstance(config, DictConfig)  # a run writes nothing else
-        return config
+        return read_plain_yaml(file) if file.is_file() else {}
 
     def image_names(self) -> list[str] | None:
         """Names of the run's training images in order; None if the run has no ``index.csv``."""
         table = self.folder / "index.csv"
         if not table.is_file():
             return None
+        check_seal(table)
         return [name for (name,) in read_table(table, "path")]
 
     def clusters(self, names: Sequence[str]) -> NDArray[np.int64] | None:
@@ -90,11 +113,11 @@ class TrainingRun:
         Returns:
             Labels in the order of ``names``; None if the run saved no clusters or no names, or did
             not train on one of the images.
+
+        Raises:
+            ValueError: the checkpoint or ``index.csv`` is damaged.
         """
-        callbacks = read_checkpoint(self.checkpoint).get("callbacks", {})
-        states = [
-            state for state in callbacks.values() if isinstance(state, dict) and "labels" in state
-        ]
+        states = clustering_states(read_checkpoint(self.checkpoint), self.checkpoint)
         known = self.image_names()
         if not states or known is None:
             return None
@@ -102,37 +125,10 @@ class TrainingRun:
         if any(name not in rows for name in names):
             return None
         labels: NDArray[np.int64] = states[0]["labels"].numpy()
+        if len(known) != len(labels):
+            raise ValueError(
+                f"{self.folder / 'index.csv'} names {len(known):,} images, but "
+                f"{self.checkpoint.name} has clusters of {len(labels):,}; expected both files of "
+                "the same run"
+            )
         return labels[[rows[name] for name in names]]
-
-
-def add_references(config: DictConfig, source: Any) -> None:
-    """Replace values of a config, in place, by references to the same values.
-
-    A reference then follows the key that it names, for example ``scheduler.T_max`` follows
-    ``trainer.max_epochs``. References that call a resolver (``${oc.env:NAME}``) are not used.
-
-    Args:
-        config: resolved.
-        source: a config, some of whose values are references.
-    """
-    plain = OmegaConf.to_container(source, resolve=False)
-    for key, reference in leaves(plain):
-        value = OmegaConf.select(config, key) if isinstance(reference, str) else None
-        if value is None or "${" not in reference or ":" in reference:
-            continue
-        OmegaConf.update(config, key, reference, merge=False)
-        try:
-            same = OmegaConf.select(config, key) == value
-        except (OmegaConfBaseException, RecursionError):  # it leads nowhere, or to itself
-            same = False
-        if not same:
-            OmegaConf.update(config, key, value, merge=False)
-
-
-def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """The keys of nested dicts, ``a.b.c``, and their values; an empty dict is a value."""
-    if isinstance(value, Mapping) and (value or not key):
-        for name, child in value.items():
-            yield from leaves(child, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value

@@ -22,11 +22,12 @@ from odc_lightning.cli.refusals import module_of, refusal
 from odc_lightning.cli.words import for_hydra
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.sweeps.jobs import in_multirun, run_job
-from odc_lightning.utils.text import first_line, printable_lines
+from odc_lightning.utils.text import error_text, first_line
 
 # Warnings that every run raises and that users cannot act on.
 ALWAYS_IRRELEVANT = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "Image size .* exceeds limit of",  # data.max_pixels is the limit
     "It is recommended to use .*sync_dist=True",  # these values are the same on all ranks
 )
 
@@ -49,7 +50,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
             try:
                 sys.argv[1:] = for_hydra(sys.argv[1:])
             except ValueError as error:
-                print(f"error: {error}", file=sys.stderr)
+                print(error_text(error), file=sys.stderr)
                 sys.exit(2)
             report = hydra_utils.run_and_report
             hydra_utils.run_and_report = _call
@@ -58,7 +59,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
             except Exception as error:
                 message = _message(error, name)
                 if "HYDRA_FULL_ERROR" not in os.environ and message is not None:
-                    sys.exit(printable_lines(f"error: {message}"))
+                    sys.exit(error_text(message))
                 report(functools.partial(_raise, error))
             finally:
                 hydra_utils.run_and_report = report
@@ -110,7 +111,7 @@ def run_command(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         message = refusal(error)
         if "HYDRA_FULL_ERROR" in os.environ or message is None:
             raise
-        sys.exit(printable_lines(f"error: {message}"))
+        sys.exit(error_text(message))
 
 
 def _run_checked(task: Callable[[DictConfig], Any], config: DictConfig) -> None:

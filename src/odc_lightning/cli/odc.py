@@ -7,11 +7,13 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from odc_lightning.cli.completion import SHELLS, query, script
 from odc_lightning.cli.words import SHOWING, divided, exists, path_value, readable
+from odc_lightning.utils.text import error_text
 
 
 class Command(NamedTuple):
@@ -145,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = translated(name, arguments)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(error_text(error), file=sys.stderr)
         return 2
     sys.stdout.flush()
     # The command replaces this process: it receives signals directly, and Lightning can start
@@ -259,7 +261,7 @@ def _recipe(words: Sequence[str], flags: Sequence[str]) -> list[str]:
     """The overrides for a training that names neither an experiment nor an algorithm."""
     keys = {key: value for key, _, value in (word.lstrip("+").partition("=") for word in words)}
     own_config = {"-cn", "--config-name", "-cp", "--config-path"}.intersection(flags)
-    if own_config or {"experiment", "algorithm"} & set(keys):
+    if own_config or {"experiment", "algorithm"} & set(keys) or _resumes_another_recipe(keys):
         return []
     added = ["experiment=odc_small"]
     if keys.get("data") in _ANY_SIZE:
@@ -275,6 +277,17 @@ def _recipe(words: Sequence[str], flags: Sequence[str]) -> list[str]:
         file=sys.stderr,
     )
     return added
+
+
+def _resumes_another_recipe(keys: Mapping[str, str]) -> bool:
+    """Whether a training resumes a run that was started without the recipe."""
+    run = keys.get("hydra.run.dir") if keys.get("train.resume") == "auto" else None
+    if run is None and "ckpt_path" in keys:
+        run = str(Path(keys["ckpt_path"].strip("'\"")).parent.parent)
+    folder = Path((run or "").strip("'\""))
+    records = folder / ".hydra" / "hydra.yaml"
+    is_run = run is not None and (folder / "config.yaml").is_file() and records.is_file()
+    return is_run and "experiment: odc_small\n" not in records.read_text(encoding="utf-8")
 
 
 def _is_path(word: str) -> bool:

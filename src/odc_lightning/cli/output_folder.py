@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.sweeps.search_space import as_override
 from odc_lightning.utils.folder_lock import lock_folder
-from odc_lightning.utils.text import first_line, printable
+from odc_lightning.utils.text import error_text, first_line, printable
 
 # Each output, files that only it has, and a key that only its command has.
 _TRAINING = "a training run"
@@ -43,7 +43,7 @@ class OutputFolder(Callback):
         try:
             refuse_other_output(folder, config)
         except ValueError as error:
-            sys.exit(f"error: {error}")
+            sys.exit(error_text(error))
         if resumes_in(folder, config) and (folder / "config.yaml").is_file():
             # The records in `.hydra` stay those of the run until this command is accepted.
             with read_write(config.hydra), open_dict(config.hydra):
@@ -111,7 +111,7 @@ def _take(config: DictConfig, mode: Literal["run", "sweep"]) -> Path:
     try:
         folder = Path(node.dir)
     except OmegaConfBaseException as error:
-        sys.exit(f"error: {option} has no value: {first_line(error)}")
+        sys.exit(error_text(f"{option} has no value: {first_line(error)}"))
     try:
         if "${now:" in OmegaConf.to_container(node, resolve=False)["dir"]:  # type: ignore
             folder = next(_new(folder))
@@ -121,18 +121,15 @@ def _take(config: DictConfig, mode: Literal["run", "sweep"]) -> Path:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"a full disk accepts an empty file, but no content")
     except OSError as error:
-        sys.exit(
-            f"error: cannot write to {printable(folder)} ({error.strerror}); choose another folder "
-            f"with {option}=..."
-        )
+        reason = f"cannot write to {printable(folder)} ({error.strerror})"
+        sys.exit(error_text(f"{reason}; choose another folder with {option}=..."))
     try:
         _locks.append(lock_folder(folder))
     except Timeout:
         command = "search" if "space" in config else "command"
-        sys.exit(
-            f"error: another {command} is running in {printable(folder)}; wait until it ends, or "
-            f"choose another folder with {option}=..."
-        )
+        reason = f"another {command} is running in {printable(folder)}"
+        advice = f"wait until it ends, or choose another folder with {option}=..."
+        sys.exit(error_text(f"{reason}; {advice}"))
     return folder
 
 

@@ -26,7 +26,7 @@ _VALUE_IS_OPTIONAL = ("-i", "--info")
 SHOWING = {"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"}
 SHOWING |= {"-sc", "--shell-completion"}
 # Values of these characters mean the same to Hydra's parser and to a reader.
-_PLAIN = re.compile(r"[\w./%+@?|:-]*", re.ASCII)
+_PLAIN = re.compile(r"[\w./%+@|:-]*", re.ASCII)
 
 
 def divided(words: Sequence[str]) -> tuple[list[str], list[str]]:

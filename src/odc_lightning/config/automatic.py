@@ -27,6 +27,7 @@ from odc_lightning.utils.text import quantity
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
 VALUE_RANGE = "data.value_range"
+AUTOMATIC = (*HYPERPARAMETERS, BACKBONE, IMAGE_SIZE, VALUE_RANGE)  # chosen where they are null
 MAX_MEASURED = 64
 
 

@@ -1,6 +1,7 @@
 """Construction of a training's parts from its config."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,6 +19,7 @@ from odc_lightning.checkpoints import (
 )
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
+from odc_lightning.utils.text import first_line
 
 SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 
@@ -75,12 +77,10 @@ def build_trainer(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = (
     """
     callbacks = [*build_callbacks(config), *extra_callbacks]
     loggers = build_all(config.logger)
-    try:
+    with refused_settings():
         trainer: pl.Trainer = instantiate(
             config.trainer, callbacks=callbacks, logger=loggers, plugins=[DurableCheckpointIO()]
         )
-    except InstantiationException as error:
-        raise ValueError(f"invalid trainer settings: {error.__cause__ or error}") from error
     if isinstance(trainer.strategy, SHARDING):
         raise ValueError(
             f"trainer.strategy={config.trainer.strategy} splits the weights between ranks, but "
@@ -88,6 +88,20 @@ def build_trainer(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = (
             "on one device: use trainer.strategy=ddp"
         )
     return trainer
+
+
+@contextmanager
+def refused_settings() -> Iterator[None]:
+    """Report in one line why Lightning's Trainer refuses a setting.
+
+    Raises:
+        ValueError: replaces errors of many types.
+    """
+    try:
+        yield
+    except Exception as error:
+        wrapped = isinstance(error, InstantiationException) and error.__cause__
+        raise ValueError(f"invalid trainer settings: {first_line(wrapped or error)}") from error
 
 
 def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.config.automatic import with_automatic_settings
@@ -10,7 +9,6 @@ from odc_lightning.config.resolve import resolve
 from odc_lightning.config.resumed import check_length, recorded_run, resumed
 from odc_lightning.config.validation import check_arguments, check_settings
 from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
-from odc_lightning.sweeps.jobs import in_multirun
 
 
 class Prepared(NamedTuple):
@@ -40,7 +38,7 @@ def prepare(config: DictConfig) -> Prepared:
     run, records, lines = recorded_run(config), {}, []
     if run is not None:
         config, lines, choices = resumed(config, run)
-        if HydraConfig.initialized() and not in_multirun():
+        if choices is not None:
             # Hydra would describe the command that resumes, which names a few settings only.
             records = {"config.yaml": config, "hydra.yaml": run.hydra_with(choices)}
     config = with_wandb_run(config)

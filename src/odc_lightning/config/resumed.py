@@ -16,10 +16,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.checkpoints import TrainingRun, epochs_of, refuse_unknown_targets
-from odc_lightning.checkpoints.run import add_references, leaves
+from odc_lightning.checkpoints.references import add_references, leaves
 from odc_lightning.checkpoints.trust import KNOWN
-from odc_lightning.config.automatic import BACKBONE, IMAGE_SIZE
-from odc_lightning.config.heuristics import HYPERPARAMETERS, MAX_EPOCHS
+from odc_lightning.config.automatic import AUTOMATIC
+from odc_lightning.config.heuristics import MAX_EPOCHS
 from odc_lightning.config.resolve import resolve
 from odc_lightning.runs.resume import changes, settings
 from odc_lightning.sweeps.jobs import in_multirun
@@ -54,7 +54,7 @@ MAY_CHANGE: Mapping[str, bool] = {
 }
 # Null in one of these keys means that the program chooses; a resumed run keeps its choice.
 CHOSEN = (
-    *(*HYPERPARAMETERS, BACKBONE, IMAGE_SIZE, "model.pretrained"),
+    *(*AUTOMATIC, "model.pretrained"),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
 # What a run's config may build although the command does not name it.
@@ -70,12 +70,13 @@ class Resumed(NamedTuple):
     Attributes:
         config: with references; values that were chosen automatically are filled in.
         lines: one about each changed setting.
-        choices: the options of groups that the command changes, by group.
+        choices: the options of groups that the command changes, by group; None if the command
+            names all its keys.
     """
 
     config: DictConfig
     lines: list[str]
-    choices: dict[str, Any]
+    choices: dict[str, Any] | None
 
 
 def recorded_run(config: DictConfig) -> TrainingRun | None:
@@ -94,17 +95,18 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
     """Combine the recorded config of a run with that of the command.
 
     Args:
-        config: of the command, with ``ckpt_path``. Without Hydra's command line, and in a job of a
-            multirun, the command names all its keys.
+        config: of the command, with ``ckpt_path``. Without Hydra's command line, and in a sweep
+            that resumes its jobs, the command names all its keys.
         run: that is resumed.
 
     Raises:
         ValueError: the run's state cannot follow a change, it has already finished, or its config
             would run unknown code.
     """
-    recorded, choices = run.config, {}
+    recorded, choices = run.config, None
     _move(recorded, config.run_dir)
-    if in_multirun() or not HydraConfig.initialized():
+    is_job = in_multirun() and config.train.resume == "auto"  # `finished_before` compares it
+    if is_job or not HydraConfig.initialized():
         now = config.copy()
     else:
         now = recorded.copy()
@@ -121,7 +123,7 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
     if not complete.train.run_trusted:
         _refuse_foreign_code(complete, config, run)
     changed = list(changes(settings(recorded), settings(complete)))
-    if config.ckpt_path is not None and not in_multirun():
+    if config.ckpt_path is not None and not is_job:
         _refuse_changes(changed, run)
         check_length(complete, bool(changed))
     lines = [f"changed on resume: {key}={new} (it was {old})" for key, old, new in changed]
@@ -230,4 +232,7 @@ def _refuse_foreign_code(complete: DictConfig, config: DictConfig, run: Training
         for key, value in leaves(OmegaConf.to_container(config, resolve=False))
         if key.endswith("_target_")
     ]
-    refuse_unknown_targets(complete, str(run.folder), "train.run_trusted", (*_PARTS, *named))
+    checked = complete.copy()
+    # timm's own weights of a registered name; a resumed run replaces them by its checkpoint's.
+    checked.model.backbone.pop("pretrained", None)
+    refuse_unknown_targets(checked, str(run.folder), "train.run_trusted", (*_PARTS, *named))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 from PIL import Image
 
@@ -27,7 +28,8 @@ ADVICE = {
         ),
         _RAW,
     ),
-    **dict.fromkeys((".jxl", ".jxr", ".xcf", ".kra", ".dcm", ".exr"), _OTHER),
+    **dict.fromkeys((".jxl", ".jxr", ".xcf", ".kra", ".exr"), _OTHER),
+    ".dcm": "DICOM, convert them to PNG or TIFF with 16 bits",
 }
 
 
@@ -39,6 +41,12 @@ def image_extensions() -> frozenset[str]:
     registered = Image.registered_extensions()  # first, because it loads all of Pillow's formats
     decoded = (Image.OPEN.keys() | _OPENED_AS_JPEG) - _UNDECODABLE
     return frozenset(extension for extension, kind in registered.items() if kind in decoded)
+
+
+def advice_on(path: Path) -> str | None:
+    """What to do with a file in a format of `ADVICE`; None for files in other formats."""
+    extension = path.suffix.lower()
+    return None if extension in image_extensions() else ADVICE.get(extension)
 
 
 def register_plugins() -> None:

@@ -13,7 +13,7 @@ from typing import NoReturn
 from odc_lightning.data.formats import ADVICE, image_extensions
 from odc_lightning.data.outputs import PICTURES, is_output
 from odc_lightning.data.patterns import HIDDEN, Patterns
-from odc_lightning.utils.text import printable
+from odc_lightning.utils.text import printable, quantity
 
 # Files and folders of operating systems, which nobody means as images and which need no words.
 _OF_SYSTEMS = {".ds_store", "desktop.ini", "ehthumbs.db", "thumbs.db", "__macosx", "icon\r"}
@@ -47,19 +47,21 @@ class PassedOver:
         if self.kinds:
             ranked = sorted(self.kinds.items(), key=lambda item: (item[0] not in ADVICE, -item[1]))
             parts.append(
-                f"{_files(self.kinds.total(), 'file')} passed over: "
+                f"{quantity(self.kinds.total(), 'file')} passed over: "
                 + _listed([(_kind(kind), number) for kind, number in ranked])
             )
         if self.excluded:
             parts.append(
-                f"{_files(self.excluded.total(), 'image')} left out by data.exclude: "
+                f"{quantity(self.excluded.total(), 'image')} left out by data.exclude: "
                 + _listed(
                     [(f"by {printable(each)}", n) for each, n in self.excluded.most_common()],
                     "by other patterns",
                 )
             )
         if self.outputs:
-            parts.append(f"{_files(self.outputs, 'folder')} with output of odc_lightning left out")
+            parts.append(
+                f"{quantity(self.outputs, 'folder')} with output of odc_lightning left out"
+            )
         return "; ".join(parts)
 
 
@@ -156,7 +158,3 @@ def _listed(items: Sequence[tuple[str, int]], others: str = "of other kinds") ->
     shown = [f"{number:,} {what}" for what, number in items[:_SHOWN]]
     rest = sum(number for _, number in items[_SHOWN:])
     return ", ".join(shown) + (f", {rest:,} {others}" if rest else "")
-
-
-def _files(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from odc_lightning.data.formats import advice_on
 from odc_lightning.data.orientation import keep_orientation_alone, upright
 from odc_lightning.data.pixel_values import (
     DeepPixels,
@@ -22,8 +23,9 @@ from odc_lightning.data.pixel_values import (
     rounded_range,
     strips,
 )
+from odc_lightning.data.png_files import open_image_of_any_metadata
 
-SIXTEEN_BITS = "16bit"
+SIXTEEN_BITS: Final = "16bit"
 MAX_PIXELS = 120_000_000  # about 1 GB in memory; most telephones and cameras stay below
 _LARGE = 2**25  # of images with more pixels, a process decodes one at a time
 _one_large = threading.Lock()
@@ -69,18 +71,20 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image
     """Open a file and read its header.
 
     Raises:
-        ValueError: the image has more than ``max_pixels`` pixels. Pillow raises errors of many
-            types.
+        ValueError: the image has more than ``max_pixels`` pixels, or Pillow does not know the
+            format. Pillow raises errors of many types.
     """
     # Pillow's limit holds for the whole process, so it is raised only if it is in the way.
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        with Image.open(path) as image:
+        with open_image_of_any_metadata(path) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(_too_large(image.width * image.height, max_pixels))
             keep_orientation_alone(image)
             yield image
+    except UnidentifiedImageError as error:
+        raise ValueError(_unknown_format(path)) from error
     except Image.DecompressionBombError as error:
         number = re.search(r"\((\d+) pixels\)", str(error))
         pixels = int(number[1]) if number else 2 * (Image.MAX_IMAGE_PIXELS or max_pixels)
@@ -199,3 +203,18 @@ def _too_large(pixels: int, max_pixels: int) -> str:
         f"{pixels:,} pixels, more than data.max_pixels={max_pixels}; set data.max_pixels={pixels} "
         "or more if it is not a decompression bomb"
     )
+
+
+def _unknown_format(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(132)
+    if start[128:] == b"DICM":
+        return "a DICOM file, which Pillow cannot read; convert it to PNG or TIFF with 16 bits"
+    if advice := advice_on(path):  # raw photographs start like a TIFF file
+        return f"not an image that Pillow can read ({advice})"
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return (
+            "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "
+            "16 bits per channel, or with 32-bit numbers in one channel"
+        )
+    return f"not an image that Pillow can read{advice_on(path)}"

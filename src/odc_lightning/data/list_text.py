@@ -61,7 +61,7 @@ def _marked(raw: bytes) -> str:
     for mark, encoding in _MARKS.items():
         if raw.startswith(mark):
             return encoding
-    zeros = tuple(b"\0" in raw[start::2] for start in (0, 1))  # of ASCII characters
+    zeros = b"\0" in raw[::2], b"\0" in raw[1::2]  # of ASCII characters
     return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(zeros, "utf-8")
 
 

@@ -106,7 +106,8 @@ def _table(path: Path, text: str) -> _Table | None:
         ValueError: two columns could be the path or the label, or a file named as CSV has no
             header.
     """
-    delimiters, start = _DELIMITERS, 0
+    delimiters: tuple[str, ...] = _DELIMITERS
+    start = 0
     while match := _PREAMBLE.match(text, start):
         delimiters, start = (match[1],) if match[1] else delimiters, match.end()
     body, above = text[start:], len(re.findall(r"\r\n|\n|\r", text[:start]))
@@ -131,7 +132,7 @@ def _table(path: Path, text: str) -> _Table | None:
 
 def _place(path: Path, header: Sequence[str], known: Sequence[str]) -> int | None:
     """The column with one of the names that are known."""
-    names = [name.lower() for name in header]
+    names = [name.lower().replace(" ", "_") for name in header]
     first = [name for name in names if name == known[0]]
     chosen = first or [name for name in names if name in known]
     if len(chosen) > 1:

@@ -56,10 +56,7 @@ def load_lower_bytes(image: Image.Image) -> Image.Image:
     raw_mode = _raw_mode(image)
     lower = _LOWER[raw_mode]
     file: Any = image
-    file.tile = [
-        (*tile[:3], lower if isinstance(tile[3], str) else (lower, *tile[3][1:]))
-        for tile in file.tile
-    ]
+    file.tile = [_with_raw_mode(tile, lower) for tile in file.tile]
     file.load()
     if raw_mode == "LA;16B":
         return Image.merge("RGB", [file.getchannel("G")] * 3)
@@ -174,6 +171,12 @@ def _raw_mode(image: Image.Image) -> str:
     args = tiles[0][3]
     mode = args[0] if isinstance(args, tuple) and args else args
     return mode if isinstance(mode, str) else ""
+
+
+def _with_raw_mode(tile: Any, raw_mode: str) -> Any:
+    args = raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:])
+    # Older versions of Pillow have plain tuples here.
+    return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
 
 
 def _tag(image: Image.Image, tag: int, default: int | None = None) -> Any:

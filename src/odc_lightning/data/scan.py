@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import UnidentifiedImageError
 from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.data.images import Reading, check_values, open_image, read_rgb
@@ -70,8 +69,6 @@ def find_fault(path: Path, mode: Literal["quick", "full"], reading: Reading) -> 
         has_end = _has_end(path, kind)
         if mode == "full" or not has_end:
             read_rgb(path, reading)
-    except UnidentifiedImageError:
-        return "not an image that Pillow can read"
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
         return str(error) or type(error).__name__
     # The other decoders refuse a file without its end; the decoders of these two do not notice.

@@ -28,12 +28,14 @@ class ImageSource(ABC):
             if it does not, 0 if it is difficult to recognise, as in VOC's lists; else None.
         class_names: the name of each class, or None.
         passed_over: the account of files that are not among the images, if there was a search.
+        reading: how files are read, see `read_as`.
     """
 
     labels: IntArray | None = None
     objects: ObjectArray | None = None
     class_names: list[str] | None = None
     passed_over: PassedOver | None = None
+    reading: Reading = Reading()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -52,6 +54,7 @@ class ImageSource(ABC):
 
     def read_as(self, reading: Reading) -> Self:
         """Read files in this way from now on; nothing changes for images in memory."""
+        self.reading = reading
         return self
 
 
@@ -125,7 +128,6 @@ class FileSource(ImageSource):
         self.labels = _checked_labels(labels, len(names))
         self.class_names = class_names
         self.objects = _checked_objects(objects, len(names), class_names)
-        self.reading = Reading()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -146,10 +148,6 @@ class FileSource(ImageSource):
     def path(self, index: int) -> Path:
         return self.root / self.names[index]
 
-    def read_as(self, reading: Reading) -> Self:
-        self.reading = reading
-        return self
-
 
 class SubsetSource(ImageSource):
     """The images of `source` at `indices`, in that order; classes keep their numbers."""
@@ -160,6 +158,7 @@ class SubsetSource(ImageSource):
         self.labels = None if source.labels is None else source.labels[indices]
         self.objects = None if source.objects is None else source.objects[indices]
         self.class_names = source.class_names
+        self.reading = source.reading
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -175,7 +174,7 @@ class SubsetSource(ImageSource):
 
     def read_as(self, reading: Reading) -> Self:
         self.source.read_as(reading)
-        return self
+        return super().read_as(reading)
 
 
 def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.callbacks import Progress
+from odc_lightning.checkpoints import check_whole, read_checkpoint
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.linear_probes import Batches, FeatureRows, Labelled, LinearProbes
@@ -17,6 +18,9 @@ from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
 from odc_lightning.features.digests import digest_weights
 from odc_lightning.metrics.scores import Score
 from odc_lightning.models.frozen_features import FrozenFeatures
+
+# Keys of Lightning's checkpoints that a training resumes from, and ours.
+CHECKPOINT_KEYS = {"state_dict", "optimizer_states", "lr_schedulers", "loops", "network"}
 
 
 class Linear(Protocol):
@@ -33,7 +37,7 @@ class Linear(Protocol):
         ckpt_path: checkpoint of an interrupted training to resume; one is written each epoch.
 
     Raises:
-        ValueError: ``ckpt_path`` is not a file.
+        ValueError: ``ckpt_path`` is not a checkpoint of an interrupted evaluation.
     """
 
     name = "linear"
@@ -49,11 +53,8 @@ class Linear(Protocol):
         augmentation: Transform | None = None,
         ckpt_path: str | None = None,
     ) -> None:
-        if ckpt_path is not None and not Path(ckpt_path).is_file():
-            raise ValueError(
-                f"protocol.linear.ckpt_path={ckpt_path} is not a file; expected linear.ckpt of an "
-                "interrupted evaluation"
-            )
+        if ckpt_path is not None:
+            _check(Path(ckpt_path))
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.optimizer = optimizer
@@ -129,3 +130,16 @@ class Linear(Protocol):
             network.num_workers(train.source),
             network.seed,
         )
+
+
+def _check(checkpoint: Path) -> None:
+    """Refuse a file that Lightning could not read, before the features are extracted."""
+    option = "protocol.linear.ckpt_path"
+    expected = "expected linear.ckpt of an interrupted evaluation"
+    if not checkpoint.is_file():
+        raise ValueError(f"{option}={checkpoint} is not a file; {expected}")
+    content = read_checkpoint(checkpoint, option=None)
+    check_whole(checkpoint)
+    complete = content.keys() >= CHECKPOINT_KEYS
+    if not complete or not isinstance(content["state_dict"], dict):
+        raise ValueError(f"{option}={checkpoint} is not a checkpoint of linear probes; {expected}")

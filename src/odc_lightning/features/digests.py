@@ -69,8 +69,11 @@ def digest_weights(network: nn.Module) -> str:
 
 
 def digest_images(source: ImageSource) -> str:
-    """Digest of path, size and modification time of each file, or of pixels held in memory."""
-    digest = hashlib.sha256()
+    """Digest of path, size and modification time of each file, or of pixels held in memory.
+
+    The range of values counts too, which changes how files of more than 8 bits are read.
+    """
+    digest = hashlib.sha256(repr(source.reading.value_range).encode())
     for index in range(len(source)):
         path = source.path(index)
         if path is None:

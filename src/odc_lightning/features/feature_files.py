@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odc_lightning.features.scratch import reserve
+from odc_lightning.utils.arrays import load_array
+from odc_lightning.utils.seals import is_intact, seal
+
+log = logging.getLogger(__name__)
 
 Features = NDArray[np.float32]
 
@@ -31,14 +36,23 @@ class FeatureFiles:
         self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:16]
         self.facts = text
         self.num_samples = num_samples
+        self._intact: set[str] = set()  # layers whose files have been checked
 
     def has(self, layer: str) -> bool:
-        """Return whether the features of a layer exist and are complete."""
-        return self._file(layer).is_file()
+        """Return whether the features of a layer exist, complete and undamaged."""
+        file = self._file(layer)
+        if layer in self._intact or not file.is_file():
+            return layer in self._intact
+        intact = is_intact(file)
+        if intact:
+            self._intact.add(layer)
+        elif intact is False:
+            log.warning("%s is damaged; the features are extracted again", file)
+        return bool(intact)
 
     def load(self, layer: str) -> Features:
         """Map the features (N, width) of a layer, read-only; they are read when they are used."""
-        return np.load(self._file(layer), mmap_mode="r")
+        return load_array(self._file(layer))
 
     def create(self, widths: Mapping[str, int]) -> str:
         """Create a file for each layer, under a temporary name that `has` ignores.
@@ -75,11 +89,12 @@ class FeatureFiles:
 
     def open(self, layer: str, token: str) -> "np.memmap[Any, np.dtype[np.float32]]":
         """Map the rows (N, width) of a file of `create`, to be written and then flushed."""
-        return np.load(self._unfinished(layer, token), mmap_mode="r+")
+        return load_array(self._unfinished(layer, token), "r+")
 
     def finish(self, layer: str, token: str) -> None:
-        """Publish the complete features of a layer under their final name."""
+        """Publish the complete features of a layer under their final name, with their digest."""
         self._unfinished(layer, token).replace(self._file(layer))
+        seal(self._file(layer))
 
     def discard(self, layers: Iterable[str], token: str) -> None:
         """Delete the temporary files of `create`."""

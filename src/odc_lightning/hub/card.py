@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
+from odc_lightning.data.images import reading_of
 from odc_lightning.hub.library_weights import Published
 from odc_lightning.runs.summary import Summary
 from odc_lightning.utils.text import escape_markdown
@@ -96,7 +97,8 @@ def _measured(facts: Facts) -> dict[str, str]:
     if summary is None:
         return rows
     rows["training images"] = f"{summary['num_samples']:,}"
-    rows["epochs"] = f"{config.trainer.max_epochs:,}"
+    if config.trainer.max_epochs is not None:
+        rows["epochs"] = f"{config.trainer.max_epochs:,}"
     if summary["train_loss"] is not None:
         rows["loss"] = f"{summary['train_loss']:.3f} (chance: {summary['chance_loss']:.3f})"
     untrained = summary["untrained"]
@@ -155,4 +157,11 @@ def _use(facts: Facts) -> str:
         )
         blocks.append(f"```python\n{code}\n```")
     text = "`images` are float32 (B, 3, S, S), prepared as `preprocessor_config.json` says."
+    value_range = reading_of(facts.config.data).value_range
+    if isinstance(value_range, tuple):
+        low, high = value_range
+        text += (
+            f" Images of more than 8 bits first become grey levels of 0 to 255: 256 equal steps "
+            f"from {low:.7g} (black) to {high:.7g} (white); values beyond are clipped."
+        )
     return "\n\n".join([*blocks, text])

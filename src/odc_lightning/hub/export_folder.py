@@ -136,6 +136,8 @@ class _Export:
     def write_configs(self) -> None:
         """Write ``preprocessor_config.json`` and ``config.json``."""
         view = describe(self.model.transform)
+        if isinstance(self.model.reading.value_range, tuple):
+            view["value_range"] = list(self.model.reading.value_range)
         _write_json(self.folder / "preprocessor_config.json", view)
         self.files["preprocessor_config.json"] = "how images are prepared"
         _write_json(self.folder / "config.json", config_of(self.model, self.published, view))

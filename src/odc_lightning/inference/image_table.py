@@ -8,19 +8,19 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
 import odc_lightning
+from odc_lightning.checkpoints import build, building
 from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.datamodule import choose_num_workers
-from odc_lightning.data.images import reading_of
 from odc_lightning.features.digests import describe, digest_images, digest_weights
 from odc_lightning.features.image_features import image_features
 from odc_lightning.inference import TrainedModel, load
 from odc_lightning.inference.table_parts import Parts, Writer, collect
+from odc_lightning.runs.images import as_read_by
 from odc_lightning.utils.home import expanded
 
 log = logging.getLogger(__name__)
@@ -45,15 +45,14 @@ def images_of(config: DictConfig, model: TrainedModel) -> ImageSource:
     Raises:
         ValueError: there are no images, or some cannot be read.
     """
-    data = config.data.copy()
+    data = as_read_by(config.data, model.run)
     data.val = None
     data.eval_transform = model.run.config.data.eval_transform
     data.image_size = model.image_size
-    if data.get("value_range") is None:
-        data.value_range = model.reading.value_range
-    data.max_pixels = max(reading_of(data).max_pixels, model.reading.max_pixels)
-    module: ImageDataModule = instantiate(data)
-    module.setup("predict")
+    what = "data"
+    module: ImageDataModule = build(data, what)
+    with building(what):
+        module.setup("predict")
     return module.train_dataset.source
 
 

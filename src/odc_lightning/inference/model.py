@@ -2,14 +2,23 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
+from PIL import Image
 from torch import Tensor, nn
 
-from odc_lightning.checkpoints import read_checkpoint, refuse_unknown_targets
+from odc_lightning.checkpoints import (
+    build,
+    building,
+    clustering_states,
+    read_checkpoint,
+    refuse_oversized,
+    refuse_unknown_targets,
+)
 from odc_lightning.checkpoints.pretrained import check_values
+from odc_lightning.data.checks import check_view
 from odc_lightning.inference.inputs import Images
 from odc_lightning.inference.network import EMBEDDING, TrainedNetwork
 from odc_lightning.inference.reference import Reference, reference_of
@@ -73,16 +82,21 @@ def load(
         for part in (config.model.backbone, config.model.neck, config.data.eval_transform):
             refuse_unknown_targets(part, str(found.checkpoint))
     content = read_checkpoint(found.checkpoint, trusted=checkpoint_trusted)
-    backbone: Backbone = instantiate(config.model.backbone)
-    neck = _neck(config, backbone)
+    file = found.folder / "config.yaml"
+    refuse_oversized(lambda: _parts(config, file), found.checkpoint, str(file))
+    backbone, neck = _parts(config, file)
+    transform = build(config.data.eval_transform, f"data.eval_transform in {file}")
+    with building(f"data.eval_transform in {file}"):
+        size = config.data.image_size
+        check_view(transform(Image.new("RGB", (size, size))), "eval_transform", size)
     _fill(backbone, content, "backbone.", found.checkpoint)
     _fill(neck, content, "neck.", found.checkpoint)
     model = TrainedModel(
         found,
         backbone,
         neck,
-        instantiate(config.data.eval_transform),
-        _labels(content),
+        transform,
+        _labels(content, config.algorithm.num_clusters, found.checkpoint),
         None if images is None else str(images),
         checkpoint_trusted,
     )
@@ -91,16 +105,23 @@ def load(
     return model.to(device)
 
 
-def _neck(config: DictConfig, backbone: Backbone) -> nn.Module:
-    dense = bool(config.model.get("dense", False))
-    in_features = backbone.map_channels if dense else backbone.num_features
-    neck: nn.Module = instantiate(config.model.neck)(in_features=in_features)
-    return neck
+def _parts(config: DictConfig, file: Path) -> tuple[Backbone, nn.Module]:
+    """Backbone and neck, as initialised."""
+    backbone: Backbone = build(config.model.backbone, f"model.backbone in {file}")
+    what = f"model.neck in {file}"
+    partial = build(config.model.neck, what)
+    with building(what):
+        dense = bool(config.model.get("dense", False))
+        in_features = backbone.map_channels if dense else backbone.num_features
+        neck: nn.Module = partial(in_features=in_features)
+    return backbone, neck
 
 
-def _fill(part: nn.Module, content: dict[str, Tensor], prefix: str, file: Path) -> None:
+def _fill(part: nn.Module, content: dict[str, Any], prefix: str, file: Path) -> None:
     """Load all weights of one part of the network."""
-    saved: dict[str, Tensor] = content.get("state_dict", {})  # type: ignore[assignment]
+    saved = content.get("state_dict")
+    if not isinstance(saved, dict) or not all(isinstance(each, Tensor) for each in saved.values()):
+        raise ValueError(f"{file} is not a checkpoint of a training run: it has no weights by name")
     weights = {
         name.removeprefix(prefix): weight
         for name, weight in saved.items()
@@ -116,12 +137,15 @@ def _fill(part: nn.Module, content: dict[str, Tensor], prefix: str, file: Path) 
         ) from error
 
 
-def _labels(content: dict[str, object]) -> Tensor | None:
+def _labels(content: dict[str, Any], num_clusters: int, file: Path) -> Tensor | None:
     """The clusters (N,) of the run's images; None without a clustering."""
-    callbacks = content.get("callbacks", {})
-    assert isinstance(callbacks, dict)  # Lightning writes nothing else
-    for state in callbacks.values():
-        if isinstance(state, dict) and "labels" in state:
-            labels: Tensor = state["labels"]
-            return labels
-    return None
+    states = clustering_states(content, file)
+    if not states:
+        return None
+    labels: Tensor = states[0]["labels"]
+    if int(labels.max()) >= num_clusters:
+        raise ValueError(
+            f"{file} has clusters up to number {int(labels.max())}, but the run's config.yaml has "
+            f"algorithm.num_clusters={num_clusters}; restore config.yaml from a copy of the run"
+        )
+    return labels

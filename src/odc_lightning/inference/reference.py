@@ -1,9 +1,7 @@
 """Features and clusters of a run's training images in eval mode, kept in the run's folder."""
 
 import hashlib
-import json
 import logging
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +13,10 @@ from odc_lightning.data import ImageSource, IndexedDataset, SubsetSource
 from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.features.digests import describe, digest_weights
 from odc_lightning.features.image_features import image_features
+from odc_lightning.inference.kept_reference import Kept, read_kept, write_kept
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
 from odc_lightning.utils.arrays import FloatArray
-from odc_lightning.utils.tables import read_table, table_writer
-from odc_lightning.utils.whole_files import whole_folder
 
 log = logging.getLogger(__name__)
 
@@ -123,29 +120,46 @@ def reference_of(network: TrainedNetwork) -> Reference:
         )
     folder = network.run.folder / FOLDER
     facts = _facts(network)
-    kept = _read(folder, facts, network)
-    if kept is not None and len(kept.names) == len(network.labels):
-        return kept
-    if kept is None:
-        made = _make(network, network.training_images())
-    else:  # made when some images could not be read; perhaps they can today
+    kept = read_kept(folder, facts, network.num_clusters)
+    made = _made_now(network, kept)
+    if made is not None:
+        kept = made
         try:
-            source = network.training_images()
-        except ValueError:
-            return kept
-        if _names(source) == kept.names:
-            return kept
-        made = _make(network, source)
+            write_kept(made, folder, facts)
+        except OSError as error:
+            message = "cannot write %s (%s); the training images will be read again next time"
+            log.warning(message, folder, error)
+    assert kept is not None
+    centroids, counts = torch.from_numpy(kept.centroids), torch.from_numpy(kept.counts)
+    clusters = RunClusters(centroids, counts, _metric(network))
+    labels = torch.from_numpy(kept.labels)
+    return Reference(kept.names, labels, clusters, kept.agreement, _index(kept.features))
+
+
+def _made_now(network: TrainedNetwork, kept: Kept | None) -> Kept | None:
+    """What has to be made because it is not kept, or because more images can be read today."""
+    assert network.labels is not None
+    if kept is None:
+        return _make(network, network.training_images())
+    if len(kept.names) == len(network.labels):
+        return None
     try:
-        _keep(made, folder, facts)
-    except OSError as error:
-        log.warning(
-            "cannot write %s (%s); the training images will be read again next time", folder, error
-        )
-    return made
+        source = network.training_images()
+    except ValueError:
+        return None
+    return None if _names(source) == kept.names else _make(network, source)
 
 
-def _make(network: TrainedNetwork, source: SubsetSource) -> Reference:
+def _index(features: FloatArray) -> Any:
+    """A faiss index of features (N, D), by inner product."""
+    import faiss
+
+    index = faiss.IndexFlatIP(features.shape[1])
+    index.add(features)
+    return index
+
+
+def _make(network: TrainedNetwork, source: SubsetSource) -> Kept:
     assert network.labels is not None
     if len(source.source) != len(network.labels):
         raise ValueError(
@@ -172,11 +186,14 @@ def _make(network: TrainedNetwork, source: SubsetSource) -> Reference:
     nearest = torch.cat([clusters.assign(rows).labels for rows in features.split(2**14)])
     agreement = float((nearest == labels).float().mean())
     log.info("%.0f %% of them are closest to the centroid of their own cluster", 100 * agreement)
-    import faiss
-
-    index = faiss.IndexFlatIP(features.shape[1])
-    index.add(features.numpy())
-    return Reference(_names(source), labels, clusters, agreement, index)
+    return Kept(
+        _names(source),
+        clusters.centroids.numpy(),
+        clusters.counts.numpy(),
+        features.numpy(),
+        labels.numpy(),
+        agreement,
+    )
 
 
 def _names(source: ImageSource) -> list[str]:
@@ -202,46 +219,6 @@ def _facts(network: TrainedNetwork) -> dict[str, object]:
         "transform": describe(network.transform),
         "metric": _metric(network),
     }
-
-
-def _read(folder: Path, facts: dict[str, object], network: TrainedNetwork) -> Reference | None:
-    try:
-        kept = json.loads((folder / "facts.json").read_text("utf-8"))
-        if {key: kept[key] for key in facts} != facts:
-            return None
-        with np.load(folder / "clusters.npz") as arrays:
-            centroids, counts = (torch.from_numpy(arrays[key]) for key in ("centroids", "counts"))
-        rows = read_table(folder / "images.csv", "path", "cluster")
-        names = [name for name, _ in rows]
-        labels = network.labels
-        if labels is None or len(names) != len(labels):  # without images that could not be read
-            labels = torch.tensor([int(cluster) for _, cluster in rows])
-        import faiss
-
-        index = faiss.read_index(str(folder / "index.faiss"))
-    except (OSError, KeyError, ValueError, RuntimeError):  # missing or damaged
-        return None
-    clusters = RunClusters(centroids, counts, _metric(network))
-    return Reference(names, labels, clusters, kept["agreement"], index)
-
-
-def _keep(made: Reference, folder: Path, facts: dict[str, object]) -> None:
-    import faiss
-
-    with whole_folder(folder, replace=True) as unfinished:
-        np.savez(
-            unfinished / "clusters.npz",
-            centroids=made.clusters.centroids.numpy(),
-            counts=made.clusters.counts.numpy(),
-        )
-        with table_writer(unfinished / "images.csv", ("path", "cluster")) as write:
-            write(zip(made.names, made.labels.tolist(), strict=True))
-        try:
-            faiss.write_index(made.index, str(unfinished / "index.faiss"))
-        except RuntimeError as error:  # faiss raises it for a full disk
-            raise OSError(str(error)) from error
-        text = json.dumps({**facts, "agreement": made.agreement}, indent=2)
-        (unfinished / "facts.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _distance(similarities: FloatArray) -> FloatArray:

@@ -1,6 +1,7 @@
 """A long table on disk, written in parts, so that it can resume after the last complete part."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,10 @@ from filelock import Timeout
 from torch import Tensor
 
 from odc_lightning.utils.folder_lock import lock_folder
+from odc_lightning.utils.seals import changed, is_intact, seal
 from odc_lightning.utils.whole_files import sync_file, whole_file
+
+log = logging.getLogger(__name__)
 
 UNFINISHED = "unfinished"
 FACTS = "facts.json"
@@ -68,6 +72,8 @@ class Parts:
                     f"choose another folder with {option}=..., or delete that one"
                 )
             if self.finished:
+                for damaged in changed(self.folder):
+                    log.warning("%s has changed since it was written", damaged)
                 shutil.rmtree(self._work, ignore_errors=True)
                 return
             self._work.mkdir(parents=True, exist_ok=True)
@@ -112,10 +118,28 @@ class Parts:
             raise ValueError(f"part {number} has {len(table)} rows, expected {expected}")
         with whole_file(self._path(number), sync=True) as unfinished:
             pq.write_table(table, unfinished)
+        seal(self._path(number))
 
     def __iter__(self) -> Iterator[pa.Table]:
-        """The parts in their order, one in memory at a time."""
-        return (pq.read_table(self._path(number)) for number in range(len(self)))
+        """The parts in their order, one in memory at a time.
+
+        Raises:
+            ValueError: a part is damaged; it is deleted, so that the same command makes it again.
+        """
+        return (self._read(number) for number in range(len(self)))
+
+    def _read(self, number: int) -> pa.Table:
+        path = self._path(number)
+        try:
+            if is_intact(path) is not False:
+                return pq.read_table(path)
+        except (OSError, pa.ArrowInvalid):  # without a seal: a part of an earlier version
+            pass
+        path.unlink(missing_ok=True)
+        raise ValueError(
+            f"{path} was damaged and has been deleted; run the same command again to make it, and "
+            "the parts after it, anew"
+        )
 
     def finish(self, writers: Mapping[str, Writer]) -> None:
         """Write the final files from all parts, then delete the parts.
@@ -128,6 +152,7 @@ class Parts:
             sync_file(self._work / name)
         for name in writers:
             (self._work / name).replace(self.folder / name)
+        seal(*(self.folder / name for name in writers))
         (self._work / FACTS).replace(self.folder / FACTS)
         self.finished = True
         shutil.rmtree(self._work)
@@ -157,10 +182,13 @@ def collect(batches: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
 
 def _differences(before: str, now: str) -> str:
     """The keys whose values differ."""
-    old, new = json.loads(before), json.loads(now)
+    try:
+        old, new = dict(json.loads(before)), dict(json.loads(now))
+    except (ValueError, TypeError, RecursionError):
+        return f"its {FACTS}, which is damaged"
     keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     return " and ".join(keys)
 
 
 def _text_of(path: Path) -> str | None:
-    return path.read_text("utf-8") if path.is_file() else None
+    return path.read_text("utf-8", errors="replace") if path.is_file() else None

@@ -1,6 +1,6 @@
 """The clustering of a finished run: images, clusters, features and centroids."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from odc_lightning.checkpoints import TrainingRun, read_checkpoint
+from odc_lightning.checkpoints import TrainingRun, clustering_states, read_checkpoint
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ImageSource
 from odc_lightning.runs.images import images_of_run
@@ -52,7 +52,8 @@ def read_clusters(run: TrainingRun, data: DictConfig) -> ClusteredImages:
     Raises:
         ValueError: the run keeps no features, or the images are not those it was trained on.
     """
-    state = _clustering(read_checkpoint(run.checkpoint).get("callbacks", {}), run)
+    states = clustering_states(read_checkpoint(run.checkpoint, option=None), run.checkpoint)
+    state = _clustering(states, run)
     labels: IntArray = state["labels"].numpy()
     source = images_of_run(data, run.image_names(), len(labels))
     if "features" in state:
@@ -62,14 +63,13 @@ def read_clusters(run: TrainingRun, data: DictConfig) -> ClusteredImages:
     return ClusteredImages(source, labels, features, centroids)
 
 
-def _clustering(callbacks: Mapping[str, Any], run: TrainingRun) -> dict[str, Tensor]:
+def _clustering(states: Sequence[dict[str, Any]], run: TrainingRun) -> dict[str, Tensor]:
     """The state of the callback that clusters, with the features it keeps."""
-    states = [state for state in callbacks.values() if isinstance(state, dict)]
     for needed in ({"labels", "features", "centroids"}, {"labels", "banks"}):
         for state in states:
             if needed <= state.keys():
                 return state
-    if any("labels" in state for state in states):
+    if states:
         raise ValueError(
             f"{run.folder} has clusters but no features of its images, as all runs of DeepCluster; "
             "expected a run of ODC or of DeepCluster-v2. The cluster of every image is in the "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from odc_lightning.utils.seals import seal
 from odc_lightning.utils.tables import table_writer
 
 
@@ -17,6 +18,7 @@ def write_index_table(path: Path | str, names: Sequence[str]) -> None:
     """
     with table_writer(path, ("index", "path")) as write:
         write(enumerate(names))
+    seal(Path(path))
 
 
 def write_clusters(
@@ -43,3 +45,4 @@ def write_clusters(
     rows = zip(range(len(names)), names, labels.tolist(), rounded, strict=True)
     with table_writer(path, ("index", "path", "cluster", "distance")) as write:
         write(rows)
+    seal(Path(path))

@@ -8,23 +8,25 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
-from odc_lightning.checkpoints import TrainingRun, refuse_unknown_targets
+from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.data.images import reading_of
+from odc_lightning.data.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.runs.locate import locate
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable
 
 log = logging.getLogger(__name__)
 
+_DATA = "the run's data"  # in messages
 _SHOWN = 5  # names in a message
 
 
@@ -49,6 +51,7 @@ class RunImages(ImageSource):
         self.names = names
         self.found = [None if row < 0 else row for row in found.tolist()]
         self.class_names = source.class_names
+        self.reading = source.reading
         if source.labels is not None:
             self.labels = np.where(found < 0, -1, source.labels[found])
         if source.objects is not None:
@@ -70,6 +73,10 @@ class RunImages(ImageSource):
         row = self.found[index]
         return None if row is None else self.source.path(row)
 
+    def read_as(self, reading: Reading) -> Self:
+        self.source.read_as(reading)
+        return super().read_as(reading)
+
 
 def _entries(folder: Path) -> frozenset[str]:
     """Names in a folder: on network drives, thousands of checks of single files take minutes."""
@@ -79,10 +86,23 @@ def _entries(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
+def as_read_by(data: DictConfig, run: TrainingRun) -> DictConfig:
+    """A config of other images, read like those of a run.
+
+    The range of values is the run's if the config has none, and the larger limit of pixels holds.
+    """
+    given, of_run = reading_of(data), reading_of(run.config.data)
+    data = data.copy()
+    data.value_range = given.value_range or of_run.value_range
+    data.max_pixels = max(given.max_pixels, of_run.max_pixels)
+    return data
+
+
 def build_images(data: DictConfig) -> ImageSource:
     """The training images alone, without validation split, transforms and scan."""
-    source: ImageSource = instantiate(data.train)()
-    return chosen_part(source.read_as(reading_of(data)), data.get("subset"))
+    with building(_DATA):
+        source: ImageSource = build(data.train, _DATA)()
+        return chosen_part(source.read_as(reading_of(data)), data.get("subset"))
 
 
 def images_of_run(
@@ -133,11 +153,16 @@ def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     a subset need one, since its classes keep their numbers. A list of files that is gone gave only
     names, and labels.
     """
+    with building(_DATA):
+        return _built_source(data, names)
+
+
+def _built_source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     listing, root = (data.train.get(key) for key in ("path", "root"))
-    if listing is not None and not Path(listing).expanduser().is_file():
-        folder = Path(listing).parent if root is None else Path(root)
-        return FileSource(folder.expanduser(), names).read_as(reading_of(data))
-    builder = instantiate(data.train)
+    if listing is not None and not expanded(listing).is_file():
+        folder = expanded(listing).parent if root is None else expanded(root)
+        return FileSource(folder, names).read_as(reading_of(data))
+    builder = build(data.train, _DATA)
     if data.get("subset") is None and "names" in inspect.signature(builder).parameters:
         source: ImageSource = builder(names=names)
     else:

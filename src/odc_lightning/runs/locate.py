@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
-from odc_lightning.checkpoints import TrainingRun
+from odc_lightning.checkpoints import TrainingRun, read_plain_yaml
 from odc_lightning.utils.home import expanded
 
 # Keys of `data` and its splits that are paths.
@@ -77,9 +75,8 @@ def _found(value: str, run: TrainingRun) -> str:
 def started_in(run: TrainingRun) -> Path | None:
     """The working directory of the training, as Hydra recorded it; None if it is not known."""
     try:
-        config = OmegaConf.load(run.folder / ".hydra" / "hydra.yaml")
-        # Not resolved: a reference in a stranger's file could read the environment.
-        plain = OmegaConf.to_container(config, resolve=False)
-        return Path(plain["hydra"]["runtime"]["cwd"])  # type: ignore[index, call-overload]
-    except (OSError, ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException):
+        return Path(
+            read_plain_yaml(run.folder / ".hydra" / "hydra.yaml")["hydra"]["runtime"]["cwd"]
+        )
+    except (ValueError, KeyError, TypeError):
         return None

@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from odc_lightning.utils.text import first_line
 from odc_lightning.utils.whole_files import whole_file
 
 Row = Mapping[str, Any]
@@ -146,16 +147,25 @@ def read_metrics(path: Path | str) -> dict[str, Series]:
             empty if the metric was not logged.
 
     Raises:
-        ValueError: the file has no column ``step`` or ``epoch``.
+        ValueError: the file is damaged, or has no column ``step`` or ``epoch``.
     """
+    try:
+        return _read_metrics(Path(path))
+    except (csv.Error, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read: {first_line(error)}; restore it from a copy, or delete it"
+        ) from error
+
+
+def _read_metrics(path: Path) -> dict[str, Series]:
     rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    with Path(path).open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         if columns and not {"step", "epoch"} <= set(columns):
             raise ValueError(
-                f"{path} has the columns {list(columns)}, expected 'step' and 'epoch' among them; "
-                "give the metrics.csv of Lightning's CSVLogger"
+                f"it has the columns {list(columns)}, expected 'step' and 'epoch' among them, as "
+                "in the metrics.csv of Lightning's CSVLogger"
             )
         names = [name for name in columns if name not in ("step", "epoch")]
         for row in reader:

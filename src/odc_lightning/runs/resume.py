@@ -14,6 +14,7 @@ from odc_lightning.checkpoints import (
     check_whole,
     checkpoint_file,
     newest_whole,
+    read_values,
     step_of,
 )
 from odc_lightning.runs.metrics_csv import MetricsFile
@@ -83,7 +84,7 @@ def finished_before(config: DictConfig) -> Summary | None:
     written = folder / "config.yaml"
     if not written.is_file():
         return None
-    different = differences(settings(OmegaConf.load(written)), settings(config))
+    different = differences(settings(OmegaConf.create(read_values(written))), settings(config))
     if different:
         raise ValueError(
             f"{folder} has a run with other settings ({'; '.join(different[:5])}); choose another "

@@ -1,8 +1,8 @@
 """``summary.json``: the results of a run."""
 
 import importlib
-import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -11,7 +11,21 @@ import torch
 import torchvision
 
 import odc_lightning
-from odc_lightning.utils.json_file import write_json
+from odc_lightning.utils.json_file import read_json, write_json
+from odc_lightning.utils.seals import check_seal, seal
+
+_NUMBER = (int, float)
+_MAYBE = (int, float, type(None))
+# The types of what `summary.json` holds.
+TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("train_loss", "knn_top1", "nmi", "images_per_second"), _MAYBE),
+    **dict.fromkeys(("label_switch_ratio_first", "label_switch_ratio_last"), _MAYBE),
+    **dict.fromkeys(("chance_loss", "wall_seconds"), _NUMBER),
+    **dict.fromkeys(("num_samples", "num_clusters"), (int,)),
+    **dict.fromkeys(("untrained", "versions"), (dict,)),
+    "targets": (str,),
+    "pretrained": (str, type(None)),
+}
 
 
 class Scores(TypedDict):
@@ -67,9 +81,27 @@ def package_versions() -> dict[str, str | None]:
 def write_summary(path: Path | str, summary: Summary) -> None:
     """Write the summary as JSON: the whole file or none of it, with null for NaN and infinity."""
     write_json(path, summary)
+    seal(Path(path))
 
 
 def read_summary(path: Path | str) -> Summary:
-    """Read what `write_summary` wrote."""
-    summary: Summary = json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read what `write_summary` wrote.
+
+    Raises:
+        ValueError: the file is damaged, or changed after it was written.
+    """
+    check_seal(Path(path))
+    content = read_json(path)
+    try:
+        wrong = [key for key, types in TYPES.items() if type(content[key]) not in types]
+        if any(type(content["untrained"][key]) not in _MAYBE for key in ("knn_top1", "nmi")):
+            wrong.append("untrained")
+    except (KeyError, TypeError) as error:  # a key is missing, or it is not a mapping
+        wrong = [str(error)]
+    if wrong:
+        raise ValueError(
+            f"{path} is not the summary of a run: {', '.join(wrong)} is missing or of another "
+            "type. Restore it from a copy, or delete it; the run then counts as unfinished"
+        )
+    summary: Summary = content
     return summary

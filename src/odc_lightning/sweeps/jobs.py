@@ -1,6 +1,5 @@
 """The jobs of a multirun: failed ones are marked, the others continue, a table ends the sweep."""
 
-import json
 import multiprocessing
 import os
 import sys
@@ -18,8 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
-from odc_lightning.utils.json_file import write_json
-from odc_lightning.utils.text import printable, printable_lines
+from odc_lightning.utils.json_file import read_json, write_json
+from odc_lightning.utils.text import error_text, printable, printable_lines
 
 FAILED = "failed.txt"
 # The file that a job writes last: a training, an evaluation.
@@ -84,7 +83,7 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
                 task(config)
             except Exception as error:
                 reason = mark_failed(folder, error)
-                message = printable_lines(f"error: job {hydra.job.num}: {reason}")
+                message = error_text(f"job {hydra.job.num}: {reason}")
                 print(message, file=sys.stderr, flush=True)
     finally:
         _end_without_command()
@@ -98,7 +97,7 @@ def lock_of(folder: Path, number: int) -> AcquireReturnProxy:
     Returns:
         A context manager that releases the lock.
     """
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / ".lock", is_singleton=True)  # the sweep may have the same folder
     try:
         return lock.acquire(blocking=False)
     except Timeout:
@@ -168,7 +167,7 @@ class Jobs(Callback):
             try:
                 number = jobs_at_a_time(launcher.n_jobs, devices)
             except ValueError as error:
-                sys.exit(f"error: {error}")
+                sys.exit(error_text(error))
             with read_write(config.hydra), open_dict(config.hydra):
                 launcher.n_jobs = number
             if devices:  # the launcher's processes choose from these
@@ -190,7 +189,7 @@ class Jobs(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the table; exit with code 1 unless all jobs have finished."""
-        notes = [json.loads(file.read_text(encoding="utf-8")) for file in _files(config)]
+        notes = [read_json(file) for file in _files(config)]
         jobs = [Job(note["number"], note["overrides"], Path(note["folder"])) for note in notes]
         if not jobs:
             return

@@ -58,8 +58,16 @@ def read_table(path: Path | str, *columns: str) -> list[tuple[str, ...]]:
     """The cells of some columns of a table that `table_writer` wrote, row by row.
 
     Raises:
-        ValueError: the table lacks a column or a cell, as after a change in a spreadsheet.
+        ValueError: the table lacks a column or a cell, as after a change in a spreadsheet, or it is
+            not a table.
     """
+    try:
+        return _read_table(path, columns)
+    except csv.Error as error:
+        raise ValueError(f"{path} is damaged: {error}; restore it from a copy") from error
+
+
+def _read_table(path: Path | str, columns: Sequence[str]) -> list[tuple[str, ...]]:
     with Path(path).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         reader = csv.reader(file)
         header = next(reader, [])

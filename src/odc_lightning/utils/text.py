@@ -42,6 +42,11 @@ def printable_lines(message: object) -> str:
     return "\n".join(printable(line) for line in (first, *indented))
 
 
+def error_text(message: object) -> str:
+    """The text with which a command reports an error: ``error: ...``, safe on a terminal."""
+    return printable_lines(f"error: {message}")
+
+
 def escape_markdown(name: str) -> str:
     """A name for a line or a table cell of Markdown, with markup and ends of cells escaped."""
     return re.sub(r"([\\|*`<\[\]])", r"\\\1", printable(" ".join(name.split())))

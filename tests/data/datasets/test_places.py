@@ -54,6 +54,16 @@ def test_both_splits_number_the_classes_alike(tmp_path: Path) -> None:
     assert val.name(2) == "a/abbey/v 1.jpg"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_that_another_program_saved(tmp_path: Path, encoding: str) -> None:
+    write_places(tmp_path)
+    text = TRAIN.replace(" 2\n", " 2.0\n").replace("\n", "\r\n")
+    (tmp_path / LISTS / "train_places205.csv").write_bytes(text.encode(encoding))
+    train = places205(str(tmp_path), "train")
+    assert labels_of(train) == [2, 0, 1, 0]
+    assert train.name(0) == "f/field/wild/gsun_9.jpg"
+
+
 def test_images_themselves_are_not_looked_at(tmp_path: Path) -> None:
     write_places(tmp_path)
     (tmp_path / IMAGES / "a/abbey/gsun_2.jpg").unlink()

@@ -94,6 +94,16 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(voc2007("~/VOCdevkit", "test")) == 2
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_that_another_program_saved(tmp_path: Path, encoding: str) -> None:
+    voc = write_voc(tmp_path)
+    text = "000005 -1.0\r\n000007 1.0\r\n000012 0\r\n"
+    (voc / "ImageSets/Main/car_trainval.txt").write_bytes(text.encode(encoding))
+    source = voc2007(str(tmp_path), "trainval")
+    assert source.objects is not None
+    assert source.objects[:, CAR].tolist() == [-1, 1, 0]
+
+
 def test_lists_may_differ_in_their_order(tmp_path: Path) -> None:
     voc = write_voc(tmp_path)
     write_list(voc, "sheep", "trainval", TRAINVAL[::-1], [1, 0, -1])

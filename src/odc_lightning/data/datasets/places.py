@@ -18,7 +18,7 @@ LISTS = "trainvalsplit_places205"
 IMAGES = "data/vision/torralba/deeplearning/images256"
 
 # `f/field/wild/x.jpg 61`: initial of the class, class, file; a space and the number of the class.
-_LINE = re.compile(r"(\w/(.+)/[^/]+) (\d{1,3})")
+_LINE = re.compile(r"(\w/(.+)/[^/]+) (\d{1,3})(?:\.0)?")
 
 
 def places205(

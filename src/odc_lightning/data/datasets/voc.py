@@ -73,11 +73,12 @@ def _read_list(path: Path, archive: str) -> dict[str, int]:
     shown: dict[str, int] = {}
     for number, line in lines_of(read_text(path)):
         fields = line.split()  # two spaces before a 1 or a 0, one before a -1
-        if len(fields) != 2 or fields[1] not in ("-1", "0", "1"):
+        value = fields[-1].removesuffix(".0")  # as spreadsheets may save it
+        if len(fields) != 2 or value not in ("-1", "0", "1"):
             raise ValueError(f"{path}, line {number}: {line!r}; expected an image and -1, 0 or 1")
         if fields[0] in shown:
             raise ValueError(f"{path} names the image {fields[0]} twice. Unpack {archive} again.")
-        shown[fields[0]] = int(fields[1])
+        shown[fields[0]] = int(value)
     if not shown:
         raise ValueError(f"{path} names no images. Unpack {archive} again.")
     return shown

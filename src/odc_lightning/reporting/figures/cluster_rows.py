@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.seals import check_seal
 from odc_lightning.utils.tables import read_table
 
 Order = Literal["size", "tightness"]
@@ -106,6 +107,7 @@ def read_rows(
     Raises:
         ValueError: the file has no images, or lacks a column.
     """
+    check_seal(clusters_csv)
     table = read_table(clusters_csv, "index", "cluster", "distance")
     if not table:
         raise ValueError(f"{clusters_csv} has no images; expected that of a finished run")

@@ -2,13 +2,11 @@
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
-
-from odc_lightning.checkpoints import TrainingRun, checkpoint_file
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file, read_plain_yaml, selected
 from odc_lightning.metrics.scores import Evaluation
 from odc_lightning.runs.results import read_results
 from odc_lightning.runs.summary import read_summary
@@ -66,7 +64,7 @@ class Point(NamedTuple):
 class MeasuredRun(NamedTuple):
     """Scores of one network, and those before training, if known."""
 
-    config: DictConfig
+    config: Mapping[str, Any]
     score: float
     untrained: tuple[float, ...]
 
@@ -89,7 +87,7 @@ def read_sweep(folder: Path, key: str, score: str) -> list[Point]:
     scale = SCORES[score].scale
     points: dict[float, tuple[list[float], list[float]]] = {}
     for config, measured, before in list(_evaluated(folder, score)) or _trained(folder, score):
-        value = OmegaConf.select(config, key)
+        value = selected(config, key)
         if isinstance(value, int | float):
             scores, untrained = points.setdefault(float(value), ([], []))
             scores.append(scale * measured)
@@ -108,8 +106,8 @@ def _trained(folder: Path, score: str) -> Iterator[MeasuredRun]:
     for file in sorted(folder.rglob("summary.json")):
         summary = read_summary(file)
         measured, before = summary.get(score), summary["untrained"].get(score)
-        config = OmegaConf.load(file.with_name("config.yaml"))
-        if isinstance(measured, float) and isinstance(config, DictConfig):
+        config = read_plain_yaml(file.with_name("config.yaml"))
+        if isinstance(measured, float):
             yield MeasuredRun(config, measured, (before,) if isinstance(before, float) else ())
 
 
@@ -124,7 +122,8 @@ def _evaluated(folder: Path, score: str) -> Iterator[MeasuredRun]:
             continue
         run = TrainingRun.of(checkpoint_file(evaluation.checkpoint))
         if run is not None:
-            yield MeasuredRun(run.config, measured, untrained)
+            config = read_plain_yaml(run.folder / "config.yaml")
+            yield MeasuredRun(config, measured, untrained)
 
 
 def _best(evaluation: Evaluation, score: str) -> float | None:

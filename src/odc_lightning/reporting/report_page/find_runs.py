@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
-
+from odc_lightning.checkpoints import read_plain_yaml
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation
 from odc_lightning.runs.metrics_csv import Series, read_metrics
 from odc_lightning.runs.results import read_results
@@ -119,7 +116,7 @@ def _look(folder: Path, found: ReportInputs) -> None:
             found.evaluations.append((folder, read_results(folder / "results.json")))
         elif is_run:
             found.runs.append(read_run(folder))
-    except (ValueError, OSError, OmegaConfBaseException, YAMLError) as error:
+    except (ValueError, OSError) as error:
         found.problems.append(f"{folder}: {error}")
     if (folder / SHEET).is_file():
         found.cluster_pages.append(folder)
@@ -131,13 +128,10 @@ def read_run(folder: Path) -> FoundRun:
     Raises:
         ValueError: a file is invalid.
     """
-    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    if not isinstance(config, dict):
-        raise ValueError(f"{folder / 'config.yaml'} is not the config of a run")
     summary, metrics = folder / "summary.json", folder / "metrics.csv"
     return FoundRun(
         folder,
-        {str(key): value for key, value in config.items()},
+        read_plain_yaml(folder / "config.yaml"),
         read_summary(summary) if summary.is_file() else None,
         read_metrics(metrics) if metrics.is_file() else {},
         tuple(_warnings(folder)),
