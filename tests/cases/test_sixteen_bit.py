@@ -197,5 +197,7 @@ def test_a_run_without_the_key_reads_the_upper_eight_bits(run: Path, tmp_path: P
 @pytest.mark.parametrize("value", ["[1]", "[2,1]", "[0,a]", "[0,.inf]", "8bit", "12", "{a: 1}"])
 def test_other_values_are_refused(value: str, compose_config: Compose, tmp_path: Path) -> None:
     folder = write(tmp_path / "photos", 1, count=1)
-    with pytest.raises(ValueError, match=r"data.value_range=.*expected 16bit, null, or \[low, high"):
+    with pytest.raises(
+        ValueError, match=r"data.value_range=.*expected 16bit, null, or \[low, high"
+    ):
         chosen(folder, compose_config, f"data.value_range={value}")

@@ -42,7 +42,7 @@ def test_one_changed_byte_anywhere_gives_no_other_reference(
             found = read_kept(folder, FACTS, 2)
             if found is not None:  # a byte without meaning
                 assert_equal(found)
-        file.write_bytes(whole[:-1])
+        file.write_bytes(whole[:-2])
         assert read_kept(folder, FACTS, 2) is None
         file.write_bytes(whole)
     assert "reference is damaged and is made again: the digest of centroids.npy is wrong" in (
