@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
+from helpers.run_folders import CONFIG
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ArraySource, ImageSource
 from odc_lightning.runs.clustered_images import ClusteredImages
@@ -93,7 +94,7 @@ def write_run(
         "labels_from_folder": False,
     }
     config = {"name": "photos", "data": {"train": train, "subset": None, **data}}
-    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    OmegaConf.save(OmegaConf.merge(CONFIG, config), folder / "config.yaml")
     with (folder / "index.csv").open(
         "w", newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:
