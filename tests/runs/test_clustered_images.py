@@ -75,7 +75,7 @@ def test_deepcluster_v2_has_banks_of_views(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
-        ({"O": {"labels": torch.zeros(12)}}, "has clusters but no features"),
+        ({"O": {"labels": torch.zeros(12, dtype=torch.int64)}}, "has clusters but no features"),
         ({"Other": {"x": 1}}, "has no clusters in last.ckpt"),
         ({"SamplesMemory": {}}, "has no clusters in last.ckpt"),
     ],
