@@ -107,7 +107,7 @@ def test_random_names(here: Path) -> None:
         (here / name).mkdir(exist_ok=True)
         word = odc.translated("assign", ["run", f"./{name}"])[1]
         found = OverridesParser.create().parse_override(word).value()
-        assert Path(found).absolute() == here / name
+        assert Path(str(found)).absolute() == here / name
 
 
 def test_a_dash_in_front_and_two_dashes(here: Path) -> None:

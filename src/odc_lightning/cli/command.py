@@ -53,7 +53,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
                 print(error_text(error), file=sys.stderr)
                 sys.exit(2)
             report = hydra_utils.run_and_report
-            hydra_utils.run_and_report = _call
+            hydra_utils.run_and_report = _call  # type: ignore[assignment]
             try:
                 start()
             except Exception as error:

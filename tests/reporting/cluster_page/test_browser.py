@@ -277,6 +277,10 @@ def test_duplicates_and_what_is_gone(browser: Any, photos: Path) -> None:
     page.wait_for(".empty", "There is no image in a cluster 999.")
     page.open("/search/%")
     page.wait_for("h1", "%")
+    overview = page.open("/").wait_for("h1").text
+    for name in ("constructor", "toString", "valueOf"):  # what every object of JavaScript has
+        assert page.open(f"/{name.lower()}").wait_for("h1").text == overview
+        assert browser.execute_script(f"return page.views['{name}'] === undefined")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
