@@ -13,6 +13,19 @@ from odc_lightning.checkpoints import refuse_unknown_targets, trust
 from odc_lightning.evaluate import evaluate
 from odc_lightning.train import train
 
+# Arguments by which timm reads a file or an address, or that are not plain settings.
+TIMM: list[dict[str, object]] = [
+    {"pretrained": True},
+    {"pretrained": "yes"},
+    {"pretrained_cfg_overlay": {"file": "a"}},
+    {"pretrained_model_args": {}},
+    {"cache_dir": "/a"},
+    {"model_cfg": {}},
+    {"act_layer": "/etc/passwd"},
+    {"norm_layer": {"_target_": "torch.nn.LayerNorm"}},
+    {"_args_": ["local-dir:/a"]},
+    {"_recursive_": False},
+]
 HOSTILE = [
     {"_target_": "os.system", "command": "touch here"},
     {"_target_": "builtins.eval", "_args_": ["1"]},
@@ -33,21 +46,7 @@ HOSTILE = [
         {"_target_": "odc_lightning.models.TimmBackbone", "name": name}
         for name in ("local-dir:/a", "hf-hub:a/b", "hf_hub:a", "../a", "/a", "a/b", "a:b", "", None)
     ),
-    *(
-        {"_target_": "odc_lightning.models.TimmBackbone", "name": "resnet18", **others}
-        for others in (
-            {"pretrained": True},
-            {"pretrained": "yes"},
-            {"pretrained_cfg_overlay": {"file": "a"}},
-            {"pretrained_model_args": {}},
-            {"cache_dir": "/a"},
-            {"model_cfg": {}},
-            {"act_layer": "/etc/passwd"},
-            {"norm_layer": {"_target_": "torch.nn.LayerNorm"}},
-            {"_args_": ["local-dir:/a"]},
-            {"_recursive_": False},
-        )
-    ),
+    *({"_target_": "odc_lightning.models.TimmBackbone", "name": "a", **each} for each in TIMM),
     {"_target_": "torchvision.transforms.v2.Lambda", "lambd": None},
     {"_target_": "torchvision.transforms.v2.functional.to_pil_image"},
     {"_target_": "torchvision.transforms.v2.Resize", "size": 10**6},

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from conftest import Compose
+from helpers.run_folders import CONFIG
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.cli.odc import translated
 from odc_lightning.config import automatic
@@ -89,9 +90,11 @@ def test_a_folder_and_nothing_else(
 def test_what_a_run_chose_is_in_its_unresolved_config_too(tmp_path: Path) -> None:
     (tmp_path / ".hydra").mkdir()
     open_config = {"data": {"size": None, "view": "${data.size}"}, "model": None, "c": None}
-    chosen = {"data": {"size": 16, "view": 16}, "model": {"width": 8}, "c": None}
+    of_run = {"data": {"size": 16, "view": 16}, "model": {"width": 8}, "c": None}
+    chosen = OmegaConf.to_container(OmegaConf.merge(CONFIG, of_run))
+    assert isinstance(chosen, dict)
     OmegaConf.save(OmegaConf.create(open_config), tmp_path / ".hydra" / "config.yaml")
     OmegaConf.save(OmegaConf.create(chosen), tmp_path / "config.yaml")
     config = TrainingRun(tmp_path, tmp_path / "last.ckpt").unresolved_config
     plain = OmegaConf.to_container(config)
-    assert plain == {**chosen, "data": {"size": 16, "view": "${data.size}"}}
+    assert plain == {**chosen, "data": {**chosen["data"], "size": 16, "view": "${data.size}"}}

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
+from helpers.run_folders import CONFIG
 from odc_lightning.clustering import cluster_means
 from odc_lightning.data import ArraySource, ImageSource
 from odc_lightning.runs.clustered_images import ClusteredImages
@@ -92,26 +93,8 @@ def write_run(
         "root": str(root),
         "labels_from_folder": False,
     }
-    config = {
-        "name": "photos",
-        "seed": 0,
-        "model": {
-            "backbone": {"_target_": "odc_lightning.models.ConvNet"},
-            "neck": {"_target_": "odc_lightning.models.NonLinearNeck"},
-        },
-        "data": {
-            "_target_": "odc_lightning.data.ImageDataModule",
-            "root": str(root),
-            "image_size": 32,
-            "train": train,
-            "eval_transform": {"_target_": "torchvision.transforms.v2.Identity"},
-            "subset": None,
-            **data,
-        },
-        "algorithm": {"num_clusters": int(labels.max()) + 1},
-        "trainer": {"max_epochs": 1},
-    }
-    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    config = {"name": "photos", "data": {"train": train, "subset": None, **data}}
+    OmegaConf.save(OmegaConf.merge(CONFIG, config), folder / "config.yaml")
     with (folder / "index.csv").open(
         "w", newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:

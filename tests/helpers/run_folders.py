@@ -26,7 +26,7 @@ CONFIG = {
         "_target_": "odc_lightning.data.ImageDataModule",
         "root": None,
         "image_size": 28,
-        "train": {"_target_": "odc_lightning.data.digits", "_partial_": True, "split": "train"},
+        "train": {"_target_": "odc_lightning.data.image_folder", "_partial_": True, "root": "x"},
         "eval_transform": {"_target_": "torchvision.transforms.v2.PILToTensor"},
     },
     "algorithm": {"num_clusters": 10},
