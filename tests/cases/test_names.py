@@ -18,12 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 import odc_lightning
-from helpers.made_up_run import write_images
+from helpers.made_up_run import groups, write_images, write_run
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.cli.command import run_command
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.data import FileSource, file_list, scan_images
+from odc_lightning.data import FileSource, file_list, image_folder, scan_images
 from odc_lightning.data.scan import without_problems
 from odc_lightning.hub.card import Facts, card
 from odc_lightning.hub.library_weights import Published
@@ -152,7 +152,7 @@ def test_names_on_a_model_card() -> None:
         "wall_seconds": None,
         "versions": {"torch": "1 | <b>"},
     }
-    config = OmegaConf.create({"seed": 0, "trainer": {"max_epochs": 1}})
+    config = OmegaConf.create({"seed": 0, "trainer": {"max_epochs": 1}, "data": {}})
     name = "run\n---\n# other <script>alert(1)</script> [a](b)"
     text = card(Facts(name, config, summary, published, {}, {}, 8, 16, None, None, 4))
     assert_safe(text)
@@ -249,3 +249,27 @@ def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
         sort_images(plan)
     made = tmp_path / "out" / "cluster_0" / "a.png"
     assert made.read_bytes() == (tmp_path / "photos" / "a.png").read_bytes()
+
+
+def test_odd_names_go_through_a_run(tmp_path: Path) -> None:
+    names = ["line\nbreak.png", 'semi;colon,"q".png', "=SUM(1).png", "<b>x&y.png", "trail .PNG"]
+    names = sorted([*names, os.fsdecode(b"caf\xe9.png"), "sub/plain.png"])
+    root = tmp_path / "photos"
+    write_images(root, names)
+    (root / "sub" / "loop").symlink_to(root)
+    (root / "._plain.png").write_bytes(b"\0\5\x16\7")
+    source = image_folder(str(root))
+    assert source.names == names
+    features, labels = groups(len(names), 2)
+    folder = write_run(tmp_path / "run", root, names, features, labels)
+    write_index_table(folder / "index.csv", names)
+    run = TrainingRun(folder, folder / "checkpoints" / "last.ckpt")
+    assert run.image_names() == names
+    plan = plan_sorting(source, labels, tmp_path / "sorted", "copy")
+    sort_images(plan)
+    originals = read_table(plan.folder / "sorted.csv", "original")
+    assert [Path(original) for (original,) in originals] == [
+        (root / name).resolve() for name in names
+    ]
+    # The run's table is itself a list of its images.
+    assert file_list(str(folder / "index.csv"), str(root)).names == names

@@ -13,7 +13,7 @@ from PIL import Image
 
 from conftest import Compose, compose_command, composer
 from helpers.raw_images import png, tiff
-from odc_lightning import load
+from odc_lightning import evaluate, load
 from odc_lightning.assign import assign
 from odc_lightning.cli.odc import translated
 from odc_lightning.config.automatic import with_automatic_settings
@@ -21,7 +21,6 @@ from odc_lightning.export import export
 from odc_lightning.inference import TrainedModel
 from odc_lightning.inference.image_table import images_of
 from odc_lightning.runs.clustered_images import read_clusters
-from odc_lightning.runs.images import as_read_by
 from odc_lightning.train import train
 
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "data.num_workers=0")
@@ -133,7 +132,7 @@ def model(run: Path) -> TrainedModel:
 
 
 def test_the_range_is_in_the_run_and_in_all_that_reads_it(
-    run: Path, model: TrainedModel, tmp_path: Path, compose_evaluation: Compose
+    run: Path, model: TrainedModel, tmp_path: Path
 ) -> None:
     assert OmegaConf.load(run / "config.yaml").data.value_range == [0, 4096]
     file = tmp_path / "new" / "a.png"
@@ -153,10 +152,21 @@ def test_the_range_is_in_the_run_and_in_all_that_reads_it(
     brighter = images_of(compose_command("assign", *words, "data.value_range=[0,2048]"), model)
     assert np.asarray(brighter.load(0)).max() == 255
 
-    others = compose_evaluation(
-        f"checkpoint='{run}'", "data=image_folder", f"data.root='{file.parent}'"
-    )
-    assert as_read_by(others.data, model.run).value_range == [0, 4096]
+
+def test_an_evaluation_reads_other_images_by_the_runs_range(
+    run: Path, tmp_path: Path, compose_evaluation: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Exception):
+        """The config that would be evaluated."""
+
+    def stop(config: DictConfig) -> None:
+        raise Stop(config)
+
+    monkeypatch.setattr(evaluate, "build_backbone", stop)
+    others = ("data=image_folder", f"data.root='{tmp_path}'")
+    with pytest.raises(Stop) as caught:
+        evaluate.evaluate(compose_evaluation(f"checkpoint='{run}'", *others))
+    assert caught.value.args[0].data.value_range == [0, 4096]
 
 
 def test_an_export_says_how_values_become_greys(run: Path, tmp_path: Path) -> None:

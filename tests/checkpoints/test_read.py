@@ -1,6 +1,11 @@
 """What is read, what is refused, and that nothing else is ever unpickled."""
 
+import importlib
+import os
 import pickle
+import shutil
+import sys
+import zipfile
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable
@@ -159,3 +164,48 @@ def test_the_old_format_of_torch_trusted(tmp_path: Path) -> None:
     file = tmp_path / "old.pth"
     torch.save({"weight": np.ones(2)}, file, _use_new_zipfile_serialization=False)
     assert read_checkpoint(file, trusted=True)["weight"].sum() == 2
+
+
+@pytest.mark.parametrize("function", [os.system, sys.exit, shutil.rmtree, importlib.import_module])
+def test_blocked_modules_are_refused_in_our_words(tmp_path: Path, function: Any) -> None:
+    """torch's own message advises to load the file with weights_only=False."""
+
+    class Call:
+        def __reduce__(self) -> tuple[Any, tuple[str]]:
+            return (function, ("nothing",))
+
+    for by_zip in (True, False):
+        file = tmp_path / "call.pth"
+        torch.save({"a": Call()}, file, _use_new_zipfile_serialization=by_zip)
+        with pytest.raises(
+            ValueError, match=rf"Unsupported global: \w+\.{function.__name__}\)"
+        ) as e:
+            read_checkpoint(file, option=None)
+        assert "weights_only" not in str(e.value)
+        assert "trusted" not in str(e.value)
+        assert "\n" not in str(e.value)
+
+
+def test_a_name_in_the_file_cannot_forge_lines(tmp_path: Path) -> None:
+    file = tmp_path / "forged.pth"
+    file.write_bytes(b"\x80\x02cevil\x1b[31m" + b"x" * 500 + b"\nname\n.")
+    with pytest.raises(ValueError, match=r"forged\.pth") as caught:
+        read_checkpoint(file)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600 + len(str(tmp_path))
+
+
+def test_a_small_file_that_unpacks_to_a_large_one(tmp_path: Path) -> None:
+    whole, small = tmp_path / "whole.ckpt", tmp_path / "small.ckpt"
+    torch.save({"weight": torch.zeros(2**25)}, whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as out:
+        for part in source.infolist():
+            out.writestr(part.filename, source.read(part))
+    assert small.stat().st_size < 2**18
+    assert read_checkpoint(whole)["weight"].shape == (2**25,)
+    with pytest.raises(ValueError, match=r"has 0\.1 MB but unpacks to 134 MB.*_trusted=true"):
+        read_checkpoint(small)
+    assert read_checkpoint(small, trusted=True)["weight"].shape == (2**25,)
+    torch.save({"deep": [{"weight": torch.zeros(1).expand(2**31)}]}, small)
+    with pytest.raises(ValueError, match=r"shape \(2147483648,\) that the file does not store"):
+        read_checkpoint(small)

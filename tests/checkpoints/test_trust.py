@@ -1,12 +1,15 @@
 """What a config may name that came with somebody's checkpoint."""
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
+import timm
 from omegaconf import OmegaConf
 
 from conftest import Compose, composer
-from odc_lightning.checkpoints import refuse_unknown_targets
+from odc_lightning.checkpoints import refuse_unknown_targets, trust
 from odc_lightning.evaluate import evaluate
 from odc_lightning.train import train
 
@@ -26,18 +29,61 @@ HOSTILE = [
     {"_target_": "hydra.utils.call"},
     {"_target_": "odc_lightning.models.TimmBackbone", "checkpoint_path": "some.pth"},
     {"_target_": "odc_lightning.models.TimmBackbone", "pretrained_cfg": {"url": "somewhere"}},
+    *(
+        {"_target_": "odc_lightning.models.TimmBackbone", "name": name}
+        for name in ("local-dir:/a", "hf-hub:a/b", "hf_hub:a", "../a", "/a", "a/b", "a:b", "", None)
+    ),
+    *(
+        {"_target_": "odc_lightning.models.TimmBackbone", "name": "resnet18", **others}
+        for others in (
+            {"pretrained": True},
+            {"pretrained": "yes"},
+            {"pretrained_cfg_overlay": {"file": "a"}},
+            {"pretrained_model_args": {}},
+            {"cache_dir": "/a"},
+            {"model_cfg": {}},
+            {"act_layer": "/etc/passwd"},
+            {"norm_layer": {"_target_": "torch.nn.LayerNorm"}},
+            {"_args_": ["local-dir:/a"]},
+            {"_recursive_": False},
+        )
+    ),
+    {"_target_": "torchvision.transforms.v2.Lambda", "lambd": None},
+    {"_target_": "torchvision.transforms.v2.functional.to_pil_image"},
+    {"_target_": "torchvision.transforms.v2.Resize", "size": 10**6},
+    {"_target_": "torchvision.transforms.v2.Compose", "_args_": [[]]},
+    {"_target_": "odc_lightning.data.datasets.builtin._fetch"},
+    {"_target_": ["os.system"]},
     {"_target_": "odc_lightning.models.ConvNet", "width": "\\${model.neck}"},
     {"_target_": "odc_lightning.models.ConvNet", "width": "${oc.env:HOME}"},
 ]
 
 
-@pytest.mark.parametrize("node", HOSTILE, ids=lambda node: node["_target_"])
+@pytest.mark.parametrize("node", HOSTILE, ids=str)
 @pytest.mark.parametrize("deep", [False, True])
 def test_what_is_not_known_is_refused(node: dict[str, object], deep: bool) -> None:
     config = {"_target_": "odc_lightning.models.ConvNet", "parts": [{"x": node}]} if deep else node
-    said = f"would run {node['_target_']}|would look up|would give odc_lightning"
+    said = f"would run {re.escape(str(node['_target_']))}|would look up"
+    said += "|would give (odc_lightning|torchvision)"
     with pytest.raises(ValueError, match=f"some/run ({said})"):
         refuse_unknown_targets(OmegaConf.create(config), "some/run")
+
+
+def test_timms_own_names_are_known() -> None:
+    names = [*timm.list_models(), *timm.list_models(pretrained=True)]
+    assert [name for name in names if not trust.TIMM_NAME.fullmatch(name)] == []
+    node = {"_target_": "odc_lightning.models.TimmBackbone", "name": names[0], "pretrained": False}
+    refuse_unknown_targets(OmegaConf.create({**node, "img_size": 64, "act_layer": "relu"}), "")
+
+
+def test_only_timm_takes_arguments_that_it_passes_on() -> None:
+    """Every other target names its arguments, and none is a path or an address but the images'."""
+    names: set[str] = set()
+    for found in trust._known_objects():
+        parameters = inspect.signature(found).parameters
+        if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+            names.add(found.__name__)
+    assert names == {"TimmBackbone", "Backbone", "Head"}  # the last two are abstract
 
 
 DATA = ["digits", "image_folder", "imagenet", "voc2007", "stl10", "cifar10", "places205"]

@@ -19,6 +19,7 @@ from odc_lightning.clustering import loss_weights
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.build import build_all, build_module
 from odc_lightning.data.long_tail import long_tail_counts
+from odc_lightning.module import ODCModule
 
 
 def lookup(option: str, path: str) -> Any:
@@ -92,7 +93,7 @@ def rates(config: DictConfig, epochs: int) -> tuple[tuple[int, float], ...]:
     return tuple((len([*equal]), rate) for rate, equal in groupby(each()))
 
 
-def network(config: DictConfig) -> nn.Module:
+def network(config: DictConfig) -> ODCModule:
     """The network without memory for its weights."""
     with torch.device("meta"):
         return build_module(config)

@@ -183,6 +183,8 @@ SILENT: list[Row] = [
         SEMI,
         {
             **crop_and_flip("tuning_views"),
+            "published": True,
+            "protocols": ("semi_supervised",),
             **center_crop("eval_views"),
             "data.name": "imagenet",
             "protocols.semi_supervised.shares": (0.01, 0.1),

@@ -134,6 +134,8 @@ EVALUATION: list[Row] = [
         "Sec. 4.1, ImageNet and Places205",
         LINEAR,
         {
+            "published": True,
+            "protocols": ("linear",),
             "probe_rates": ((30, 0.01), (30, 0.001), (30, 1e-4), (10, 1e-5)),
             "protocol.linear.optimizer.momentum": 0.9,
             "protocols.linear.batch_size": 256,
@@ -188,7 +190,13 @@ EVALUATION: list[Row] = [
     (
         "Sec. 4.1, VOC2007",
         VOC,
-        {"data.name": "voc07", "data.train.split": "trainval", "data.val.split": "test"},
+        {
+            "published": True,
+            "protocols": ("svm", "low_shot"),
+            "data.name": "voc07",
+            "data.train.split": "trainval",
+            "data.val.split": "test",
+        },
     ),
     (
         "Sec. 4.1, settings of Goyal et al.",

@@ -94,13 +94,14 @@ def _reasons_against_call(
     largest = max(_integers(arguments), default=0) if target.startswith(_VIEWS) else 0
     if largest > MAX_SIDE:
         yield f"give {target} the number {largest}, more pixels than a side of {MAX_SIDE}"
-    for name, value in arguments.items():
-        if name.startswith("_") or (takes_any and not (is_timm and name in TIMM_ARGUMENTS)):
-            yield f"give {target} its {name}, which could name a file, an address or code to load"
-        elif is_timm and name != "name" and not _is_plain(value):
-            yield f"give {target} {name}={value}, which is not a plain setting"
-    if is_timm and not TIMM_NAME.fullmatch(str(arguments.get("name"))):
-        yield f"give {target} the name {arguments.get('name')}, which is not in timm's registry"
+    for key, value in arguments.items():
+        if key.startswith("_") or (takes_any and not (is_timm and key in TIMM_ARGUMENTS)):
+            yield f"give {target} its {key}, which could name a file, an address or code to load"
+        elif is_timm and key != "name" and not _is_plain(value):
+            yield f"give {target} {key}={value}, which is not a plain setting"
+    name = arguments.get("name")
+    if is_timm and not (isinstance(name, str) and TIMM_NAME.fullmatch(name)):
+        yield f"give {target} the name {name}, which is not in timm's registry"
     if is_timm and arguments.get("pretrained", False) is not False:
         yield f"give {target} its pretrained, which downloads weights"
 

@@ -149,13 +149,11 @@ def to_rgb(image: Image.Image, reading: Reading, lower: Image.Image | None = Non
     value_range, part = reading.value_range, image.crop
     if value_range == SIXTEEN_BITS:
         value_range = (0, 2**16) if image.mode.startswith("I") else None
-    if isinstance(value_range, tuple) and (lower or describe_values(image)):
-        part = partial(DeepPixels(image, lower).part, value_range=value_range)
-    elif image.mode == "RGB" and not image.has_transparency_data:
-        return upright(image)
     boxes = list(strips(image))  # a few bytes per pixel, however many steps there are
-    if len(boxes) == 1:
-        return upright(_on_white(part(boxes[0])), image)
+    if isinstance(value_range, tuple) and (lower is not None or describe_values(image)):
+        part = partial(DeepPixels(image, lower).part, value_range=value_range)
+    elif len(boxes) == 1 or (image.mode == "RGB" and not image.has_transparency_data):
+        return upright(_on_white(image), image)
     rgb = Image.new("RGB", image.size)
     for box in boxes:
         rgb.paste(_on_white(part(box)), box)

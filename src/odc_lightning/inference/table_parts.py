@@ -1,7 +1,6 @@
 """A long table on disk, written in parts, so that it can resume after the last complete part."""
 
 import json
-import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,10 +12,8 @@ from filelock import Timeout
 from torch import Tensor
 
 from odc_lightning.utils.folder_lock import lock_folder
-from odc_lightning.utils.seals import changed, is_intact, seal
+from odc_lightning.utils.seals import is_intact, seal
 from odc_lightning.utils.whole_files import sync_file, whole_file
-
-log = logging.getLogger(__name__)
 
 UNFINISHED = "unfinished"
 FACTS = "facts.json"
@@ -72,8 +69,6 @@ class Parts:
                     f"choose another folder with {option}=..., or delete that one"
                 )
             if self.finished:
-                for damaged in changed(self.folder):
-                    log.warning("%s has changed since it was written", damaged)
                 shutil.rmtree(self._work, ignore_errors=True)
                 return
             self._work.mkdir(parents=True, exist_ok=True)
@@ -152,7 +147,6 @@ class Parts:
             sync_file(self._work / name)
         for name in writers:
             (self._work / name).replace(self.folder / name)
-        seal(*(self.folder / name for name in writers))
         (self._work / FACTS).replace(self.folder / FACTS)
         self.finished = True
         shutil.rmtree(self._work)

@@ -44,12 +44,6 @@ def check_seal(file: Path) -> None:
         )
 
 
-def changed(folder: Path) -> list[Path]:
-    """The files of a folder that are not as they were sealed, or are gone."""
-    files = [folder / name for name in _read(folder / SUMS)]
-    return [file for file in files if is_intact(file) is False]
-
-
 def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
