@@ -124,7 +124,8 @@ def test_the_papers_numbers_pass() -> None:
     [(1000, 1, 20), (1000, 0, 20), (5, 10, 0), (100, 10, 10), (1437, 10_000, 20)],
 )
 def test_too_few_images_a_cluster(num_samples: int, num_clusters: int, threshold: int) -> None:
-    with pytest.raises(ValueError, match=f"num_clusters={num_clusters} with {num_samples} images"):
+    given = f"num_clusters={num_clusters} with {num_samples:,} images"
+    with pytest.raises(ValueError, match=given):
         check_num_clusters(num_samples, num_clusters, threshold)
 
 

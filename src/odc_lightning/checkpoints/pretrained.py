@@ -49,7 +49,8 @@ def load_pretrained(
         ValueError: if the file cannot be read or does not fit; nothing is loaded then.
     """
     content = read_checkpoint(path, trusted=trusted, option=option)
-    expected = {name.removeprefix(PREFIX) for name in backbone.state_dict()}
+    names = backbone.state_dict()
+    expected = {*names, *(name.removeprefix(PREFIX) for name in names)}
     try:
         converted = convert(content, expected)
         conversion = match_weights(converted, backbone, allow=allow, option=option)

@@ -115,7 +115,7 @@ def test_missing_files_are_left_out_and_told(source: FileSource, tmp_path: Path)
     (source.root / "x" / "b.jpg").unlink()
     plan = plan_sorting(source, LABELS, tmp_path / "out", "hardlink")
     assert plan.missing == ["x/b.jpg"]
-    assert "1 images are not there any more" in plan.lines()[-1]
+    assert "not there any more and left out: 1 image, for" in plan.lines()[-1]
     sort_images(plan)
     assert not (tmp_path / "out" / "cluster_01").exists()
 
