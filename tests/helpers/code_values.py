@@ -145,6 +145,7 @@ SILENT: list[Row] = [
             "network.num_clusters": 3000,
             "network.head.num_heads": 3,
             "network.head.temperature": 0.1,
+            "network.head.contrast": 0.0,
             "network.neck.fc0.out_features": 2048,
             "network.neck.out_features": 128,
             "callbacks.PrototypeClustering.iterations": 10,

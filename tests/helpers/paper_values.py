@@ -18,6 +18,7 @@ SIZES = ("sweep=cluster_size_imagenet", "sweep=cluster_size")
 TAILS = ("sweep=long_tail_imagenet", "sweep=long_tail")
 STUDIES = (INTERVALS[0], SIZES[0])
 LONG_TAIL = TAILS[:1]
+AS_FIGURE_4 = ("sweep=feature_momentum_imagenet", "sweep=num_clusters_imagenet")
 RESNET_LINEAR = ("benchmark=imagenet_linear", "benchmark=places205_linear")
 ALEXNET_LINEAR = tuple(f"{benchmark}_alexnet" for benchmark in RESNET_LINEAR)
 LINEAR = (*RESNET_LINEAR, *ALEXNET_LINEAR)
@@ -110,6 +111,8 @@ TRAINING: list[Row] = [
     ("Sec. 3.4", ("experiment=odc_resnet50",), {"rates": ((400, 0.06), (40, 0.006))}),
     ("Sec. 3.4", (*ODC, *AUTHORS, *DC), {"network.head.num_clusters": 10_000}),
     ("Sec. 3.4", ("algorithm=odc", "algorithm=deepcluster"), {"algorithm.num_clusters": 10_000}),
+    ("Sec. 3.4, defaults", ("algorithm=odc",), {"rates": ((400, 0.06), (40, 0.006))}),
+    ("Sec. 3.4, defaults", ("data=imagenet",), {"data.batch_size": 512, "data.image_size": 224}),
     ("Sec. 3.4", (*ODC, *AUTHORS), {"callbacks.SamplesMemory.settings.momentum": 0.5}),
     ("Sec. 3.4", ODC, {"callbacks.SmallClusters.threshold": 20}),
     ("Sec. 3.4", (*ODC, *AUTHORS), {"callbacks.CentroidRefresh.every_n_steps": 10}),
@@ -232,6 +235,12 @@ STUDY: list[Row] = [
         ("sweep=update_interval_imagenet", *LONG_TAIL),
         {"algorithm.num_clusters": 3000},
     ),
-    ("Figures 4 and 6", (*STUDIES, *LONG_TAIL), {"rates": ((400, 0.06), (40, 0.006))}),
+    (
+        "Figures 1b, 4 and 6",
+        (*STUDIES, *LONG_TAIL, *AS_FIGURE_4, "sweep=odc_dc_imagenet"),
+        {"rates": ((400, 0.06), (40, 0.006)), "network.backbone.name": "resnet50"},
+    ),
+    ("as Fig. 4", AS_FIGURE_4, {"images.number": 90_000, "images.classes": 300}),
+    ("as Fig. 4", AS_FIGURE_4[:1], {"algorithm.num_clusters": 3000}),
     ("Fig. 1b", ("sweep=odc_dc_imagenet",), {"swept.experiment": ("odc_resnet50", "dc_resnet50")}),
 ]
