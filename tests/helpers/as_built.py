@@ -100,10 +100,12 @@ def network(config: DictConfig) -> ODCModule:
 
 
 def convolutions(config: DictConfig) -> dict[str, Any]:
-    """Input channels of the first convolution, and the kinds of normalisation."""
+    """Channels and kernel of the first convolution, and the kinds of normalisation."""
     layers = [*network(config).backbone.modules()]
+    first = next(each for each in layers if isinstance(each, nn.Conv2d))
     return {
-        "channels": next(each.in_channels for each in layers if isinstance(each, nn.Conv2d)),
+        "channels": first.in_channels,
+        "kernel": first.kernel_size,
         "response_normalization": any(isinstance(each, nn.LocalResponseNorm) for each in layers),
         "batch_normalization": any(isinstance(each, nn.BatchNorm2d) for each in layers),
     }

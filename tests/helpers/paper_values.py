@@ -95,7 +95,11 @@ TRAINING: list[Row] = [
         },
     ),
     ("Sec. 3.4, no Sobel filter", (*ODC, *AUTHORS), {"convolutions.channels": 3}),
-    ("Sec. 3.4", ("experiment=odc_resnet50", *AUTHORS), {"network.backbone.name": "resnet50"}),
+    (
+        "Sec. 3.4",
+        ("experiment=odc_resnet50", *AUTHORS, *DC),
+        {"network.backbone.name": "resnet50", "convolutions.kernel": (7, 7)},
+    ),
     (
         "Sec. 3.4, AlexNet",
         ("experiment=odc_alexnet", "experiment=dc_alexnet"),
@@ -120,7 +124,7 @@ TRAINING: list[Row] = [
     (
         "Sec. 4.1, DC",
         ("experiment=dc_resnet50",),
-        {"convolutions.channels": 2, "network.backbone.name": "resnet50"},
+        {"convolutions.channels": 2},
     ),
     ("Sec. 3.2, DC samples uniformly", DC, {"callbacks.OfflineClustering.reweight": False}),
     ("Table 4, at the rate of Sec. 3.4", ("experiment=finetune_odc",), {"rates": ((120, 0.06),)}),
