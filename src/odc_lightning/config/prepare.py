@@ -35,7 +35,9 @@ def prepare(config: DictConfig) -> Prepared:
         ValueError: a setting is wrong or missing, or the run cannot be resumed with it.
     """
     config = with_checkpoint(config)
-    run, records, lines = recorded_run(config), {}, []
+    run = recorded_run(config)
+    records: dict[str, DictConfig] = {}
+    lines: list[str] = []
     if run is not None:
         config, lines, choices = resumed(config, run)
         if choices is not None:
