@@ -92,7 +92,7 @@ def test_sources_are_built_and_scanned_once(
 ) -> None:
     photos(tmp_path, 10)
     scan = Mock(return_value=[])
-    monkeypatch.setattr("odc_lightning.data.datamodule.scan_images", scan)
+    monkeypatch.setattr("odc_lightning.data.datamodule.scan_source", scan)
     build = Mock(side_effect=partial(image_folder, str(tmp_path)))
     data = make(build)
     data.prepare_data()
@@ -166,7 +166,7 @@ def test_ranks_agree_on_the_damaged_files(tmp_path: Path, monkeypatch: pytest.Mo
     photos(tmp_path, 20)
     (tmp_path / "07.jpg").write_bytes(b"")
     scan = Mock(side_effect=AssertionError("only the first rank scans"))
-    monkeypatch.setattr("odc_lightning.data.datamodule.scan_images", scan)
+    monkeypatch.setattr("odc_lightning.data.datamodule.scan_source", scan)
     data = make(partial(image_folder, str(tmp_path)), on_error="skip")
     on_rank(data, 1, 2, from_first_rank=[(tmp_path / "07.jpg", "empty")]).setup("fit")
     assert data.num_samples == 19

@@ -23,7 +23,7 @@ from odc_lightning.data.fingerprints import check_same_images, fingerprints
 from odc_lightning.data.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
-from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
+from odc_lightning.data.scan import Problem, ScanMode, scan_source, without_problems
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import SUBSET_KEYS, chosen_part, same_classes
 from odc_lightning.utils.distributed import shard
@@ -310,8 +310,7 @@ class ImageDataModule(pl.LightningDataModule):
         """The images without damaged files; the first rank scans each file once, for all ranks."""
         problems: list[Problem] = []
         if self.trainer is None or self.trainer.is_global_zero:
-            paths = [path for i in range(len(source)) if (path := source.path(i)) is not None]
-            problems = scan_images(paths, self.scan, self.reading)
+            problems = scan_source(source, self.scan, self.reading)
         if self.trainer is not None:
             problems = self.trainer.strategy.broadcast(problems)
         return without_problems(source, problems, self.on_error)
