@@ -18,11 +18,9 @@ from odc_lightning.data import (
     ArraySource,
     ImageDataModule,
     ImageSource,
-    digits,
     file_list,
     image_folder,
 )
-from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.data.scan import Problem
 
 TRANSFORM = v2.Compose([v2.Resize((8, 8)), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
@@ -279,13 +277,6 @@ def test_extraction_shards_are_the_data_set_in_order(world_size: int) -> None:
 def test_extraction_without_validation_images() -> None:
     with pytest.raises(ValueError, match="no validation images"):
         ready().extraction_dataloader("val")
-
-
-def test_choice_of_workers(tmp_path: Path) -> None:
-    assert choose_num_workers(digits("train")) == 0
-    photos(tmp_path, 1)
-    assert 1 <= choose_num_workers(image_folder(str(tmp_path))) <= 8
-    assert choose_num_workers(toy(20_000)) >= 1
 
 
 CROP_AND_MORE = v2.Compose(
