@@ -215,4 +215,4 @@ def _unknown_format(path: Path) -> str:
             "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "
             "16 bits per channel, or with 32-bit numbers in one channel"
         )
-    return f"not an image that Pillow can read{advice_on(path)}"
+    return "not an image that Pillow can read"
