@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from odc_lightning.data.augmentation_draws import DRAWN, Numbers, count, leaves
+from odc_lightning.data.transforms import Lighting
 from odc_lightning.utils.arrays import IntArray
 
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -152,6 +153,8 @@ def _function(transform: Any, unit: float) -> Function:
         return lambda images, _: hflip(images)
     if isinstance(transform, v2.RandomVerticalFlip):
         return lambda images, _: vflip(images)
+    if isinstance(transform, Lighting):
+        return lambda images, colours: images + colours.view(-1, 3, 1, 1)
     if isinstance(transform, v2.RandomGrayscale):
         return lambda images, _: rgb_to_grayscale(images).repeat(1, 3, 1, 1)
     if isinstance(transform, v2.GaussianBlur):
