@@ -123,7 +123,7 @@ def readable(source: ImageSource, problems: Sequence[Problem]) -> ImageSource:
 def without_problems(
     source: ImageSource, problems: Sequence[Problem], on_error: Literal["raise", "skip"]
 ) -> ImageSource:
-    """`readable`, with a word about the damaged images.
+    """`readable`, with a report of the damaged images.
 
     Args:
         on_error: `skip` leaves the damaged images out and logs their number and names; `raise`

@@ -149,9 +149,9 @@ def images_of_run(
 def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     """A source that has the run's images, and perhaps others.
 
-    Images in folders need no search, which would stumble over files that were added since. Those of
-    a subset need one, since its classes keep their numbers. A list of files that is gone gave only
-    names, and labels.
+    Images in folders are not searched, because files that were added since could make the search
+    fail. Those of a subset are, since its classes keep their numbers. If a list of files is gone,
+    the names replace it; only its labels are lost.
     """
     with building(_DATA):
         return _built_source(data, names)

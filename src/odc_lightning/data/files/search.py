@@ -20,7 +20,7 @@ from odc_lightning.utils.text import printable, quantity
 
 log = logging.getLogger(__name__)
 
-# Files and folders of operating systems, which nobody means as images and which need no words.
+# Files and folders of operating systems; they are passed over and not reported.
 _OF_SYSTEMS = {".ds_store", "desktop.ini", "ehthumbs.db", "thumbs.db", "__macosx", "icon\r"}
 _APPLE_DOUBLE = "._"
 _EXTENSION = re.compile(r"\.\w{1,12}")
@@ -95,7 +95,7 @@ def find_images(
     extensions = image_extensions()
     names: list[str] = []
     passed = PassedOver()
-    for folder, subfolders, files in _folders(root, followlinks=True):
+    for folder, subfolders, files in _folders(root):
         ours = is_output(folder, {*subfolders, *files})
         if ours and folder != root:
             passed.outputs += 1
@@ -126,14 +126,14 @@ def find_images(
     return sorted(names), passed
 
 
-def _folders(root: Path, followlinks: bool) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """`os.walk`, which reads a folder that is reached by two paths once."""
+def _folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """`os.walk` along links; a folder that is reached by several paths is read once."""
 
     def fail(error: OSError) -> NoReturn:
         raise error  # os.walk would silently skip an unreadable folder
 
     seen: set[tuple[int, int]] = set()
-    for path, subfolders, files in os.walk(root, onerror=fail, followlinks=followlinks):
+    for path, subfolders, files in os.walk(root, onerror=fail, followlinks=True):
         folder = Path(path)
         status = folder.stat()
         if (status.st_dev, status.st_ino) in seen:
