@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from odc_lightning.data.files import search
 from odc_lightning.data.files.search import PassedOver, find_images, report_passed_over
 
 
@@ -68,6 +69,17 @@ def test_excluded_images_are_counted_by_pattern(tmp_path: Path) -> None:
     everything, passed = find_images(tmp_path, [])
     assert len(everything) == 6
     assert passed.kinds == {".info": 1, "": 1}
+
+
+def test_counting_excluded_images_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_MAX_COUNTED", 4)
+    write(tmp_path, "a.png", *(f"@eaDir/{number}.png/M.png" for number in range(9)))
+    names, passed = find_images(tmp_path, ["@eaDir/"])
+    assert names == ["a.png"]
+    # The first of the four folders is @eaDir itself.
+    assert str(passed) == "at least 3 images left out by data.exclude: 3 by @eaDir/"
+    write(tmp_path, "z/@bin/b.png")
+    assert str(find_images(tmp_path, ["@eaDir/", "@bin/"])[1]).endswith("@eaDir/, 0 by @bin/")
 
 
 def test_a_long_account_ends() -> None:

@@ -198,4 +198,4 @@ def _path(cell: str, exists: Exists) -> str:
     tried = [cell, stripped, bare, bare.replace("\\", "/")]
     # macOS decomposes accented letters, others do not.
     tried += [unicodedata.normalize(form, name) for form in ("NFC", "NFD") for name in tried]
-    return from_cell(next(filter(exists, tried), stripped))
+    return from_cell(next(filter(exists, dict.fromkeys(tried)), stripped))

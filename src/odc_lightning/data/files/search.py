@@ -25,6 +25,8 @@ _OF_SYSTEMS = {".ds_store", "desktop.ini", "ehthumbs.db", "thumbs.db", "__macosx
 _APPLE_DOUBLE = "._"
 _EXTENSION = re.compile(r"\.\w{1,12}")
 _SHOWN = 8  # kinds of files, and patterns, in a message
+# Folders that are read to count excluded images. A NAS may have one per image, each slow to read.
+_MAX_COUNTED = 1000
 
 
 @dataclass
@@ -34,11 +36,13 @@ class PassedOver:
     Attributes:
         kinds: extension, or an empty string without one -> number of files.
         excluded: pattern of ``data.exclude`` -> number of images.
+        at_least: whether there may be more excluded images, in folders that were not read.
         outputs: number of folders that this program wrote.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
+    at_least: bool = False
     outputs: int = 0
 
     def __str__(self) -> str:
@@ -52,7 +56,8 @@ class PassedOver:
             )
         if self.excluded:
             parts.append(
-                f"{quantity(self.excluded.total(), 'image')} left out by data.exclude: "
+                f"{'at least ' * self.at_least}{quantity(self.excluded.total(), 'image')} "
+                "left out by data.exclude: "
                 + _listed(
                     [(f"by {printable(each)}", n) for each, n in self.excluded.most_common()],
                     "by other patterns",
@@ -95,6 +100,7 @@ def find_images(
     extensions = image_extensions()
     names: list[str] = []
     passed = PassedOver()
+    budget = iter(range(_MAX_COUNTED))
     for folder, subfolders, files in _folders(root):
         ours = is_output(folder, {*subfolders, *files})
         if ours and folder != root:
@@ -107,7 +113,7 @@ def find_images(
             if _of_system(name) or (ours and name in PICTURES):
                 continue
             if pattern := patterns.of_folder(parents, name):
-                passed.excluded[pattern] += _count_images(folder / name, extensions)
+                passed.excluded[pattern] += _count_images(folder / name, extensions, budget)
             else:
                 kept.append(name)
         subfolders[:] = kept
@@ -122,7 +128,9 @@ def find_images(
                 names.append(prefix + name)
             else:
                 passed.kinds[extension if _EXTENSION.fullmatch(extension) else ""] += 1
-    passed.excluded = +passed.excluded  # without patterns that left out no images
+    passed.at_least = next(budget, None) is None
+    if not passed.at_least:
+        passed.excluded = +passed.excluded  # without patterns that left out no images
     return sorted(names), passed
 
 
@@ -143,11 +151,14 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         yield folder, subfolders, files
 
 
-def _count_images(folder: Path, extensions: frozenset[str]) -> int:
-    """The number of images in an excluded folder; parts of it that cannot be read do not count."""
+def _count_images(folder: Path, extensions: frozenset[str], budget: Iterator[int]) -> int:
+    """The number of images in an excluded folder; parts of it that cannot be read do not count.
+
+    Each folder that is read takes one item from the budget; the count ends when there is none.
+    """
     return sum(
-        Path(name).suffix.lower() in extensions and not _of_system(name)
-        for _, _, files in os.walk(folder)
+        os.path.splitext(name)[1].lower() in extensions and not _of_system(name)  # noqa: PTH122
+        for _, (_, _, files) in zip(budget, os.walk(folder), strict=False)
         for name in files
     )
 
