@@ -60,6 +60,17 @@ class BatchedAugmentation:
         self.transforms = leaves(transforms)
         self.count = count(transforms)
 
+    def of_batch(self, images: Tensor, drawn: Sequence[str]) -> Tensor:
+        """The views of a batch, in float32 and of the same shape.
+
+        Args:
+            images: (B, 3, H, W) or (B, V, 3, H, W), uint8.
+            drawn: for each image, the numbers that `DrawnDataset` packed into a text.
+        """
+        views = images.view(-1, *images.shape[-3:])
+        numbers = np.frombuffer("".join(drawn).encode("latin-1"), np.float32)
+        return self(views, numbers.reshape(len(views), self.count)).view(images.shape)
+
     def __call__(self, images: Tensor, drawn: Numbers) -> Tensor:
         """The views (b, 3, H, W) in float32.
 

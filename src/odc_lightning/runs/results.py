@@ -53,11 +53,8 @@ def read_results(path: Path | str) -> Evaluation:
             raise ValueError(f"it has numbers where texts belong: {texts}")
         scores = [_score(**score) for score in content["scores"]]
         return Evaluation(**{**{key: content[key] for key in KEYS}, "scores": scores})
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:  # not JSON, not an object, or one with other keys
+    # Not JSON, not an object, or one with other keys.
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not the result of an evaluation: {error}; expected a results.json with "
             f"{', '.join(KEYS)}, as evaluations write it to their folder"
