@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from odc_lightning.cli.command import hydra_command, run_command
+from odc_lightning.cli.command import run_command
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.reporting.cluster_page import (
     PageSettings,

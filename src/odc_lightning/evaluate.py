@@ -24,11 +24,11 @@ from odc_lightning.checkpoints import (
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
-    hydra_command,
     ignore_warnings,
     refuse_ranks_in_multirun,
     run_command,
 )
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.build import build_all, refused_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from conftest import Compose, compose_command
 from helpers.odc_lines import run_line
 from odc_lightning.cli import odc
+from odc_lightning.cli.commands import COMMANDS
 from odc_lightning.cli.refusals import refusal
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.config.prepare import prepare
@@ -26,6 +27,7 @@ from odc_lightning.data.sources import ImageError
 from odc_lightning.report import main as report
 from odc_lightning.utils.devices import usable_device
 
+HYDRA_COMMANDS = [name for name, each in COMMANDS.items() if each.is_hydra]
 EXPERIMENTS = sorted(path.stem for path in Path(CONFIG_DIR, "experiment").glob("*.yaml"))
 NAMES = (
     *("photos=2024", "a,b", "[x]", "~x", "it's", "#x", " a ", "-dash", "a\\b", "???", "x\ny", "é"),
@@ -58,10 +60,10 @@ def test_a_flag_may_follow_the_folder(here: Path) -> None:
     assert "Defaults List\n" in run_line("train", "photos", "--info", "defaults").out
 
 
-@pytest.mark.parametrize("name", [name for name, each in odc.COMMANDS.items() if each.is_hydra])
+@pytest.mark.parametrize("name", [name for name, each in COMMANDS.items() if each.is_hydra])
 def test_flags_stand_anywhere(name: str) -> None:
     """Hydra's own parser reads all words, wherever the flags are."""
-    paths = ["a", "b"][: len(odc.COMMANDS[name].positions)]
+    paths = ["a", "b"][: len(COMMANDS[name].positions)]
     settings = ["seed=1,2", "hydra.sweep.dir=s"]
     flags = [["-m"], ["--multirun"], ["--cfg", "job"], ["-p", "model"], ["--info"], ["-cd", "x"]]
     for flag, more in itertools.product(flags, ([], ["--resolve"])):
@@ -204,7 +206,7 @@ def test_random_lines_end_without_a_traceback(seed: int, here: Path) -> None:
     words += ["data=nope", "data.root=a,b", "model=", "experiment=[]", "?", "'", "a b", "-", "-9"]
     words += ["data@x=digits", "seed=${seed}", "name=#", "name=\\", "hydra.x=1", "/", "--package"]
     words += ["hydra/launcher=nope", "name=f(x)", "out=é", "trainer.max_epochs.x=1", "name='", "\n"]
-    name = draw.choice([name for name, each in odc.COMMANDS.items() if each.is_hydra])
+    name = draw.choice(HYDRA_COMMANDS)
     line = draw.sample(words, draw.randint(1, 4))
     ended = run_line(name, *line, "--cfg", "job")
     if ended.code:

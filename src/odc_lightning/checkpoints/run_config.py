@@ -149,14 +149,11 @@ def _leaves(value: Any, key: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 def selected(plain: Mapping[str, Any], name: str) -> Any:
     """The value of a key such as ``data.root``; `MISSING` if there is none."""
-    return _at(plain, name.split("."))
-
-
-def _at(value: Any, key: Any) -> Any:
-    for name in key:
+    value: Any = plain
+    for key in name.split("."):
         try:
-            value = value[name]
-        except (KeyError, IndexError, TypeError):
+            value = value[key]
+        except (KeyError, TypeError):
             return MISSING
     return value
 
