@@ -54,7 +54,7 @@ KEYS: Mapping[str, Kind] = {
     "data.train._target_": _TARGET,
     "data.eval_transform": _MAPPING,
     "data.eval_transform._target_": _TARGET,
-    "data.root": Kind("a path or null", (str, type(None))),
+    "data.root": Kind("a path or null", (str, int, type(None))),
     "data.image_size": Kind("an integer, 1 to 4096", (int,), least=1, most=4096),
     "data.num_workers": Kind(
         "an integer, 0 to 256, or null", (int, type(None)), least=0, most=256, needed=False
