@@ -1,4 +1,4 @@
-"""Reading of a run's ``config.yaml``: whoever wrote it, it is read as text, bounded and checked."""
+"""Reader of a run's ``config.yaml``, from any source: as text, of limited size, and checked."""
 
 import io
 import math
@@ -18,7 +18,7 @@ MISSING = object()
 
 
 class Kind(NamedTuple):
-    """What a key of the config must have: a type, in words and as a check."""
+    """The type that a key of the config must have, in words and as a check."""
 
     text: str
     types: tuple[type, ...]
