@@ -32,7 +32,7 @@ from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.build import build_all, refused_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
-from odc_lightning.data.names import short_name
+from odc_lightning.data.short_name import short_name
 from odc_lightning.evaluation import EvaluatedNetwork, Protocol
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone

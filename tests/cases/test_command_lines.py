@@ -163,7 +163,7 @@ def test_a_dash_in_front_and_two_dashes(here: Path) -> None:
         ("train --cfg", 2, "--cfg expects one of job, hydra, all after it; got nothing"),
         ("train --package --cfg job", 2, "--package expects a value after it; got '--cfg'"),
         ("train train=null", 1, "train=None; expected settings, such as train.NAME=VALUE"),
-        ("train trainer=4", 1, "trainer=4; expected settings, such as trainer.NAME=VALUE"),
+        ("train train=4", 1, "train=4; expected settings, such as train.NAME=VALUE"),
         ("train ckpt_path=[1]", 1, "[1] is not a path; expected the name of a file or a folder"),
         ("train --cfg jobs", 2, "--cfg expects one of job, hydra, all after it; got 'jobs'"),
         ("train --resolve", 1, "--resolve flag can only be used in conjunction with --cfg"),

@@ -15,7 +15,7 @@ from helpers.raw_images import black_square, chunk, png
 from odc_lightning import load
 from odc_lightning.assign import assign
 from odc_lightning.cli.odc import translated
-from odc_lightning.data.images import MAX_PIXELS, Reading, open_image, read_rgb
+from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, open_image, read_rgb
 from odc_lightning.data.scan import find_fault
 from odc_lightning.runs.images import build_images
 

@@ -15,7 +15,7 @@ from helpers.odc_lines import run_line
 from odc_lightning.assign import assign
 from odc_lightning.clusters import clusters
 from odc_lightning.data import image_folder
-from odc_lightning.data.outputs import is_output
+from odc_lightning.data.files.outputs import is_output
 from odc_lightning.export import export
 from odc_lightning.extract import extract
 

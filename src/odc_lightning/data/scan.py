@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pytorch_lightning.utilities import rank_zero_only
 
-from odc_lightning.data.images import Reading, check_values, open_image, read_rgb
+from odc_lightning.data.decoding.images import Reading, check_values, open_image, read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
 from odc_lightning.utils.text import printable
 

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.data.images import Reading, reading_of
+from odc_lightning.data.decoding.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.runs.locate import locate

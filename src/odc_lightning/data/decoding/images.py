@@ -13,9 +13,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from odc_lightning.data.formats import advice_on
-from odc_lightning.data.orientation import keep_orientation_alone, upright
-from odc_lightning.data.pixel_values import (
+from odc_lightning.data.decoding.orientation import keep_orientation_alone, upright
+from odc_lightning.data.decoding.pixel_values import (
     DeepPixels,
     describe_values,
     has_deep_colours,
@@ -23,7 +22,8 @@ from odc_lightning.data.pixel_values import (
     rounded_range,
     strips,
 )
-from odc_lightning.data.png_files import open_image_of_any_metadata
+from odc_lightning.data.decoding.png_files import open_image_of_any_metadata
+from odc_lightning.data.files.formats import advice_on
 
 SIXTEEN_BITS: Final = "16bit"
 MAX_PIXELS = 120_000_000  # about 1 GB in memory; most telephones and cameras stay below
@@ -215,4 +215,4 @@ def _unknown_format(path: Path) -> str:
             "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "
             "16 bits per channel, or with 32-bit numbers in one channel"
         )
-    return f"not an image that Pillow can read{advice_on(path)}"
+    return "not an image that Pillow can read"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import Counter
@@ -10,10 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from odc_lightning.data.formats import ADVICE, image_extensions
-from odc_lightning.data.outputs import PICTURES, is_output
-from odc_lightning.data.patterns import HIDDEN, Patterns
+from pytorch_lightning.utilities import rank_zero_only
+
+from odc_lightning.data.files.formats import ADVICE, image_extensions
+from odc_lightning.data.files.outputs import PICTURES, is_output
+from odc_lightning.data.files.patterns import HIDDEN, Patterns
 from odc_lightning.utils.text import printable, quantity
+
+log = logging.getLogger(__name__)
 
 # Files and folders of operating systems, which nobody means as images and which need no words.
 _OF_SYSTEMS = {".ds_store", "desktop.ini", "ehthumbs.db", "thumbs.db", "__macosx", "icon\r"}
@@ -35,11 +40,6 @@ class PassedOver:
     kinds: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
     outputs: int = 0
-
-    @property
-    def has_photographs(self) -> bool:
-        """Whether some files are photographs in a format that is not decoded."""
-        return any(kind in ADVICE for kind in self.kinds)
 
     def __str__(self) -> str:
         """One line, empty if nothing was passed over."""
@@ -63,6 +63,13 @@ class PassedOver:
                 f"{quantity(self.outputs, 'folder')} with output of odc_lightning left out"
             )
         return "; ".join(parts)
+
+
+def report_passed_over(split: str, passed: PassedOver | None) -> None:
+    """Log what a search passed over: as a warning if some files are photographs."""
+    if passed is not None and (text := str(passed)):
+        level = logging.WARNING if any(kind in ADVICE for kind in passed.kinds) else logging.INFO
+        rank_zero_only(log.log)(level, "data.%s: %s", split, text)
 
 
 def find_images(

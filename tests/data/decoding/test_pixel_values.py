@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from helpers.raw_images import png, tiff
-from odc_lightning.data import pixel_values
-from odc_lightning.data.images import Reading, measure_values, read_rgb, to_rgb
-from odc_lightning.data.pixel_values import grey_levels, rounded_range
+from odc_lightning.data.decoding import pixel_values
+from odc_lightning.data.decoding.images import Reading, measure_values, read_rgb, to_rgb
+from odc_lightning.data.decoding.pixel_values import grey_levels, rounded_range
 
 
 @pytest.mark.parametrize(
