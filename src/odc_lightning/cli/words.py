@@ -27,6 +27,11 @@ SHOWING = {"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--
 SHOWING |= {"-sc", "--shell-completion"}
 # Values of these characters mean the same to Hydra's parser and to a reader.
 _PLAIN = re.compile(r"[\w./%+@|:-]*", re.ASCII)
+# A folder 2024_01 is not the number 202401.
+_NUMBER_AS_PATH = re.compile(
+    r"(.*\.)?(root|path|run|out|images|checkpoint|ckpt_path|pretrained|sort_into|dir)=\d[\w.+-]*",
+    re.ASCII,
+)
 
 
 def divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -130,6 +135,8 @@ def readable(word: str) -> str:
     key, equals, value = word.partition("=")
     if equals and not key:
         raise ValueError(f"cannot read {word!r}; expected key=value")
+    if _NUMBER_AS_PATH.fullmatch(word):
+        return f"{key}={path_value(value)}"
     if not equals or _PLAIN.fullmatch(value):
         return word
     if exists(value):

@@ -35,14 +35,15 @@ def lay_over(now: DictConfig, config: DictConfig, run: TrainingRun) -> dict[str,
     plain = OmegaConf.to_container(config, resolve=False)
     choices = {}
     OmegaConf.set_struct(now, False)
-    for override in OverridesParser.create().parse_overrides(lines):
-        key, package = override.key_or_group, override.package
-        group = key if package is None else f"{key}@{package}"
+    overrides = OverridesParser.create().parse_overrides(lines)
+    groups = [override.input_line for override in overrides if _group(override) in named]
+    for override in overrides:
+        key, group = override.key_or_group, _group(override)
         if group in named:
             if run.choices.get(group, ...) != named[group]:
                 choices[group] = named[group]
-                _put(now, plain, package or key.replace("/", "."))
-                for part in _keys_of(override, lines, plain):
+                _put(now, plain, override.package or key.replace("/", "."))
+                for part in _keys_of(override.input_line, groups):
                     _put(now, plain, part)
         elif override.is_delete():
             _put(now, {}, key)
@@ -52,14 +53,28 @@ def lay_over(now: DictConfig, config: DictConfig, run: TrainingRun) -> dict[str,
     return choices
 
 
-def _keys_of(override: Override, lines: list[str], plain: Any) -> Iterator[str]:
-    """The keys that an override sets anywhere: those that the command has only with it."""
-    others = [line for line in lines if line != override.input_line]
+def _group(override: Override) -> str:
+    """The group that an override chooses an option of, as Hydra records it; else its key."""
+    key, package = override.key_or_group, override.package
+    return key if package is None else f"{key}@{package}"
+
+
+def _keys_of(line: str, groups: list[str]) -> Iterator[str]:
+    """The keys that the option of a group sets anywhere: those that change with it.
+
+    Args:
+        line: the override.
+        groups: all overrides of the command that choose options. Single settings, which may exist
+            only with the option, are laid over by themselves.
+    """
+    name = HydraConfig.get().job.config_name
+    others = [each for each in groups if each != line]
     try:
-        without = compose(HydraConfig.get().job.config_name, others)
-    except HydraException:  # other overrides need this one
-        without = OmegaConf.create()
-    for key, _, _ in changes(OmegaConf.to_container(without, resolve=False), plain):
+        without, chosen = (compose(name, each) for each in (others, groups))
+    except HydraException:  # another group exists only with this option
+        without, chosen = (compose(name, each) for each in ([], [line]))
+    plain = [OmegaConf.to_container(config, resolve=False) for config in (without, chosen)]
+    for key, _, _ in changes(*plain):
         yield key
 
 

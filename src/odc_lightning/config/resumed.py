@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from odc_lightning import MOVED
 from odc_lightning.checkpoints import TrainingRun, epochs_of, refuse_unknown_targets
 from odc_lightning.checkpoints.references import add_references, leaves
 from odc_lightning.checkpoints.trust import KNOWN
@@ -58,6 +59,7 @@ CHOSEN = (
 _PARTS = (
     *(*KNOWN, "odc_lightning.callbacks", "odc_lightning.runs", "torch.optim"),
     *("pytorch_lightning.Trainer", "pytorch_lightning.loggers"),
+    *(f"odc_lightning.{name}" for name in MOVED),  # their classes are in the packages above
 )
 
 
