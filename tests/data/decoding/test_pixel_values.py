@@ -1,6 +1,7 @@
 """Numbers of more than 8 bits keep their values, whatever file they are in."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,18 @@ def test_tiff_files_of_every_type(tmp_path: Path, kind: str) -> None:
     half = Reading((0, float(values.max())))
     below_zero = np.asarray(read_rgb(tmp_path / "x.tif", half))[..., 0][values <= 0]
     assert not below_zero.any()
+
+
+@pytest.mark.parametrize("kind", ["|u1", "<u2", "<f4"])
+def test_negatives_in_tiff_files_are_inverted(tmp_path: Path, kind: str) -> None:
+    """Files whose smallest value is white."""
+    content, photometric = tiff(whole_range(kind)), struct.Struct("<HHII")
+    positive, negative = (photometric.pack(262, 4, 1, value) for value in (1, 0))
+    assert content.count(positive) == 1
+    (tmp_path / "x.tif").write_bytes(content)
+    (tmp_path / "y.tif").write_bytes(content.replace(positive, negative))
+    grey, inverted = (np.asarray(read_rgb(tmp_path / name)) for name in ("x.tif", "y.tif"))
+    np.testing.assert_array_equal(inverted, 255 - grey)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -18,6 +18,7 @@ Box = tuple[int, int, int, int]
 _STRIP = 2**20  # pixels that are converted at once, which bounds the memory
 _SAMPLE_FORMAT, _SIGNED = 339, 2  # TIFF's tag for the type of numbers, and one of its values
 _BITS_PER_SAMPLE = 258
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 # Pillow keeps the upper byte of 16-bit colours. Its name for such pixels in the file -> the name
 # by which it decodes the lower byte.
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -95,7 +96,10 @@ class DeepPixels(NamedTuple):
 
     def part(self, box: Box, value_range: tuple[float, float]) -> Image.Image:
         """A part of the image with 8 bits per channel, and its transparency if it has some."""
-        part = Image.fromarray(grey_levels(self.values(box), value_range))
+        levels = grey_levels(self.values(box), value_range)
+        # Pillow inverts such TIFF files of up to 8 bits, and no others.
+        is_negative = _tag(self.image, _PHOTOMETRIC) == _WHITE_IS_ZERO
+        part = Image.fromarray(255 - levels if is_negative else levels)
         if self.lower is not None and self.image.mode == "RGBA":
             part.putalpha(self.image.crop(box).getchannel("A"))
         return part
