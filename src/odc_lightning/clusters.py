@@ -28,6 +28,7 @@ from odc_lightning.runs.find import (
     required,
     with_run_config,
 )
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import timed
 
@@ -88,7 +89,9 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
 
 def sort(clustered: ClusteredImages, config: DictConfig) -> None:
     """Print the plan, and carry it out unless it is a dry run."""
-    plan = plan_sorting(clustered.source, clustered.labels, Path(config.sort_into), config.sort_by)
+    plan = plan_sorting(
+        clustered.source, clustered.labels, expanded(config.sort_into), config.sort_by
+    )
     for line in plan.lines():
         get_console().print(line, highlight=False, soft_wrap=True, markup=False)
     if config.dry_run:

@@ -58,7 +58,7 @@ def divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         if name in _VALUE_IS_OPTIONAL and (not rest or rest[0] not in (expected or ())):
             rest.insert(0, "all")  # Hydra would take the next word for the value
-        if not rest or (expected and rest[0] not in expected):
+        if not rest or rest[0] in FLAGS or (expected and rest[0] not in expected):
             found = f"got {rest[0]!r}" if rest else "got nothing"
             allowed = f"one of {', '.join(expected)}" if expected else "a value"
             raise ValueError(f"{name} expects {allowed} after it; {found}")

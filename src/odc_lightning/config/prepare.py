@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from odc_lightning.config.automatic import with_automatic_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.resumed import check_length, recorded_run, resumed
-from odc_lightning.config.validation import check_arguments, check_settings
+from odc_lightning.config.validation import check_arguments, check_groups, check_settings
 from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
 
 
@@ -34,6 +34,7 @@ def prepare(config: DictConfig) -> Prepared:
     Raises:
         ValueError: a setting is wrong or missing, or the run cannot be resumed with it.
     """
+    check_groups(config)
     config = with_checkpoint(config)
     run = recorded_run(config)
     records: dict[str, DictConfig] = {}

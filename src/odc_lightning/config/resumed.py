@@ -54,7 +54,7 @@ CHOSEN = (
     *(*AUTOMATIC, "model.pretrained"),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
-# What a run's config may build although the command does not name it.
+# Code that a run's config may build although the command does not name it.
 _PARTS = (
     *(*KNOWN, "odc_lightning.callbacks", "odc_lightning.runs", "torch.optim"),
     *("pytorch_lightning.Trainer", "pytorch_lightning.loggers"),

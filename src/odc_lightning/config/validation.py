@@ -61,6 +61,17 @@ RULES: Mapping[str, IntegerRule | NumberRule] = {
 }
 
 
+def check_groups(config: DictConfig) -> None:
+    """Refuse a single value in place of a group of settings, such as ``trainer=null``.
+
+    Raises:
+        ValueError: for the first such group.
+    """
+    for key in ("train", "trainer", "data", "model", "algorithm", "optimizer"):
+        if key in config and not isinstance(config[key], DictConfig):
+            raise ValueError(f"{key}={config[key]}; expected settings, such as {key}.NAME=VALUE")
+
+
 def check_arguments(config: DictConfig) -> None:
     """Refuse settings that the object of their ``_target_`` does not have.
 
