@@ -113,9 +113,8 @@ def check_arguments(config: DictConfig) -> None:
 
 
 def _targets(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(value, dict):
-        if isinstance(value.get("_target_"), str):
-            yield key, value
+    if isinstance(value, dict) and isinstance(value.get("_target_"), str):
+        yield key, value
     if isinstance(value, dict | list):
         for name, each in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _targets(each, f"{key}.{name}" if key else str(name))
