@@ -24,6 +24,7 @@ from odc_lightning.config.validation import check_arguments
 from odc_lightning.data import image_folder
 from odc_lightning.data.dataset import IndexedDataset
 from odc_lightning.data.sources import ImageError
+from odc_lightning.inference.image_table import check_numbers
 from odc_lightning.report import main as report
 from odc_lightning.utils.devices import usable_device
 
@@ -267,3 +268,10 @@ def test_a_damaged_contact_sheet_in_a_report(
     assert "not read: " in shown
     assert "contact_sheet.png: cannot identify image file" in shown
     assert (here / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("value", ["abc", -1, True, 1.5])
+def test_a_wrong_number_of_workers(value: object) -> None:
+    config = OmegaConf.create({"batch_size": 1, "num_workers": value})
+    with pytest.raises(ValueError, match=f"num_workers={value}; expected an integer, 0 or more"):
+        check_numbers(config, "batch_size")

@@ -115,6 +115,24 @@ def test_what_the_command_changes_is_used_and_recorded_or_refused(
     assert config_of(run).algorithm.samples_memory.momentum == 0.9
 
 
+def test_a_group_changes_its_own_keys_only(odc_train: Command, run: Path) -> None:
+    """The setting that follows exists only with the group; the run's data is not the default's."""
+    before = config_of(run)
+    odc_train("trainer.max_epochs=2", "scheduler=cosine", "scheduler.eta_min=0.001")
+    now = config_of(run)
+    assert (now.data, now.model, now.optimizer) == (before.data, before.model, before.optimizer)
+    assert now.algorithm.num_clusters == before.algorithm.num_clusters
+    assert group(run)["lr"] == pytest.approx(0.001)
+
+
+def test_a_run_of_modules_that_have_moved_is_resumed(odc_train: Command, run: Path) -> None:
+    config = config_of(run)
+    config.logger.csv._target_ = "odc_lightning.loggers.MetricsFile"
+    OmegaConf.save(config, run / "config.yaml")
+    odc_train("trainer.max_epochs=2")
+    assert checkpoint(run)["global_step"] == 8
+
+
 def test_nothing_is_chosen_again(odc_train: Command, tmp_path: Path) -> None:
     photos, run = tmp_path / "photos", tmp_path / "run"
     photos.mkdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from odc_lightning.cli import commands, odc
+from odc_lightning.cli import commands, odc, words
 from odc_lightning.config import CONFIG_DIR
 
 
@@ -125,3 +125,9 @@ def test_a_command_takes_the_place_of_odc(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: run=nowhere does not exist")
     assert list(tmp_path.iterdir()) == []  # it leaves nothing behind
+
+
+def test_the_name_of_a_folder_is_not_a_number() -> None:
+    assert words.readable("root=2024_01") == "root='2024_01'"
+    assert words.readable("hydra.run.dir=1e5") == "hydra.run.dir='1e5'"
+    assert words.readable("trainer.max_epochs=20") == "trainer.max_epochs=20"

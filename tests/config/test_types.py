@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 
 from conftest import Compose
+from odc_lightning.cli.refusals import refusal
 from odc_lightning.config.prepare import prepare
 from odc_lightning.config.types import accepts, described
 
@@ -54,3 +57,10 @@ def test_a_wrong_type_is_refused_by_name(
     config = compose_config("experiment=odc_small", "data=digits", "model.backbone=null", setting)
     with pytest.raises(ValueError, match=message.replace(".", r"\.")):
         prepare(config)
+
+
+def test_a_value_that_a_library_refuses_is_one_line(compose_config: Compose) -> None:
+    config = compose_config("experiment=odc_small", "data=digits", "data.flip=-1")
+    with pytest.raises(InstantiationException) as raised:
+        instantiate(config.data)
+    assert "cannot be built: `p` should be a floating point value" in str(refusal(raised.value))

@@ -59,6 +59,8 @@ def _of_constructor(error: InstantiationException) -> str | None:
         return f"{key[1]} has no setting {argument[1]}; remove it with ~{key[1]}.{argument[1]}"
     if re.search(r"Error locating target|Cannot resolve|Unable to find", str(error)):
         return f"{key[1]}: {first_line(error)}"
+    if isinstance(error.__cause__, ValueError):  # of a library's class
+        return f"{key[1]} cannot be built: {first_line(error.__cause__)}"
     return None
 
 

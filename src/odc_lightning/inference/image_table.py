@@ -57,7 +57,7 @@ def images_of(config: DictConfig, model: TrainedModel) -> ImageSource:
 
 
 def check_numbers(config: DictConfig, *keys: str) -> None:
-    """Refuse values that are not integers of 1 or more.
+    """Refuse values that are not integers of 1 or more, and a wrong ``num_workers``.
 
     Raises:
         ValueError: for the first wrong value.
@@ -65,6 +65,9 @@ def check_numbers(config: DictConfig, *keys: str) -> None:
     for key in keys:
         if not IntegerRule(1).accepts(config[key]):
             raise ValueError(f"{key}={config[key]}; expected {IntegerRule(1)}")
+    workers = config.num_workers
+    if workers is not None and not IntegerRule(0).accepts(workers):
+        raise ValueError(f"num_workers={workers}; expected {IntegerRule(0)}, or null")
 
 
 def facts_of(model: TrainedModel, source: ImageSource, **others: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ def expanded(path: Path | str | int) -> Path:
     """The path with the home folder for a leading ``~``.
 
     Unlike `Path.expanduser`, it keeps the name of a user that does not exist, because it may be a
-    file's name, such as ``~backup``.
+    file's name, such as ``~backup``. A number, as YAML reads ``root: 2024``, is a name, too.
 
     Args:
         path: as a config has it; an integer is a name such as ``2024``.
