@@ -12,7 +12,7 @@ from odc_lightning.runs.metrics_csv import MetricsFile
 @pytest.mark.parametrize(
     ("target", "now"),
     [
-        ("command.OutputFolder", "cli.command.OutputFolder"),
+        ("command.OutputFolder", "cli.output_folder.OutputFolder"),
         ("jobs.Jobs", "sweeps.jobs.Jobs"),
         ("loggers.MetricsFile", "runs.metrics_csv.MetricsFile"),
         ("wandb_run.WandbRun", "runs.wandb_run.WandbRun"),

@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Modules that moved, by the names under which configs of earlier runs have their `_target_`.
 MOVED = {
-    "command": "odc_lightning.cli.command",
+    "command": "odc_lightning.cli.output_folder",
     "jobs": "odc_lightning.sweeps.jobs",
     "loggers": "odc_lightning.runs.metrics_csv",
     "protocols": "odc_lightning.evaluation",

@@ -36,14 +36,14 @@ def lay_over(now: DictConfig, config: DictConfig, run: TrainingRun) -> dict[str,
     choices = {}
     OmegaConf.set_struct(now, False)
     overrides = OverridesParser.create().parse_overrides(lines)
-    groups = [override.input_line for override in overrides if _group(override) in named]
+    groups = [str(override.input_line) for override in overrides if _group(override) in named]
     for override in overrides:
         key, group = override.key_or_group, _group(override)
         if group in named:
             if run.choices.get(group, ...) != named[group]:
                 choices[group] = named[group]
                 _put(now, plain, override.package or key.replace("/", "."))
-                for part in _keys_of(override.input_line, groups):
+                for part in _keys_of(str(override.input_line), groups):
                     _put(now, plain, part)
         elif override.is_delete():
             _put(now, {}, key)
@@ -73,8 +73,8 @@ def _keys_of(line: str, groups: list[str]) -> Iterator[str]:
         without, chosen = (compose(name, each) for each in (others, groups))
     except HydraException:  # another group exists only with this option
         without, chosen = (compose(name, each) for each in ([], [line]))
-    plain = [OmegaConf.to_container(config, resolve=False) for config in (without, chosen)]
-    for key, _, _ in changes(*plain):
+    before, now = (OmegaConf.to_container(each, resolve=False) for each in (without, chosen))
+    for key, _, _ in changes(before, now):
         yield key
 
 

@@ -22,7 +22,9 @@ _MAPPINGS = (dict, Mapping)
 def hints_of(function: Any) -> dict[str, Any]:
     """The annotations of a function's arguments, or of a class's; empty if they cannot be read."""
     try:
-        return get_type_hints(function.__init__ if isinstance(function, type) else function)
+        if isinstance(function, type):
+            function = function.__init__  # type: ignore[misc]
+        return get_type_hints(function)
     except Exception:  # names that exist only for type checkers
         return {}
 

@@ -90,7 +90,7 @@ def test_negatives_in_tiff_files_are_inverted(tmp_path: Path, kind: str) -> None
     assert content.count(positive) == 1
     (tmp_path / "x.tif").write_bytes(content)
     (tmp_path / "y.tif").write_bytes(content.replace(positive, negative))
-    grey, inverted = (np.asarray(read_rgb(tmp_path / name)) for name in ("x.tif", "y.tif"))
+    grey, inverted = (np.asarray(read_alone(tmp_path / name)) for name in ("x.tif", "y.tif"))
     np.testing.assert_array_equal(inverted, 255 - grey)
 
 
