@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from torch import Tensor
 
 from conftest import Compose
 from odc_lightning.cli.refusals import refusal
@@ -26,6 +27,7 @@ from odc_lightning.config.types import accepts, described
         (dict[str, int], [{"a": 1}], ["a"]),
         (int, [{"_target_": "torch.nn.ReLU"}], [{}]),
         (object, [1, None], []),
+        (float | Tensor, [1], [None]),
     ],
 )
 def test_types(hint: Any, good: list[Any], bad: list[Any]) -> None:

@@ -54,7 +54,9 @@ def accepts(hint: Any, value: Any) -> bool:
         return isinstance(value, list) and (
             len(items) != 1 or all(accepts(items[0], each) for each in value)
         )
-    return origin not in _MAPPINGS or isinstance(value, Mapping)
+    if origin in _MAPPINGS:
+        return isinstance(value, Mapping)
+    return value is not None or origin in (Any, object)
 
 
 def described(hint: Any) -> str:
