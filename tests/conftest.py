@@ -1,6 +1,6 @@
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rich
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from PIL import Image
@@ -27,6 +28,13 @@ Compose = Callable[..., DictConfig]
 @pytest.fixture(autouse=True)
 def _without_irrelevant_warnings() -> None:
     ignore_warnings((*train.IRRELEVANT_WARNINGS, *evaluate.IRRELEVANT_WARNINGS))
+
+
+@pytest.fixture(autouse=True)
+def _no_command_of_hydra_outlives_its_test() -> Iterator[None]:
+    """``--cfg`` leaves its config behind, by which a later call of `train` would be a command."""
+    yield
+    HydraConfig.instance().cfg = None
 
 
 class NotRendered:

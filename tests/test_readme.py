@@ -28,6 +28,7 @@ from helpers.paths import ROOT, TESTS
 from odc_lightning import dashboard
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.cli import odc
+from odc_lightning.cli.commands import COMMANDS
 from odc_lightning.cli.completion import SHELLS
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.report import argument_parser
@@ -97,7 +98,7 @@ def everywhere() -> Iterator[tuple[str, list[str]]]:
 def written_out(words: list[str]) -> list[str]:
     """A command of ``odc`` as the one that it stands for."""
     match words:
-        case ["odc", name, *arguments] if name in odc.COMMANDS and "--help" not in arguments:
+        case ["odc", name, *arguments] if name in COMMANDS and "--help" not in arguments:
             return ["python", "-m", f"odc_lightning.{name}", *odc.translated(name, arguments)]
     return words
 
@@ -281,7 +282,7 @@ def check_command(words: list[str]) -> None:
             config = compose_command(module.rpartition(".")[2], *overrides_of(arguments)[0])
             OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         case ["odc", *names, "--help"]:
-            assert set(names) <= set(odc.COMMANDS)
+            assert set(names) <= set(COMMANDS)
         case ["odc", "completion", shell] | ["eval", shell]:
             assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
         case ["python", "-m", "benchmarks.cluster_page", *arguments]:

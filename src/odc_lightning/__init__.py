@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Modules that moved, by the names under which configs of earlier runs have their `_target_`.
-_MOVED = {
+MOVED = {
     "command": "odc_lightning.cli.command",
     "jobs": "odc_lightning.sweeps.jobs",
     "loggers": "odc_lightning.runs.metrics_csv",
@@ -30,6 +30,6 @@ def __getattr__(name: str) -> Any:
         from odc_lightning.inference import load
 
         return load
-    if name in _MOVED:
-        return importlib.import_module(_MOVED[name])
+    if name in MOVED:
+        return importlib.import_module(MOVED[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

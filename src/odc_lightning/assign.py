@@ -12,9 +12,10 @@ import pyarrow as pa
 from omegaconf import DictConfig
 from torch import Tensor
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, hydra_command, ignore_warnings, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
-from odc_lightning.data.names import short_name
+from odc_lightning.data.short_name import short_name
 from odc_lightning.inference import EMBEDDING, Reference, TrainedModel
 from odc_lightning.inference.image_table import (
     check_numbers,

@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from odc_lightning.cli.command import hydra_command, run_command
+from odc_lightning.cli.command import run_command
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.reporting.cluster_page import (
     PageSettings,
@@ -27,6 +28,7 @@ from odc_lightning.runs.find import (
     required,
     with_run_config,
 )
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import timed
 
@@ -87,7 +89,9 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
 
 def sort(clustered: ClusteredImages, config: DictConfig) -> None:
     """Print the plan, and carry it out unless it is a dry run."""
-    plan = plan_sorting(clustered.source, clustered.labels, Path(config.sort_into), config.sort_by)
+    plan = plan_sorting(
+        clustered.source, clustered.labels, expanded(config.sort_into), config.sort_by
+    )
     for line in plan.lines():
         get_console().print(line, highlight=False, soft_wrap=True, markup=False)
     if config.dry_run:

@@ -24,15 +24,15 @@ from odc_lightning.checkpoints import (
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
-    hydra_command,
     ignore_warnings,
     refuse_ranks_in_multirun,
     run_command,
 )
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.build import build_all, refused_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
-from odc_lightning.data.names import short_name
+from odc_lightning.data.short_name import short_name
 from odc_lightning.evaluation import EvaluatedNetwork, Protocol
 from odc_lightning.metrics.scores import UNTRAINED, Evaluation, Score
 from odc_lightning.models import Backbone
@@ -42,6 +42,7 @@ from odc_lightning.runs.find import groups_of_run, refuse_untrusted, required, w
 from odc_lightning.runs.images import as_read_by, images_of_run, present_images
 from odc_lightning.runs.results import write_results
 from odc_lightning.runs.wandb_run import with_wandb_group
+from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable
 from odc_lightning.utils.timing import timed
 
@@ -181,7 +182,7 @@ def build_network(
         backbone,
         data,
         instantiate(config.trainer, enable_progress_bar=get_console().is_interactive),
-        Path(config.features_dir),
+        expanded(config.features_dir),
         Path(config.run_dir),
         config.seed,
         config.holdout,
@@ -199,7 +200,7 @@ def name_of(config: DictConfig, run: TrainingRun | None) -> str:
     """The network's name in tables if ``name`` is null."""
     if config.checkpoint == UNTRAINED:
         return "untrained network"
-    return str(run.config.name) if run else Path(config.checkpoint).stem
+    return str(run.config.name) if run else Path(str(config.checkpoint)).stem
 
 
 def applicable(

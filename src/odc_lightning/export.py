@@ -10,7 +10,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from odc_lightning.cli.command import ALWAYS_IRRELEVANT, hydra_command, ignore_warnings, run_command
+from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.hub import export_folder, require_onnx
 from odc_lightning.inference.image_table import folder_of, load_from

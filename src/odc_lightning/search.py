@@ -22,7 +22,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from odc_lightning.cli.command import hydra_command, run_command
+from odc_lightning.cli.command import run_command
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.validation import IntegerRule, check_settings
 from odc_lightning.runs.metrics_csv import whole_rows

@@ -17,11 +17,11 @@ from odc_lightning.callbacks.lifecycle.run_report import RunReport
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
     finish_wandb,
-    hydra_command,
     ignore_warnings,
     refuse_ranks_in_multirun,
     run_command,
 )
+from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.cli.lost_ranks import report_lost_ranks
 from odc_lightning.config.build import build_module, build_trainer, load_start
 from odc_lightning.config.prepare import prepare

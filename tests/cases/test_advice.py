@@ -15,7 +15,7 @@ from odc_lightning.callbacks.monitors.health_rules import dominant_cluster
 from odc_lightning.cli.command import run_command
 from odc_lightning.clustering import check_num_clusters
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.data.names import short_name
+from odc_lightning.data.short_name import short_name
 from odc_lightning.train import train
 from odc_lightning.utils.text import quantity
 

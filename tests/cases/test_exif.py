@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from conftest import Compose
 from helpers.raw_images import TURNED, Entry, encoded, exif, red_and_blue
 from odc_lightning.cli.odc import translated
-from odc_lightning.data.images import Reading, read_rgb
+from odc_lightning.data.decoding.images import Reading, read_rgb
 from odc_lightning.data.scan import find_fault
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tag data larger than file")

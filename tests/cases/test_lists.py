@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from odc_lightning.data import FileSource, file_list
-from odc_lightning.data.list_text import read_text
+from odc_lightning.data.files.list_text import read_text
 from odc_lightning.evaluation.fine_tuning import listed_images
 
 NAMES = (

@@ -11,12 +11,11 @@ from PIL import Image
 
 from conftest import compose_command, composer
 from helpers.made_up_run import groups, write_images, write_run
-from helpers.processes import run_python
+from helpers.odc_lines import run_line
 from odc_lightning.assign import assign
-from odc_lightning.cli.odc import translated
 from odc_lightning.clusters import clusters
 from odc_lightning.data import image_folder
-from odc_lightning.data.outputs import is_output
+from odc_lightning.data.files.outputs import is_output
 from odc_lightning.export import export
 from odc_lightning.extract import extract
 
@@ -29,10 +28,11 @@ SMALL = (
 
 def odc_train(folder: Path, *words: str) -> str:
     """`odc train` in a folder, as a user types it; returns what it printed."""
-    arguments = translated("train", [*words, *SMALL])
-    done = run_python("-m", "odc_lightning.train", *arguments, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        done = run_line("train", *words, *SMALL)
+    assert done.code == 0, done.err
+    return done.out + done.err
 
 
 @pytest.fixture(scope="module")

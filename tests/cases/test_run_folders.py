@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig
 
-from helpers.command import SMALL, environment
-from helpers.processes import run_python
+from helpers.command import SMALL
+from helpers.odc_lines import run_line
 from odc_lightning.cli.output_folder import OutputFolder
 from odc_lightning.config import CONFIG_DIR
 
@@ -118,11 +118,14 @@ def test_the_output_of_another_command_is_refused(tmp_path: Path) -> None:
     assert taken("train", f"hydra.run.dir={tmp_path / 'run'}", last).is_dir()
 
 
-def test_a_finished_run_is_kept_or_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_a_finished_run_is_kept_or_replaced_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     def command(*settings: str) -> tuple[int, str]:
-        words = ("-m", "odc_lightning.train", *settings)
-        done = run_python(*words, cwd=tmp_path, environment=environment())
-        return done.returncode, done.stdout + done.stderr
+        done = run_line("train", *settings)
+        return done.code, done.out + done.err
 
     short = (*SMALL, "data.subset={num_images: 64}", "algorithm.num_clusters=8", "debug=fast")
     small = (*short, "algorithm.small_clusters.threshold=1", "hydra.run.dir=run")

@@ -1,5 +1,7 @@
 """Weights as people have them: under the prefixes of wrappers, averaged, or in other formats."""
 
+import copy
+import functools
 import re
 import zipfile
 from collections.abc import Mapping
@@ -26,8 +28,16 @@ PREFIXES = (
 
 @pytest.fixture(scope="module")
 def weights() -> State:
-    """Of torchvision's ResNet-18, with its classifier."""
-    return torchvision.models.resnet18().state_dict()
+    """Of torchvision's ResNet-18, with its classifier.
+
+    Each weight is one number of its own, which makes small files.
+    """
+    with torch.device("meta"):
+        shapes = torchvision.models.resnet18().state_dict()
+    return {
+        name: torch.tensor(number + 1, dtype=value.dtype).expand(value.shape)
+        for number, (name, value) in enumerate(shapes.items())
+    }
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +53,18 @@ def load(folder: Path, content: Any, network: Any = None) -> tuple[Conversion, S
     """Load into a ResNet-18: how, and its weights then."""
     file = folder / "weights.pth"
     torch.save(content, file)
-    backbone = network or ResNet("resnet18")
+    backbone = network or resnet()
     return load_pretrained(backbone, file), backbone.state_dict()
+
+
+@functools.cache
+def _built() -> ResNet:
+    return ResNet("resnet18")
+
+
+def resnet() -> ResNet:
+    """A ResNet-18 whose weights are those of no file."""
+    return copy.deepcopy(_built())
 
 
 def same(found: State, expected: State) -> bool:
@@ -147,10 +167,11 @@ def test_another_network_under_a_prefix_is_named(tmp_path: Path) -> None:
 def test_a_folder_as_on_the_hub(weights: State, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    save_file(weights, tmp_path / "a" / "model.safetensors")
+    whole = {name: value.contiguous() for name, value in weights.items()}
+    save_file(whole, tmp_path / "a" / "model.safetensors")
     torch.save(weights, tmp_path / "b" / "pytorch_model.bin")
     for name in "ab":
-        backbone = ResNet("resnet18")
+        backbone = resnet()
         load_pretrained(backbone, checkpoint_file(tmp_path / name, "model.pretrained"))
         assert same(backbone.state_dict(), weights)
 

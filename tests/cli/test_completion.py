@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from odc_lightning.cli import odc
+from odc_lightning.cli import commands
 from odc_lightning.cli.completion import SHELLS, query, script
 
-COMMANDS = {name: command.is_hydra for name, command in odc.COMMANDS.items()}
+COMMANDS = {name: command.is_hydra for name, command in commands.COMMANDS.items()}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from odc_lightning.cli import odc
+from odc_lightning.cli import commands, odc
 from odc_lightning.config import CONFIG_DIR
 
 
@@ -87,9 +87,9 @@ def test_any_path_reaches_hydra_as_it_is(
 def test_help_and_refusals(tmp_path: Path) -> None:
     shown = run_odc("--help", cwd=tmp_path)
     assert shown.returncode == 0
-    for name, command in odc.COMMANDS.items():
+    for name, command in commands.COMMANDS.items():
         assert f"  {name:10}  {command.summary}" in shown.stdout
-        text = odc.help_of(name)
+        text = commands.help_of(name)
         assert text.startswith(f"usage: odc {name} ")
         assert all(line in text for _, line in command.examples)
     wrong = run_odc("evalaute", cwd=tmp_path)
@@ -100,18 +100,18 @@ def test_help_and_refusals(tmp_path: Path) -> None:
     assert many.returncode == 2
     assert "'c' is one argument too many; expected odc assign RUN FOLDER" in many.stderr
     assert run_odc(cwd=tmp_path).returncode == 2
-    assert run_odc("assign", "-h", cwd=tmp_path).stdout == f"{odc.help_of('assign')}\n"
+    assert run_odc("assign", "-h", cwd=tmp_path).stdout == f"{commands.help_of('assign')}\n"
 
 
-@pytest.mark.parametrize("name", odc.COMMANDS)
+@pytest.mark.parametrize("name", commands.COMMANDS)
 def test_every_command_has_a_module_and_its_config(name: str) -> None:
     here = Path(odc.__file__).parents[1]
     assert (here / f"{name}.py").is_file() or (here / name / "__main__.py").is_file()
-    assert Path(CONFIG_DIR, f"{name}.yaml").is_file() == odc.COMMANDS[name].is_hydra
+    assert Path(CONFIG_DIR, f"{name}.yaml").is_file() == commands.COMMANDS[name].is_hydra
 
 
 def test_the_examples_of_all_commands_are_understood() -> None:
-    for name, command in odc.COMMANDS.items():
+    for name, command in commands.COMMANDS.items():
         for _, line in command.examples:
             tool, named, *arguments = shlex.split(line)
             assert (tool, named) == ("odc", name)

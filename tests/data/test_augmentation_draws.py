@@ -28,9 +28,8 @@ def test_every_shipped_augmentation_is_divided_and_pickled(name: str) -> None:
     view = split(transform)
     parts = [*view.sizing, *view.later]
     assert any("Crop" in name or name == "Resize" for name in names(view.sizing))
-    assert (
-        names(view.later[-3:]) == ["PILToTensor", "ToDtype", "Normalize"] or name == "small_views"
-    )
+    last = [step for step in names(view.later) if step != "Lighting"]
+    assert last[-3:] == ["PILToTensor", "ToDtype", "Normalize"] or name == "small_views"
     assert [id(step) for step in parts if step in transform.transforms] == [  # type: ignore[attr-defined]
         id(step)
         for step in transform.transforms  # type: ignore[attr-defined]

@@ -18,11 +18,9 @@ from odc_lightning.data import (
     ArraySource,
     ImageDataModule,
     ImageSource,
-    digits,
     file_list,
     image_folder,
 )
-from odc_lightning.data.datamodule import choose_num_workers
 from odc_lightning.data.scan import Problem
 
 TRANSFORM = v2.Compose([v2.Resize((8, 8)), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
@@ -92,7 +90,7 @@ def test_sources_are_built_and_scanned_once(
 ) -> None:
     photos(tmp_path, 10)
     scan = Mock(return_value=[])
-    monkeypatch.setattr("odc_lightning.data.datamodule.scan_images", scan)
+    monkeypatch.setattr("odc_lightning.data.datamodule.scan_source", scan)
     build = Mock(side_effect=partial(image_folder, str(tmp_path)))
     data = make(build)
     data.prepare_data()
@@ -166,7 +164,7 @@ def test_ranks_agree_on_the_damaged_files(tmp_path: Path, monkeypatch: pytest.Mo
     photos(tmp_path, 20)
     (tmp_path / "07.jpg").write_bytes(b"")
     scan = Mock(side_effect=AssertionError("only the first rank scans"))
-    monkeypatch.setattr("odc_lightning.data.datamodule.scan_images", scan)
+    monkeypatch.setattr("odc_lightning.data.datamodule.scan_source", scan)
     data = make(partial(image_folder, str(tmp_path)), on_error="skip")
     on_rank(data, 1, 2, from_first_rank=[(tmp_path / "07.jpg", "empty")]).setup("fit")
     assert data.num_samples == 19
@@ -279,13 +277,6 @@ def test_extraction_shards_are_the_data_set_in_order(world_size: int) -> None:
 def test_extraction_without_validation_images() -> None:
     with pytest.raises(ValueError, match="no validation images"):
         ready().extraction_dataloader("val")
-
-
-def test_choice_of_workers(tmp_path: Path) -> None:
-    assert choose_num_workers(digits("train")) == 0
-    photos(tmp_path, 1)
-    assert 1 <= choose_num_workers(image_folder(str(tmp_path))) <= 8
-    assert choose_num_workers(toy(20_000)) >= 1
 
 
 CROP_AND_MORE = v2.Compose(

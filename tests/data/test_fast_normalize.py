@@ -38,7 +38,8 @@ def test_a_gray_image_keeps_its_one_channel() -> None:
 def test_shipped_augmentations_give_the_same_views(name: str) -> None:
     transform: Any = shipped(name)
     quick = pickle.loads(pickle.dumps(with_quick_ending(transform)))
-    assert isinstance(quick.transforms[-1], NormalizedPixels) == (name != "small_views")
+    ends_otherwise = name == "small_views" or name.startswith("imagenet_linear")  # with lighting
+    assert isinstance(quick.transforms[-1], NormalizedPixels) != ends_otherwise
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
     for seed in range(5):
         with seeded(seed):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 from torchvision.transforms import v2
 
-from odc_lightning.data import ArraySource, EpochSampler, IndexedDataset
-from odc_lightning.data.loader import ResumableLoader
+from odc_lightning.data import ArraySource, EpochSampler, IndexedDataset, digits, image_folder
+from odc_lightning.data.loader import ResumableLoader, choose_num_workers
 
 pytestmark = pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
 
@@ -117,3 +118,10 @@ def test_state_counts_the_batches_of_the_epoch() -> None:
     assert len(again) == NUM_BATCHES
     again.sampler.set_epoch(1)  # no batch of the new epoch was taken yet
     assert again.state_dict() == {"epoch": 0, "batches": NUM_BATCHES}
+
+
+def test_choice_of_workers(tmp_path: Path) -> None:
+    assert choose_num_workers(digits("train")) == 0
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    assert 1 <= choose_num_workers(image_folder(str(tmp_path))) <= 8
+    assert choose_num_workers(ArraySource(np.zeros((20_000, 2, 2), np.uint8), "toy")) >= 1

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from odc_lightning.data import ArraySource, FileSource, value_range
-from odc_lightning.data.images import MAX_PIXELS, Reading, reading_of
+from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, reading_of
 from odc_lightning.data.value_range import measure_range
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hydra.core.global_hydra import GlobalHydra
 
-from odc_lightning.cli import odc
+from odc_lightning.cli import commands, odc
 
 
 class Ended(NamedTuple):
@@ -59,4 +59,4 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     main = importlib.import_module(f"odc_lightning.{name}").main
     GlobalHydra.instance().clear()
     sys.argv = [name, *words]
-    return int(main() or 0) if odc.COMMANDS[name].is_hydra else int(main(words) or 0)
+    return int(main() or 0) if commands.COMMANDS[name].is_hydra else int(main(words) or 0)

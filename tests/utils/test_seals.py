@@ -1,11 +1,12 @@
 """Digests of files that are read again."""
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from odc_lightning.utils.seals import SUMS, check_seal, is_intact, seal
+from odc_lightning.utils.seals import SUMS, check_seal, is_intact, seal, sealing
 
 
 def test_every_changed_byte_is_found_and_nothing_else(tmp_path: Path) -> None:
@@ -37,6 +38,21 @@ def test_the_list_is_that_of_sha256sum(tmp_path: Path) -> None:
     seal(tmp_path / "a", tmp_path / "b")
     checked = subprocess.run(["sha256sum", "-c", SUMS], cwd=tmp_path, capture_output=True)
     assert checked.returncode == 0
+
+
+def test_a_crash_while_a_file_is_replaced_leaves_no_wrong_seal(tmp_path: Path) -> None:
+    file, other = tmp_path / "summary.json", tmp_path / "other.csv"
+    for each in (file, other):
+        with sealing(each):
+            each.write_text("first")
+    with suppress(OSError), sealing(file):
+        file.write_text("second")
+        raise OSError("crash")
+    assert is_intact(file) is None
+    assert is_intact(other)
+    with sealing(file):
+        file.write_text("third")
+    assert is_intact(file)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "no digest\n", "0  ../elsewhere\n", "\xff"])

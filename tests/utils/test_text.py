@@ -6,10 +6,12 @@ from odc_lightning.utils.text import first_line, printable, valid_utf8
 
 def test_the_first_line_of_a_message() -> None:
     assert first_line(ValueError("no such layer\nTraceback ...")) == "no such layer"
+    assert first_line(ValueError("\n \nno such layer\n")) == "no such layer"
 
 
 def test_an_error_without_a_message_is_named_by_its_type() -> None:
     assert first_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+    assert first_line(ValueError("\n")) == "ValueError"
 
 
 def test_names_that_are_not_utf8() -> None:

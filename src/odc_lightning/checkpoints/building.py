@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
+from odc_lightning.utils.errors import without_wrapper
 from odc_lightning.utils.text import first_line
 
 # A network of this size is built without comparing it with its checkpoint.
@@ -45,8 +45,7 @@ def building(what: str) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        cause = error.__cause__ if isinstance(error, InstantiationException) else error
-        cause = cause or error
+        cause = without_wrapper(error)
         if isinstance(cause, OSError):
             raise cause from error
         kind = "" if isinstance(cause, ValueError | ImportError) else f"{type(cause).__name__}: "

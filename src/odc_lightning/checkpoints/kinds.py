@@ -1,4 +1,4 @@
-"""The names of files that are no checkpoints of torch, each with the way to make it one."""
+"""Files and folders that are not checkpoints of torch: their kind, and how to convert them."""
 
 import zipfile
 from pathlib import Path
@@ -55,7 +55,7 @@ def weights_in_folder(folder: Path) -> Path | None:
 
 
 def kind_of_folder(folder: Path) -> str | None:
-    """What a folder is if not a run, with the way out, as text; None if it is not known."""
+    """Kind of a folder that is not a run, with advice, as text; None if it is not known."""
     for pattern, kind, advice in _FOLDERS:
         if any(folder.glob(pattern)):
             return f"is {kind}; {advice.format(path=folder)}"
@@ -63,7 +63,7 @@ def kind_of_folder(folder: Path) -> str | None:
 
 
 def kind_of_file(path: Path) -> str | None:
-    """What a file is if not a checkpoint of torch or safetensors, with the way out, as text.
+    """Kind of a file that is not a checkpoint of torch or safetensors, with advice, as text.
 
     Returns:
         None if it may be a checkpoint.

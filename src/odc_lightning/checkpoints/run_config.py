@@ -1,4 +1,4 @@
-"""Reading of a run's ``config.yaml``: whoever wrote it, it is read as text, bounded and checked."""
+"""Reader of a run's ``config.yaml``, from any source: as text, of limited size, and checked."""
 
 import io
 import math
@@ -18,7 +18,7 @@ MISSING = object()
 
 
 class Kind(NamedTuple):
-    """What a key of the config must have: a type, in words and as a check."""
+    """The type that a key of the config must have, in words and as a check."""
 
     text: str
     types: tuple[type, ...]
@@ -54,7 +54,7 @@ KEYS: Mapping[str, Kind] = {
     "data.train._target_": _TARGET,
     "data.eval_transform": _MAPPING,
     "data.eval_transform._target_": _TARGET,
-    "data.root": Kind("a path or null", (str, type(None))),
+    "data.root": Kind("a path or null", (str, int, type(None))),
     "data.image_size": Kind("an integer, 1 to 4096", (int,), least=1, most=4096),
     "data.num_workers": Kind(
         "an integer, 0 to 256, or null", (int, type(None)), least=0, most=256, needed=False
@@ -149,14 +149,11 @@ def _leaves(value: Any, key: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 def selected(plain: Mapping[str, Any], name: str) -> Any:
     """The value of a key such as ``data.root``; `MISSING` if there is none."""
-    return _at(plain, name.split("."))
-
-
-def _at(value: Any, key: Any) -> Any:
-    for name in key:
+    value: Any = plain
+    for key in name.split("."):
         try:
-            value = value[name]
-        except (KeyError, IndexError, TypeError):
+            value = value[key]
+        except (KeyError, TypeError):
             return MISSING
     return value
 

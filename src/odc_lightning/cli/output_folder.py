@@ -98,7 +98,7 @@ def resumes_in(folder: Path, config: DictConfig) -> bool:
     if OmegaConf.select(config, "train.resume") == "auto":
         return True
     checkpoint = config.get("ckpt_path")
-    return checkpoint is not None and folder.resolve() in Path(checkpoint).resolve().parents
+    return checkpoint is not None and folder.resolve() in Path(str(checkpoint)).resolve().parents
 
 
 def _take(config: DictConfig, mode: Literal["run", "sweep"]) -> Path:

@@ -1,4 +1,4 @@
-"""Which errors are reported in one line, and what that line says; all others are bugs."""
+"""Errors that are reported in one line, with the text of the line; all others are bugs."""
 
 import errno
 import re

@@ -27,6 +27,11 @@ SHOWING = {"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--
 SHOWING |= {"-sc", "--shell-completion"}
 # Values of these characters mean the same to Hydra's parser and to a reader.
 _PLAIN = re.compile(r"[\w./%+@|:-]*", re.ASCII)
+# A folder 2024_01 is not the number 202401.
+_NUMBER_AS_PATH = re.compile(
+    r"(.*\.)?(root|path|run|out|images|checkpoint|ckpt_path|pretrained|sort_into|dir)=\d[\w.+-]*",
+    re.ASCII,
+)
 
 
 def divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -58,7 +63,7 @@ def divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         if name in _VALUE_IS_OPTIONAL and (not rest or rest[0] not in (expected or ())):
             rest.insert(0, "all")  # Hydra would take the next word for the value
-        if not rest or (expected and rest[0] not in expected):
+        if not rest or rest[0] in FLAGS or (expected and rest[0] not in expected):
             found = f"got {rest[0]!r}" if rest else "got nothing"
             allowed = f"one of {', '.join(expected)}" if expected else "a value"
             raise ValueError(f"{name} expects {allowed} after it; {found}")
@@ -130,6 +135,8 @@ def readable(word: str) -> str:
     key, equals, value = word.partition("=")
     if equals and not key:
         raise ValueError(f"cannot read {word!r}; expected key=value")
+    if _NUMBER_AS_PATH.fullmatch(word):
+        return f"{key}={path_value(value)}"
     if not equals or _PLAIN.fullmatch(value):
         return word
     if exists(value):

@@ -18,7 +18,7 @@ from odc_lightning.config.heuristics import (
     suited_network,
 )
 from odc_lightning.data import ImageSource
-from odc_lightning.data.images import MAX_PIXELS, Reading, open_image, reading_of
+from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, open_image, reading_of
 from odc_lightning.data.scan import readable, scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.data.value_range import measure_range

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
@@ -19,6 +18,7 @@ from odc_lightning.checkpoints import (
 )
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
+from odc_lightning.utils.errors import without_wrapper
 from odc_lightning.utils.text import first_line
 
 SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
@@ -100,8 +100,8 @@ def refused_settings() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        wrapped = isinstance(error, InstantiationException) and error.__cause__
-        raise ValueError(f"invalid trainer settings: {first_line(wrapped or error)}") from error
+        reason = first_line(without_wrapper(error))
+        raise ValueError(f"invalid trainer settings: {reason}") from error
 
 
 def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:

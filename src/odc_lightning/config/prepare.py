@@ -4,10 +4,15 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from odc_lightning.config.automatic import with_automatic_settings
+from odc_lightning.config.automatic import AUTOMATIC, with_automatic_settings
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.resumed import check_length, recorded_run, resumed
-from odc_lightning.config.validation import check_arguments, check_settings
+from odc_lightning.config.validation import (
+    CHOSEN_LATER,
+    check_arguments,
+    check_groups,
+    check_settings,
+)
 from odc_lightning.runs.resume import with_checkpoint, with_wandb_run
 
 
@@ -34,6 +39,7 @@ def prepare(config: DictConfig) -> Prepared:
     Raises:
         ValueError: a setting is wrong or missing, or the run cannot be resumed with it.
     """
+    check_groups(config)
     config = with_checkpoint(config)
     run = recorded_run(config)
     records: dict[str, DictConfig] = {}
@@ -47,9 +53,19 @@ def prepare(config: DictConfig) -> Prepared:
     if config.ckpt_path is not None and OmegaConf.is_missing(config.model, "pretrained"):
         config.model.pretrained = None  # a resumed run does not read it
     check_settings(resolve(config))  # before the images are counted
+    check_arguments(resolve(_with_chosen(config)))
     config, chosen = with_automatic_settings(config)
     if config.ckpt_path is not None and run is None:
         check_length(config)
     config = resolve(config)
     check_arguments(config)
     return Prepared(config, lines + chosen, records)
+
+
+def _with_chosen(config: DictConfig) -> DictConfig:
+    """A copy with a text in place of each null that is chosen automatically."""
+    config = config.copy()
+    for key in AUTOMATIC:
+        if OmegaConf.select(config, key) is None:
+            OmegaConf.update(config, key, CHOSEN_LATER, force_add=True)
+    return config

@@ -4,22 +4,20 @@ A key has its recorded value unless the command names it, so nothing is chosen a
 A changed value is used from the resumed step on, or refused if the run's state cannot follow it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from odc_lightning import MOVED
 from odc_lightning.checkpoints import TrainingRun, epochs_of, refuse_unknown_targets
 from odc_lightning.checkpoints.references import add_references, leaves
 from odc_lightning.checkpoints.trust import KNOWN
 from odc_lightning.config.automatic import AUTOMATIC
 from odc_lightning.config.heuristics import MAX_EPOCHS
+from odc_lightning.config.overrides import lay_over
 from odc_lightning.config.resolve import resolve
 from odc_lightning.runs.resume import changes, settings
 from odc_lightning.sweeps.jobs import in_multirun
@@ -57,10 +55,11 @@ CHOSEN = (
     *(*AUTOMATIC, "model.pretrained"),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
-# What a run's config may build although the command does not name it.
+# Code that a run's config may build although the command does not name it.
 _PARTS = (
     *(*KNOWN, "odc_lightning.callbacks", "odc_lightning.runs", "torch.optim"),
     *("pytorch_lightning.Trainer", "pytorch_lightning.loggers"),
+    *(f"odc_lightning.{name}" for name in MOVED),  # their classes are in the packages above
 )
 
 
@@ -111,7 +110,7 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
     else:
         now = recorded.copy()
         add_references(now, run.references or config)
-        choices = _lay_over(now, config, run)
+        choices = lay_over(now, config, run)
     OmegaConf.set_struct(now, False)
     for key in {*CHOSEN, *OmegaConf.missing_keys(now)}:
         known = OmegaConf.select(recorded, key)
@@ -173,56 +172,6 @@ def _move(config: DictConfig, folder: str) -> None:
     for key, value in list(leaves(OmegaConf.to_container(config))):
         if isinstance(value, str) and (value == former or value.startswith(f"{former}/")):
             OmegaConf.update(config, key, f"{folder}{value[len(former) :]}")
-
-
-def _lay_over(now: DictConfig, config: DictConfig, run: TrainingRun) -> dict[str, Any]:
-    """Write what the command line names over a config, in place; returns the changed options."""
-    hydra = HydraConfig.get()
-    lines = list(hydra.overrides.task)
-    named = OmegaConf.to_container(hydra.runtime.choices)
-    assert isinstance(named, dict)
-    plain = OmegaConf.to_container(config, resolve=False)
-    choices = {}
-    OmegaConf.set_struct(now, False)
-    for override in OverridesParser.create().parse_overrides(lines):
-        key, package = override.key_or_group, override.package
-        group = key if package is None else f"{key}@{package}"
-        if group in named:
-            if run.choices.get(group, ...) != named[group]:
-                choices[group] = named[group]
-                _put(now, plain, package or key.replace("/", "."))
-                for part in _keys_of(override, lines, plain):
-                    _put(now, plain, part)
-        elif override.is_delete():
-            _put(now, {}, key)
-        else:
-            for part, _ in leaves(override.value(), key):
-                _put(now, plain, part)
-    return choices
-
-
-def _keys_of(override: Override, lines: list[str], plain: Any) -> Iterator[str]:
-    """The keys that an override sets anywhere: those that the command has only with it."""
-    others = [line for line in lines if line != override.input_line]
-    try:
-        without = compose(HydraConfig.get().job.config_name, others)
-    except HydraException:  # other overrides need this one
-        without = OmegaConf.create()
-    for key, _, _ in changes(OmegaConf.to_container(without, resolve=False), plain):
-        yield key
-
-
-def _put(now: DictConfig, plain: Any, key: str) -> None:
-    """Copy the unresolved value of a key, or remove the key where there is none."""
-    value, (*parents, name) = plain, key.split(".")
-    for each in (*parents, name):
-        value = value.get(each, ...) if isinstance(value, Mapping) else ...
-    if value is not ...:
-        OmegaConf.update(now, key, value, merge=False, force_add=True)
-        return
-    parent = OmegaConf.select(now, ".".join(parents)) if parents else now
-    if isinstance(parent, DictConfig):
-        parent.pop(name, None)
 
 
 def _refuse_foreign_code(complete: DictConfig, config: DictConfig, run: TrainingRun) -> None:

@@ -8,6 +8,11 @@ from typing import Any, NamedTuple
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
+from odc_lightning.config.types import accepts, described, hints_of
+
+# In place of a null that is chosen automatically, which suits every type.
+CHOSEN_LATER = "(chosen automatically)"
+
 
 class IntegerRule(NamedTuple):
     """An integer, ``least`` or more."""
@@ -61,26 +66,44 @@ RULES: Mapping[str, IntegerRule | NumberRule] = {
 }
 
 
-def check_arguments(config: DictConfig) -> None:
-    """Refuse settings that the object of their ``_target_`` does not have.
+def check_groups(config: DictConfig) -> None:
+    """Refuse a single value in place of a group of settings, such as ``trainer=null``.
 
-    They appear if another option of a group is chosen than the one that an experiment sets.
+    Raises:
+        ValueError: for the first such group.
+    """
+    for key in ("train", "trainer", "data", "model", "algorithm", "optimizer"):
+        if key in config and not isinstance(config[key], DictConfig):
+            raise ValueError(f"{key}={config[key]}; expected settings, such as {key}.NAME=VALUE")
+
+
+def check_arguments(config: DictConfig) -> None:
+    """Refuse settings that the object of their ``_target_`` does not have, or of another type.
+
+    Settings without an object appear if another option of a group is chosen than the one that an
+    experiment sets.
 
     Args:
-        config: the user's own; the modules of its targets are imported.
+        config: the user's own, resolved; the modules of its targets are imported.
 
     Raises:
         ValueError: for the first such setting.
     """
     for key, node in _targets(OmegaConf.to_container(config), ""):
         try:
-            parameters = inspect.signature(get_object(node["_target_"])).parameters.values()
+            target = get_object(node["_target_"])
+            parameters = inspect.signature(target).parameters
         except Exception:  # reported when the object is built
             continue
-        if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        hints = hints_of(target)
+        for name, value in node.items():
+            wrong = name in parameters and name in hints and value != parameters[name].default
+            if wrong and value != CHOSEN_LATER and not accepts(hints[name], value):
+                found = "null" if value is None else value
+                raise ValueError(f"{key}.{name}={found}; expected {described(hints[name])}")
+        if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
             continue
-        known = {each.name for each in parameters}
-        unknown = [name for name in node if name not in known and not str(name).startswith("_")]
+        unknown = [name for name in node if name not in parameters and not name.startswith("_")]
         if unknown:
             raise ValueError(
                 f"{key} is a {str(node['_target_']).rpartition('.')[2]}, which has no setting "
@@ -90,10 +113,10 @@ def check_arguments(config: DictConfig) -> None:
 
 
 def _targets(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(value, dict):
-        if isinstance(value.get("_target_"), str):
-            yield key, value
-        for name, each in value.items():
+    if isinstance(value, dict) and isinstance(value.get("_target_"), str):
+        yield key, value
+    if isinstance(value, dict | list):
+        for name, each in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _targets(each, f"{key}.{name}" if key else str(name))
 
 

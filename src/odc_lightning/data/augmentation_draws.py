@@ -20,6 +20,7 @@ from torchvision.transforms import v2
 
 from odc_lightning.data.dataset import IndexedDataset, Key, Sample, Transform
 from odc_lightning.data.sources import ImageSource
+from odc_lightning.data.transforms import Lighting
 
 Numbers = NDArray[np.float32]
 Params = dict[str, Any]
@@ -66,6 +67,7 @@ DRAWN: dict[type, Drawn] = {
     v2.PILToTensor: Drawn(0, lambda params: []),
     v2.ToImage: Drawn(0, lambda params: []),
     v2.ToDtype: Drawn(0, lambda params: []),
+    Lighting: Drawn(3, lambda params: params["colour"].tolist()),
     v2.Normalize: Drawn(0, lambda params: []),
 }
 

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+
+from odc_lightning.data.subset import SUBSET_KEYS
+
+
+def check_choices(
+    on_error: str, augment_on: str, num_views: int, subset: Iterable[str] | None, seed: int
+) -> None:
+    """Check those settings of the data module that do not depend on the images.
+
+    Args:
+        on_error, augment_on, num_views, seed: see `odc_lightning.data.ImageDataModule`.
+        subset: the keys of ``data.subset``.
+
+    Raises:
+        ValueError: for the first value that is not allowed.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"data.on_error={on_error!r}; expected raise or skip")
+    if augment_on not in ("cpu", "gpu"):
+        raise ValueError(f"data.augment_on={augment_on!r}; expected cpu or gpu")
+    if num_views < 1:
+        raise ValueError(f"data.num_views={num_views}; expected 1 or more")
+    unknown = set(subset or ()) - set(SUBSET_KEYS)
+    if unknown:
+        raise ValueError(
+            f"data.subset has {', '.join(sorted(unknown))}; expected num_images, or "
+            "num_classes and images_per_class, optionally with imbalance and seed"
+        )
+    if seed < 0:
+        raise ValueError(f"data.seed={seed}; expected 0 or more")
 
 
 def check_batches(num_samples: int, batch_size: int, world_size: int, drop_last: bool) -> None:

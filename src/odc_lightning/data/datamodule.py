@@ -7,25 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.data import suggested_max_num_workers
-from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.data.augmentation_draws import DrawnDataset, SizedView, split
-from odc_lightning.data.checks import check_batches, check_class_names, check_view
+from odc_lightning.data.checks import (
+    check_batches,
+    check_choices,
+    check_class_names,
+    check_view,
+)
 from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
+from odc_lightning.data.decoding.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
+from odc_lightning.data.files.search import report_passed_over
 from odc_lightning.data.fingerprints import check_same_images, fingerprints
-from odc_lightning.data.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
-from odc_lightning.data.loader import ResumableLoader
+from odc_lightning.data.loader import ResumableLoader, choose_num_workers
 from odc_lightning.data.sampler import EpochSampler
-from odc_lightning.data.scan import Problem, ScanMode, scan_images, without_problems
+from odc_lightning.data.scan import Problem, ScanMode, scan_source, without_problems
 from odc_lightning.data.sources import ImageSource
-from odc_lightning.data.subset import SUBSET_KEYS, chosen_part, same_classes
+from odc_lightning.data.subset import chosen_part, same_classes
 from odc_lightning.utils.distributed import shard
 
 if TYPE_CHECKING:
@@ -95,20 +98,7 @@ class ImageDataModule(pl.LightningDataModule):
         name: str | None = None,
     ) -> None:
         super().__init__()
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"data.on_error={on_error!r}; expected raise or skip")
-        if augment_on not in ("cpu", "gpu"):
-            raise ValueError(f"data.augment_on={augment_on!r}; expected cpu or gpu")
-        if num_views < 1:
-            raise ValueError(f"data.num_views={num_views}; expected 1 or more")
-        unknown = set(subset or ()) - set(SUBSET_KEYS)
-        if unknown:
-            raise ValueError(
-                f"data.subset has {', '.join(sorted(unknown))}; expected num_images, or "
-                "num_classes and images_per_class, optionally with imbalance and seed"
-            )
-        if seed < 0:
-            raise ValueError(f"data.seed={seed}; expected 0 or more")
+        check_choices(on_error, augment_on, num_views, subset, seed)
         self.build_train = train
         self.build_val = val
         self.train_transform = train_transform
@@ -226,12 +216,7 @@ class ImageDataModule(pl.LightningDataModule):
         """With ``augment_on="gpu"``, apply the rest of the augmentation to a training batch."""
         if self._augmentation is None or "drawn" not in batch:
             return batch
-        images: Tensor = batch["image"]
-        views = images.view(-1, *images.shape[-3:])
-        drawn = np.frombuffer("".join(batch.pop("drawn")).encode("latin-1"), np.float32)
-        views = self._augmentation(views, drawn.reshape(len(views), self._augmentation.count)).view(
-            images.shape
-        )
+        views = self._augmentation.of_batch(batch["image"], batch.pop("drawn"))
         if self.trainer is not None:  # it has converted the images that came from the loader
             views = self.trainer.precision_plugin.convert_input(views)
         return {**batch, "image": views}
@@ -275,7 +260,7 @@ class ImageDataModule(pl.LightningDataModule):
             for name, source in (("train", train), ("val", val)):
                 if source is not None:
                     source.read_as(self.reading)
-                    _report_passed_over(name, source)
+                    report_passed_over(name, source.passed_over)
             self._sources = train, val
         return self._sources
 
@@ -310,26 +295,7 @@ class ImageDataModule(pl.LightningDataModule):
         """The images without damaged files; the first rank scans each file once, for all ranks."""
         problems: list[Problem] = []
         if self.trainer is None or self.trainer.is_global_zero:
-            paths = [path for i in range(len(source)) if (path := source.path(i)) is not None]
-            problems = scan_images(paths, self.scan, self.reading)
+            problems = scan_source(source, self.scan, self.reading)
         if self.trainer is not None:
             problems = self.trainer.strategy.broadcast(problems)
         return without_problems(source, problems, self.on_error)
-
-
-def _report_passed_over(split: str, source: ImageSource) -> None:
-    """Log what the search for images passed over: as a warning if there are photographs."""
-    if source.passed_over is not None and str(source.passed_over):
-        level = logging.WARNING if source.passed_over.has_photographs else logging.INFO
-        rank_zero_only(log.log)(level, "data.%s: %s", split, source.passed_over)
-
-
-def choose_num_workers(source: ImageSource, ranks_on_node: int = 1) -> int:
-    """Dataloader workers for one rank: one fewer than its cores, at most 8.
-
-    A small array in memory gets none: starting processes and sending batches between them takes
-    as long as augmenting it.
-    """
-    if len(source) < 10_000 and source.path(0) is None:
-        return 0
-    return min(8, suggested_max_num_workers(ranks_on_node))

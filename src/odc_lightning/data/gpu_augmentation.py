@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from odc_lightning.data.augmentation_draws import DRAWN, Numbers, count, leaves
+from odc_lightning.data.transforms import Lighting
 from odc_lightning.utils.arrays import IntArray
 
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -58,6 +59,17 @@ class BatchedAugmentation:
             )
         self.transforms = leaves(transforms)
         self.count = count(transforms)
+
+    def of_batch(self, images: Tensor, drawn: Sequence[str]) -> Tensor:
+        """The views of a batch, in float32 and of the same shape.
+
+        Args:
+            images: (B, 3, H, W) or (B, V, 3, H, W), uint8.
+            drawn: for each image, the numbers that `DrawnDataset` packed into a text.
+        """
+        views = images.view(-1, *images.shape[-3:])
+        numbers = np.frombuffer("".join(drawn).encode("latin-1"), np.float32)
+        return self(views, numbers.reshape(len(views), self.count)).view(images.shape)
 
     def __call__(self, images: Tensor, drawn: Numbers) -> Tensor:
         """The views (b, 3, H, W) in float32.
@@ -141,6 +153,8 @@ def _function(transform: Any, unit: float) -> Function:
         return lambda images, _: hflip(images)
     if isinstance(transform, v2.RandomVerticalFlip):
         return lambda images, _: vflip(images)
+    if isinstance(transform, Lighting):
+        return lambda images, colours: images + colours.view(-1, 3, 1, 1)
     if isinstance(transform, v2.RandomGrayscale):
         return lambda images, _: rgb_to_grayscale(images).repeat(1, 3, 1, 1)
     if isinstance(transform, v2.GaussianBlur):

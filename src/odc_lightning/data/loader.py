@@ -1,14 +1,16 @@
-"""A dataloader that Lightning can resume in the middle of an epoch."""
+"""A dataloader that Lightning can resume in the middle of an epoch; the number of its workers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from lightning_fabric.utilities.data import suggested_max_num_workers
 from torch.utils.data import DataLoader
 
 from odc_lightning.data.dataset import Sample
 from odc_lightning.data.sampler import EpochSampler
+from odc_lightning.data.sources import ImageSource
 
 
 class ResumableLoader(DataLoader[Sample]):
@@ -38,3 +40,14 @@ class ResumableLoader(DataLoader[Sample]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         self._epoch, self._taken = state["epoch"], state["batches"]
         self.sampler.start_at(self._epoch, self._taken * self.batch_size)
+
+
+def choose_num_workers(source: ImageSource, ranks_on_node: int = 1) -> int:
+    """Dataloader workers for one rank: one fewer than its cores, at most 8.
+
+    A small array in memory gets none: starting processes and sending batches between them takes
+    as long as augmenting it.
+    """
+    if len(source) < 10_000 and source.path(0) is None:
+        return 0
+    return min(8, suggested_max_num_workers(ranks_on_node))

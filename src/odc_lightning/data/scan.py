@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pytorch_lightning.utilities import rank_zero_only
 
-from odc_lightning.data.images import Reading, check_values, open_image, read_rgb
+from odc_lightning.data.decoding.images import Reading, check_values, open_image, read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
 from odc_lightning.utils.text import printable
 
@@ -123,7 +123,7 @@ def readable(source: ImageSource, problems: Sequence[Problem]) -> ImageSource:
 def without_problems(
     source: ImageSource, problems: Sequence[Problem], on_error: Literal["raise", "skip"]
 ) -> ImageSource:
-    """`readable`, with a word about the damaged images.
+    """`readable`, with a report of the damaged images.
 
     Args:
         on_error: `skip` leaves the damaged images out and logs their number and names; `raise`

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from odc_lightning.data.image_search import PassedOver
-from odc_lightning.data.images import Reading, read_rgb
+from odc_lightning.data.decoding.images import Reading, read_rgb
+from odc_lightning.data.files.search import PassedOver
 from odc_lightning.utils.arrays import IntArray
 
 ObjectArray = NDArray[np.int8]

@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from odc_lightning.data.images import measure_values, open_image
-from odc_lightning.data.pixel_values import describe_values, rounded_range
+from odc_lightning.data.decoding.images import measure_values, open_image
+from odc_lightning.data.decoding.pixel_values import describe_values, rounded_range
 from odc_lightning.data.sources import ImageSource
 
 # Formats whose images have 8 bits in Pillow: their files are not opened.

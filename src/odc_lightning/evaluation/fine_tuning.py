@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.data import ImageSource
-from odc_lightning.data.lists import read_list
+from odc_lightning.data.files.lists import read_list
 from odc_lightning.evaluation.linear_probes import Batch, top_accuracies
 from odc_lightning.models import Backbone
 from odc_lightning.utils.arrays import IntArray
@@ -78,7 +78,7 @@ def listed_images(source: ImageSource, path: Path) -> IntArray:
 
     Args:
         source: all images.
-        path: a list as `odc_lightning.data.lists` reads it.
+        path: a list as `odc_lightning.data.files.lists` reads it.
 
     Raises:
         ValueError: the file is not such a list, or names no images or others than the source has.

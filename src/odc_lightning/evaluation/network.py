@@ -20,7 +20,7 @@ from odc_lightning.data import (
     SubsetSource,
     take_share,
 )
-from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.data.loader import choose_num_workers
 from odc_lightning.features.digests import facts_of
 from odc_lightning.features.extraction_to_files import extract_to_files
 from odc_lightning.features.feature_files import FeatureFiles, Features

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
-from odc_lightning.data.images import reading_of
+from odc_lightning.data.decoding.images import reading_of
 from odc_lightning.hub.library_weights import Published
 from odc_lightning.runs.summary import Summary
 from odc_lightning.utils.text import escape_markdown

@@ -1,6 +1,5 @@
 """Export of a trained network as one folder, written whole or not at all."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from odc_lightning.hub.preprocessing import describe
 from odc_lightning.hub.torch_export import write_program
 from odc_lightning.inference import RunClusters, TrainedModel
 from odc_lightning.runs.summary import read_summary
+from odc_lightning.utils.json_file import write_json
 from odc_lightning.utils.whole_files import whole_folder
 
 # Number of the run's images whose features are compared.
@@ -138,9 +138,9 @@ class _Export:
         view = describe(self.model.transform)
         if isinstance(self.model.reading.value_range, tuple):
             view["value_range"] = list(self.model.reading.value_range)
-        _write_json(self.folder / "preprocessor_config.json", view)
+        write_json(self.folder / "preprocessor_config.json", view)
         self.files["preprocessor_config.json"] = "how images are prepared"
-        _write_json(self.folder / "config.json", config_of(self.model, self.published, view))
+        write_json(self.folder / "config.json", config_of(self.model, self.published, view))
 
     def write_card(self) -> None:
         """Write ``README.md``."""
@@ -222,7 +222,3 @@ def _plain(config: Any) -> dict[str, Any]:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ import odc_lightning
 from odc_lightning.checkpoints import build, building
 from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
-from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.data.loader import choose_num_workers
 from odc_lightning.features.digests import describe, digest_images, digest_weights
 from odc_lightning.features.image_features import image_features
 from odc_lightning.inference import TrainedModel, load

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from odc_lightning.data.images import Reading, read_rgb, to_rgb
+from odc_lightning.data.decoding.images import Reading, read_rgb, to_rgb
 from odc_lightning.utils.home import expanded
 
 AnyImage = Image.Image | str | Path

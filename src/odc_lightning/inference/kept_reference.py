@@ -1,6 +1,5 @@
 """The files of a reference in a run's folder, each with its digest."""
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from odc_lightning.utils.arrays import FloatArray, IntArray, load_array
-from odc_lightning.utils.json_file import read_json
+from odc_lightning.utils.json_file import read_json, write_json
 from odc_lightning.utils.seals import is_intact, seal
 from odc_lightning.utils.tables import read_table, table_writer
 from odc_lightning.utils.text import first_line
@@ -55,8 +54,7 @@ def write_kept(kept: Kept, folder: Path, facts: Mapping[str, object]) -> None:
             np.save(unfinished / f"{name}.npy", getattr(kept, name))
         with table_writer(unfinished / IMAGES, ("path", "cluster")) as write:
             write(zip(kept.names, kept.labels.tolist(), strict=True))
-        text = json.dumps({**facts, "agreement": kept.agreement}, indent=2)
-        (unfinished / FACTS).write_text(f"{text}\n", encoding="utf-8")
+        write_json(unfinished / FACTS, {**facts, "agreement": kept.agreement})
         seal(*_files(unfinished))
 
 

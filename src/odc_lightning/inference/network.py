@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.data import SubsetSource
-from odc_lightning.data.images import reading_of
+from odc_lightning.data.decoding.images import reading_of
 from odc_lightning.inference.inputs import Images, image_batches
 from odc_lightning.models import POOLED, Backbone, layer_features, stage_features
 from odc_lightning.models.pooling import pool_maps

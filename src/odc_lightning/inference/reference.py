@@ -10,7 +10,7 @@ from torch import Tensor
 
 from odc_lightning.clustering import Assignment
 from odc_lightning.data import ImageSource, IndexedDataset, SubsetSource
-from odc_lightning.data.datamodule import choose_num_workers
+from odc_lightning.data.loader import choose_num_workers
 from odc_lightning.features.digests import describe, digest_weights
 from odc_lightning.features.image_features import image_features
 from odc_lightning.inference.kept_reference import Kept, read_kept, write_kept

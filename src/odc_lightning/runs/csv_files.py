@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from odc_lightning.utils.seals import seal
+from odc_lightning.utils.seals import sealing
 from odc_lightning.utils.tables import table_writer
 
 
@@ -16,9 +16,8 @@ def write_index_table(path: Path | str, names: Sequence[str]) -> None:
         path: the CSV file.
         names: N file names, in the order of the dataset.
     """
-    with table_writer(path, ("index", "path")) as write:
+    with sealing(Path(path)), table_writer(path, ("index", "path")) as write:
         write(enumerate(names))
-    seal(Path(path))
 
 
 def write_clusters(
@@ -43,6 +42,6 @@ def write_clusters(
         )
     rounded = (f"{distance:.6f}" for distance in distances.tolist())
     rows = zip(range(len(names)), names, labels.tolist(), rounded, strict=True)
-    with table_writer(path, ("index", "path", "cluster", "distance")) as write:
+    columns = ("index", "path", "cluster", "distance")
+    with sealing(Path(path)), table_writer(path, columns) as write:
         write(rows)
-    seal(Path(path))

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
-from odc_lightning.data.images import Reading, reading_of
+from odc_lightning.data.decoding.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.runs.locate import locate
@@ -149,9 +149,9 @@ def images_of_run(
 def _source(data: DictConfig, names: Sequence[str]) -> ImageSource:
     """A source that has the run's images, and perhaps others.
 
-    Images in folders need no search, which would stumble over files that were added since. Those of
-    a subset need one, since its classes keep their numbers. A list of files that is gone gave only
-    names, and labels.
+    Images in folders are not searched, because files that were added since could make the search
+    fail. Those of a subset are, since its classes keep their numbers. If a list of files is gone,
+    the names replace it; only its labels are lost.
     """
     with building(_DATA):
         return _built_source(data, names)

@@ -8,7 +8,7 @@ from typing import Any
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.runs.summary import package_versions
 from odc_lightning.utils.json_file import read_json, write_json
-from odc_lightning.utils.seals import check_seal, seal
+from odc_lightning.utils.seals import check_seal, sealing
 
 KEYS = ("name", "checkpoint", "backbone", "data", "scores", "skipped", "published")
 
@@ -31,8 +31,8 @@ def write_results(path: Path | str, evaluation: Evaluation, **facts: Any) -> Non
             f"Got the facts {sorted(facts)}, but {taken} are written from the evaluation itself; "
             "give them other names"
         )
-    write_json(path, {**asdict(evaluation), "versions": package_versions(), **facts})
-    seal(Path(path))
+    with sealing(Path(path)):
+        write_json(path, {**asdict(evaluation), "versions": package_versions(), **facts})
 
 
 def read_results(path: Path | str) -> Evaluation:
@@ -53,11 +53,8 @@ def read_results(path: Path | str) -> Evaluation:
             raise ValueError(f"it has numbers where texts belong: {texts}")
         scores = [_score(**score) for score in content["scores"]]
         return Evaluation(**{**{key: content[key] for key in KEYS}, "scores": scores})
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:  # not JSON, not an object, or one with other keys
+    # Not JSON, not an object, or one with other keys.
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not the result of an evaluation: {error}; expected a results.json with "
             f"{', '.join(KEYS)}, as evaluations write it to their folder"

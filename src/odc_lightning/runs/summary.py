@@ -12,7 +12,7 @@ import torchvision
 
 import odc_lightning
 from odc_lightning.utils.json_file import read_json, write_json
-from odc_lightning.utils.seals import check_seal, seal
+from odc_lightning.utils.seals import check_seal, sealing
 
 _NUMBER = (int, float)
 _MAYBE = (int, float, type(None))
@@ -80,8 +80,8 @@ def package_versions() -> dict[str, str | None]:
 
 def write_summary(path: Path | str, summary: Summary) -> None:
     """Write the summary as JSON: the whole file or none of it, with null for NaN and infinity."""
-    write_json(path, summary)
-    seal(Path(path))
+    with sealing(Path(path)):
+        write_json(path, summary)
 
 
 def read_summary(path: Path | str) -> Summary:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
+from odc_lightning.utils.errors import without_wrapper
 from odc_lightning.utils.json_file import read_json, write_json
 from odc_lightning.utils.text import error_text, printable, printable_lines
 
@@ -124,8 +124,7 @@ def mark_failed(folder: Path, error: Exception) -> BaseException:
     Returns:
         The error, without Hydra's wrapper around errors of constructors.
     """
-    wrapped = isinstance(error, InstantiationException) and error.__cause__
-    reason = wrapped or error
+    reason = without_wrapper(error)
     trace = "".join(traceback.format_exception(error))
     text = f"{printable_lines(reason)}\n\n{printable_lines(trace)}"
     (folder / FAILED).write_text(text, encoding="utf-8")

@@ -5,6 +5,8 @@ wrote the file. ``sha256sum -c SHA256SUMS`` checks the same digests.
 """
 
 import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from odc_lightning.utils.whole_files import whole_file
@@ -19,10 +21,21 @@ def seal(*files: Path) -> None:
         files: of the same folder; previous digests of the same names are replaced.
     """
     sums = files[0].parent / SUMS
-    known = _read(sums) | {file.name: _digest(file) for file in files}
-    with whole_file(sums) as unfinished:
-        text = "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
-        unfinished.write_text(text, encoding="utf-8")
+    _write(sums, _read(sums) | {file.name: _digest(file) for file in files})
+
+
+@contextmanager
+def sealing(file: Path) -> Iterator[None]:
+    """Seal a file that the body writes.
+
+    An existing seal is removed first: a crash then leaves a file without a seal, which is accepted,
+    instead of one with a wrong seal.
+    """
+    sums = file.parent / SUMS
+    if file.name in (known := _read(sums)):
+        _write(sums, {name: digest for name, digest in known.items() if name != file.name})
+    yield
+    seal(file)
 
 
 def is_intact(file: Path) -> bool | None:
@@ -47,6 +60,12 @@ def check_seal(file: Path) -> None:
 def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _write(sums: Path, known: Mapping[str, str]) -> None:
+    with whole_file(sums) as unfinished:
+        text = "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def _read(sums: Path) -> dict[str, str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message; the name of its type if it has no message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """The first line with text of an error's message; the name of its type if it has none."""
+    return next(filter(str.strip, str(error).splitlines()), type(error).__name__)
 
 
 def quantity(number: int, noun: str) -> str:

@@ -26,6 +26,7 @@ from odc_lightning.reporting.figures.low_shot import build_figure, spread_out
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation, published_scores
 from odc_lightning.runs.results import read_results, write_results
 from odc_lightning.runs.summary import package_versions
+from odc_lightning.utils.seals import SUMS
 
 SCRIPT = SCRIPTS / "evaluation_table.py"
 GREY = re.compile(r'<span style="color:gray">(.*?)</span>')
@@ -456,7 +457,7 @@ class TestResults:
         a.skipped = {"svm": "one label an image"}
         write_results(tmp_path / "results.json", a, seconds=1.5, settings={"knn": {"k": [20]}})
         assert read_results(tmp_path / "results.json") == a
-        assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+        assert {path.name for path in tmp_path.iterdir()} == {"results.json", SUMS}
         assert json.loads((tmp_path / "results.json").read_text()) == {
             "name": "a",
             "checkpoint": "a.ckpt",

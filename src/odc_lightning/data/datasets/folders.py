@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from odc_lightning.data.image_search import find_images
-from odc_lightning.data.labels import number_classes, number_labels
-from odc_lightning.data.lists import Listed, read_list
-from odc_lightning.data.patterns import HIDDEN
+from odc_lightning.data.files.labels import number_classes, number_labels
+from odc_lightning.data.files.lists import Listed, read_list
+from odc_lightning.data.files.patterns import HIDDEN
+from odc_lightning.data.files.search import find_images
 from odc_lightning.data.sources import FileSource
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.home import expanded
@@ -29,7 +29,7 @@ def image_folder(
     Args:
         labels_from_folder: use the name of the folder that contains an image as its class, for
             scoring.
-        exclude: names and patterns to pass over, see `odc_lightning.data.patterns.Patterns`.
+        exclude: names and patterns to pass over, see `odc_lightning.data.files.patterns.Patterns`.
         names: take the images of these names instead of searching; they need not exist.
 
     Raises:
@@ -80,7 +80,7 @@ def file_list(path: str, root: str | None = None) -> FileSource:
     """The images that a text file lists, in the order of the list.
 
     The file is CSV whose first line names the columns, such as `path,label`, or plain text with
-    one path per line; see `odc_lightning.data.lists`. Paths are relative to `root`, or to the
+    one path per line; see `odc_lightning.data.files.lists`. Paths are relative to `root`, or to the
     folder of the list if `root` is None.
 
     Raises:

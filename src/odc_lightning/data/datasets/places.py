@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from odc_lightning.data.datasets.folders import existing_folder, image_folder
-from odc_lightning.data.list_text import lines_of, read_text
-from odc_lightning.data.patterns import HIDDEN
+from odc_lightning.data.files.list_text import lines_of, read_text
+from odc_lightning.data.files.patterns import HIDDEN
 from odc_lightning.data.sources import FileSource
 
 LISTS = "trainvalsplit_places205"

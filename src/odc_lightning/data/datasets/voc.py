@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from odc_lightning.data.datasets.folders import existing_folder
-from odc_lightning.data.list_text import lines_of, read_text
+from odc_lightning.data.files.list_text import lines_of, read_text
 from odc_lightning.data.sources import FileSource
 
 CLASSES = (

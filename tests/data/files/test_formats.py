@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from odc_lightning.data import image_folder, scan_images
-from odc_lightning.data.formats import ADVICE, image_extensions, register_plugins
-from odc_lightning.data.images import Reading
+from odc_lightning.data.decoding.images import Reading
+from odc_lightning.data.files.formats import ADVICE, image_extensions, register_plugins
 from odc_lightning.inference.inputs import image_batches
 
 

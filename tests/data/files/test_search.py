@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from odc_lightning.data.image_search import PassedOver, find_images
+from odc_lightning.data.files import search
+from odc_lightning.data.files.search import PassedOver, find_images, report_passed_over
 
 
 def write(root: Path, *names: str) -> None:
@@ -27,7 +28,28 @@ def test_nothing_is_passed_over_without_a_word(tmp_path: Path) -> None:
         "1 .nef (raw photographs, export them as JPEG or TIFF), "
         "4 without an extension, 1 .txt; 1 image left out by data.exclude: 1 by .*"
     )
-    assert passed.has_photographs
+
+
+@pytest.mark.parametrize(("name", "level"), [("x.HEIC", "WARNING"), ("notes.txt", "INFO")])
+def test_photographs_that_are_passed_over_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, level: str
+) -> None:
+    write(tmp_path, "a.png", name)
+    caplog.set_level("INFO")
+    report_passed_over("train", find_images(tmp_path)[1])
+    (record,) = caplog.records
+    assert record.levelname == level
+    assert record.getMessage().startswith("data.train: 1 file passed over: 1 .")
+
+
+def test_nothing_is_logged_if_nothing_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "a.png")
+    caplog.set_level("INFO")
+    for passed in (find_images(tmp_path)[1], None):
+        report_passed_over("train", passed)
+    assert caplog.records == []
 
 
 def test_files_of_systems_need_no_words(tmp_path: Path) -> None:
@@ -44,10 +66,20 @@ def test_excluded_images_are_counted_by_pattern(tmp_path: Path) -> None:
     names, passed = find_images(tmp_path, [".*", "@eaDir/", "*_small.png"])
     assert names == ["a.png", "sub/b.png"]
     assert str(passed) == ("4 images left out by data.exclude: 3 by @eaDir/, 1 by *_small.png")
-    assert not passed.has_photographs
     everything, passed = find_images(tmp_path, [])
     assert len(everything) == 6
     assert passed.kinds == {".info": 1, "": 1}
+
+
+def test_counting_excluded_images_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_MAX_COUNTED", 4)
+    write(tmp_path, "a.png", *(f"@eaDir/{number}.png/M.png" for number in range(9)))
+    names, passed = find_images(tmp_path, ["@eaDir/"])
+    assert names == ["a.png"]
+    # The first of the four folders is @eaDir itself.
+    assert str(passed) == "at least 3 images left out by data.exclude: 3 by @eaDir/"
+    write(tmp_path, "z/@bin/b.png")
+    assert str(find_images(tmp_path, ["@eaDir/", "@bin/"])[1]).endswith("@eaDir/, 0 by @bin/")
 
 
 def test_a_long_account_ends() -> None:

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
 from helpers.raw_images import TURNED, encoded, exif, red_and_blue, tiff
-from odc_lightning.data.images import Reading, read_rgb, to_rgb
-from odc_lightning.data.orientation import orientation_in_exif
+from odc_lightning.data.decoding.images import Reading, read_rgb, to_rgb
+from odc_lightning.data.decoding.orientation import orientation_in_exif
 
 
 @pytest.mark.parametrize("value", range(1, 9))

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from pytorch_lightning.utilities import rank_zero_only
 
-from odc_lightning.data.formats import image_extensions
-from odc_lightning.data.list_text import lines_of, read_text
+from odc_lightning.data.files.formats import image_extensions
+from odc_lightning.data.files.list_text import lines_of, read_text
 from odc_lightning.utils.tables import from_cell
 
 log = logging.getLogger(__name__)
@@ -198,4 +198,4 @@ def _path(cell: str, exists: Exists) -> str:
     tried = [cell, stripped, bare, bare.replace("\\", "/")]
     # macOS decomposes accented letters, others do not.
     tried += [unicodedata.normalize(form, name) for form in ("NFC", "NFD") for name in tried]
-    return from_cell(next(filter(exists, tried), stripped))
+    return from_cell(next(filter(exists, dict.fromkeys(tried)), stripped))

@@ -13,17 +13,16 @@ from typing import Any, Final, Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from odc_lightning.data.formats import advice_on
-from odc_lightning.data.orientation import keep_orientation_alone, upright
-from odc_lightning.data.pixel_values import (
+from odc_lightning.data.decoding.orientation import keep_orientation_alone, upright
+from odc_lightning.data.decoding.pixel_values import (
     DeepPixels,
     describe_values,
     has_deep_colours,
     load_lower_bytes,
-    rounded_range,
     strips,
 )
-from odc_lightning.data.png_files import open_image_of_any_metadata
+from odc_lightning.data.decoding.png_files import open_leniently
+from odc_lightning.data.files.formats import advice_on
 
 SIXTEEN_BITS: Final = "16bit"
 MAX_PIXELS = 120_000_000  # about 1 GB in memory; most telephones and cameras stay below
@@ -78,7 +77,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        with open_image_of_any_metadata(path) as image:
+        with open_leniently(path) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(_too_large(image.width * image.height, max_pixels))
             keep_orientation_alone(image)
@@ -107,20 +106,17 @@ def check_values(image: Image.Image, reading: Reading) -> None:
         )
 
 
-def read_rgb(path: Path, reading: Reading | None = None) -> Image.Image:
+def read_rgb(path: Path, reading: Reading) -> Image.Image:
     """Decode a whole file.
 
     Args:
         path: of the image.
-        reading: the settings of its data set; None reads a single image by its own values.
+        reading: the settings of its data set.
 
     Raises:
         ValueError: the image is too large, or the range of its values is unknown. Pillow raises
             errors of many types.
     """
-    if reading is None:
-        values = measure_values(path)
-        reading = Reading(SIXTEEN_BITS if values is None else rounded_range(*values))
     with open_image(path, reading.max_pixels) as image, _turn(image):
         check_values(image, reading)
         lower = None
@@ -215,4 +211,4 @@ def _unknown_format(path: Path) -> str:
             "a TIFF file that is damaged or of a kind that Pillow cannot read; save it with 8 or "
             "16 bits per channel, or with 32-bit numbers in one channel"
         )
-    return f"not an image that Pillow can read{advice_on(path)}"
+    return "not an image that Pillow can read"

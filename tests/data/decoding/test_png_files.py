@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.raw_images import chunk, png
-from odc_lightning.data.images import Reading, read_rgb
+from odc_lightning.data.decoding.images import Reading, read_rgb
 from odc_lightning.data.scan import find_fault
 
 PIXELS = np.arange(48).reshape(4, 4, 3)

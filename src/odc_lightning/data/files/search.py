@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import Counter
@@ -10,16 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from odc_lightning.data.formats import ADVICE, image_extensions
-from odc_lightning.data.outputs import PICTURES, is_output
-from odc_lightning.data.patterns import HIDDEN, Patterns
+from pytorch_lightning.utilities import rank_zero_only
+
+from odc_lightning.data.files.formats import ADVICE, image_extensions
+from odc_lightning.data.files.outputs import PICTURES, is_output
+from odc_lightning.data.files.patterns import HIDDEN, Patterns
 from odc_lightning.utils.text import printable, quantity
 
-# Files and folders of operating systems, which nobody means as images and which need no words.
+log = logging.getLogger(__name__)
+
+# Files and folders of operating systems; they are passed over and not reported.
 _OF_SYSTEMS = {".ds_store", "desktop.ini", "ehthumbs.db", "thumbs.db", "__macosx", "icon\r"}
 _APPLE_DOUBLE = "._"
 _EXTENSION = re.compile(r"\.\w{1,12}")
 _SHOWN = 8  # kinds of files, and patterns, in a message
+# Folders that are read to count excluded images. A NAS may have one per image, each slow to read.
+_MAX_COUNTED = 1000
 
 
 @dataclass
@@ -29,17 +36,14 @@ class PassedOver:
     Attributes:
         kinds: extension, or an empty string without one -> number of files.
         excluded: pattern of ``data.exclude`` -> number of images.
+        at_least: whether there may be more excluded images, in folders that were not read.
         outputs: number of folders that this program wrote.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
+    at_least: bool = False
     outputs: int = 0
-
-    @property
-    def has_photographs(self) -> bool:
-        """Whether some files are photographs in a format that is not decoded."""
-        return any(kind in ADVICE for kind in self.kinds)
 
     def __str__(self) -> str:
         """One line, empty if nothing was passed over."""
@@ -52,7 +56,8 @@ class PassedOver:
             )
         if self.excluded:
             parts.append(
-                f"{quantity(self.excluded.total(), 'image')} left out by data.exclude: "
+                f"{'at least ' * self.at_least}{quantity(self.excluded.total(), 'image')} "
+                "left out by data.exclude: "
                 + _listed(
                     [(f"by {printable(each)}", n) for each, n in self.excluded.most_common()],
                     "by other patterns",
@@ -63,6 +68,13 @@ class PassedOver:
                 f"{quantity(self.outputs, 'folder')} with output of odc_lightning left out"
             )
         return "; ".join(parts)
+
+
+def report_passed_over(split: str, passed: PassedOver | None) -> None:
+    """Log what a search passed over: as a warning if some files are photographs."""
+    if passed is not None and (text := str(passed)):
+        level = logging.WARNING if any(kind in ADVICE for kind in passed.kinds) else logging.INFO
+        rank_zero_only(log.log)(level, "data.%s: %s", split, text)
 
 
 def find_images(
@@ -88,7 +100,8 @@ def find_images(
     extensions = image_extensions()
     names: list[str] = []
     passed = PassedOver()
-    for folder, subfolders, files in _folders(root, followlinks=True):
+    budget = iter(range(_MAX_COUNTED))
+    for folder, subfolders, files in _folders(root):
         ours = is_output(folder, {*subfolders, *files})
         if ours and folder != root:
             passed.outputs += 1
@@ -100,7 +113,7 @@ def find_images(
             if _of_system(name) or (ours and name in PICTURES):
                 continue
             if pattern := patterns.of_folder(parents, name):
-                passed.excluded[pattern] += _count_images(folder / name, extensions)
+                passed.excluded[pattern] += _count_images(folder / name, extensions, budget)
             else:
                 kept.append(name)
         subfolders[:] = kept
@@ -115,18 +128,20 @@ def find_images(
                 names.append(prefix + name)
             else:
                 passed.kinds[extension if _EXTENSION.fullmatch(extension) else ""] += 1
-    passed.excluded = +passed.excluded  # without patterns that left out no images
+    passed.at_least = next(budget, None) is None
+    if not passed.at_least:
+        passed.excluded = +passed.excluded  # without patterns that left out no images
     return sorted(names), passed
 
 
-def _folders(root: Path, followlinks: bool) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """`os.walk`, which reads a folder that is reached by two paths once."""
+def _folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """`os.walk` along links; a folder that is reached by several paths is read once."""
 
     def fail(error: OSError) -> NoReturn:
         raise error  # os.walk would silently skip an unreadable folder
 
     seen: set[tuple[int, int]] = set()
-    for path, subfolders, files in os.walk(root, onerror=fail, followlinks=followlinks):
+    for path, subfolders, files in os.walk(root, onerror=fail, followlinks=True):
         folder = Path(path)
         status = folder.stat()
         if (status.st_dev, status.st_ino) in seen:
@@ -136,11 +151,14 @@ def _folders(root: Path, followlinks: bool) -> Iterator[tuple[Path, list[str], l
         yield folder, subfolders, files
 
 
-def _count_images(folder: Path, extensions: frozenset[str]) -> int:
-    """The number of images in an excluded folder; parts of it that cannot be read do not count."""
+def _count_images(folder: Path, extensions: frozenset[str], budget: Iterator[int]) -> int:
+    """The number of images in an excluded folder; parts of it that cannot be read do not count.
+
+    Each folder that is read takes one item from the budget; the count ends when there is none.
+    """
     return sum(
-        Path(name).suffix.lower() in extensions and not _of_system(name)
-        for _, _, files in os.walk(folder)
+        os.path.splitext(name)[1].lower() in extensions and not _of_system(name)  # noqa: PTH122
+        for _, (_, _, files) in zip(budget, os.walk(folder), strict=False)
         for name in files
     )
 

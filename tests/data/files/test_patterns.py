@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from odc_lightning.data.patterns import Patterns
+from odc_lightning.data.files.patterns import Patterns
 
 ROOT = Path("/photos/Family.photoslibrary")
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from odc_lightning.data.formats import image_extensions
-from odc_lightning.data.images import Reading, read_rgb
+from helpers.raw_images import read_alone
+from odc_lightning.data.decoding.images import Reading, read_rgb
+from odc_lightning.data.files.formats import image_extensions
 
 
 def saved(image: Image.Image, path: Path, **options: Any) -> Image.Image:
     image.save(path, **options)
-    rgb = read_rgb(path)
+    rgb = read_alone(path)
     assert rgb.mode == "RGB"
     return rgb
 

@@ -1,4 +1,4 @@
-"""PNG files with text, profiles or other additions that Pillow refuses; the pixels need none."""
+"""PNG files whose texts, profiles or other additions Pillow refuses; no pixel needs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT", b"IDAT", b"IEND"}
 
 
-def open_image_of_any_metadata(path: Path) -> Image.Image:
+def open_leniently(path: Path) -> Image.Image:
     """Open a file with Pillow; odd additions of a PNG file are passed over.
 
     Pillow refuses, for example, compressed texts of more than a megabyte, as they may be
