@@ -4,6 +4,7 @@ import importlib
 import os
 import pickle
 import shutil
+import struct
 import sys
 import zipfile
 from argparse import Namespace
@@ -73,6 +74,26 @@ def test_damaged_files(tmp_path: Path, keep: int) -> None:
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"damaged\.ckpt is not a checkpoint, or is damaged"):
         read_checkpoint(file)
+
+
+def test_a_flipped_bit_is_found_by_the_checksums(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    torch.save({"weight": torch.ones(2000)}, file)
+    content = file.read_bytes()
+    one = torch.ones(1).numpy().tobytes()
+    place = content.index(one * 2000) + 4 * 1234
+    file.write_bytes(content[:place] + b"\1" + content[place + 1 :])
+    with pytest.raises(ValueError, match=r"damaged: the checksum of its part weights/data/0 is"):
+        read_checkpoint(file)
+    assert read_checkpoint(file, whole=False)["weight"][1234] != 1
+    # torch can save files without checksums.
+    with zipfile.ZipFile(file) as archive:
+        sums = [struct.pack("<I", part.CRC) for part in archive.infolist()]
+    without = file.read_bytes()
+    for each in sums:
+        without = without.replace(each, bytes(4))
+    file.write_bytes(without)
+    assert read_checkpoint(file)["weight"].shape == (2000,)
 
 
 @pytest.mark.parametrize(
