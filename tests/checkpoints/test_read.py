@@ -97,12 +97,19 @@ def test_a_flipped_bit_is_found_by_the_checksums(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"<!DOCTYPE html><html>", b"version https://git-lfs.github.com/", b"\x89PNG\r\n"]
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html><html>", r"is a web page, not the file itself; download the file again"),
+        (b"version https://git-lfs.github.com/", r"is a Git LFS pointer, .*; run git lfs pull"),
+        (b"\x89PNG\r\n", r"not a checkpoint.*expected a file of torch"),
+    ],
 )
-def test_what_is_no_checkpoint_at_all_is_not_to_be_trusted(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_checkpoint_at_all_is_not_to_be_trusted(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     file = tmp_path / "download.pth"
     file.write_bytes(content * 20)
-    with pytest.raises(ValueError, match=r"not a checkpoint.*expected a file of torch") as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         read_checkpoint(file)
     assert "trusted" not in str(caught.value)
 
