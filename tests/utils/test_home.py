@@ -24,4 +24,4 @@ def test_what_is_not_a_path_is_refused(value: object) -> None:
 
 
 def test_a_number_is_a_name() -> None:
-    assert expanded(2024) == Path("2024")  # type: ignore[arg-type]
+    assert expanded(2024) == Path("2024")
