@@ -3,6 +3,7 @@
 import copy
 import shutil
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,18 @@ def test_one_changed_byte_in_what_a_run_keeps_is_not_passed_over(run: Path, name
         assert f"{name} has changed since it was written" in refusal(command, run)
     (run / "SHA256SUMS").unlink()  # a run of an earlier version has none
     assert trouble(FILES[name][0], run) == ""
+
+
+def test_one_changed_byte_in_a_checkpoint_is_not_passed_over(run: Path) -> None:
+    file = run / "checkpoints" / "last.ckpt"
+    with zipfile.ZipFile(file) as archive:
+        largest = max(archive.infolist(), key=lambda part: part.file_size)
+        content = archive.read(largest)
+    whole = file.read_bytes()
+    place = whole.index(content) + largest.file_size // 2
+    file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    for command in (loads, clusters, evaluates):
+        assert "the checksum of its part" in refusal(command, run)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import importlib
 import os
 import pickle
 import shutil
+import struct
 import sys
 import zipfile
 from argparse import Namespace
@@ -75,13 +76,40 @@ def test_damaged_files(tmp_path: Path, keep: int) -> None:
         read_checkpoint(file)
 
 
+def test_a_flipped_bit_is_found_by_the_checksums(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    torch.save({"weight": torch.ones(2000)}, file)
+    content = file.read_bytes()
+    one = torch.ones(1).numpy().tobytes()
+    place = content.index(one * 2000) + 4 * 1234
+    file.write_bytes(content[:place] + b"\1" + content[place + 1 :])
+    with pytest.raises(ValueError, match=r"damaged: the checksum of its part weights/data/0 is"):
+        read_checkpoint(file)
+    assert read_checkpoint(file, whole=False)["weight"][1234] != 1
+    # torch can save files without checksums.
+    with zipfile.ZipFile(file) as archive:
+        sums = [struct.pack("<I", part.CRC) for part in archive.infolist()]
+    without = file.read_bytes()
+    for each in sums:
+        without = without.replace(each, bytes(4))
+    file.write_bytes(without)
+    assert read_checkpoint(file)["weight"].shape == (2000,)
+
+
 @pytest.mark.parametrize(
-    "content", [b"<!DOCTYPE html><html>", b"version https://git-lfs.github.com/", b"\x89PNG\r\n"]
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html><html>", r"is a web page, not the file itself; download the file again"),
+        (b"version https://git-lfs.github.com/", r"is a Git LFS pointer, .*; run git lfs pull"),
+        (b"\x89PNG\r\n", r"not a checkpoint.*expected a file of torch"),
+    ],
 )
-def test_what_is_no_checkpoint_at_all_is_not_to_be_trusted(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_checkpoint_at_all_is_not_to_be_trusted(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     file = tmp_path / "download.pth"
     file.write_bytes(content * 20)
-    with pytest.raises(ValueError, match=r"not a checkpoint.*expected a file of torch") as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         read_checkpoint(file)
     assert "trusted" not in str(caught.value)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
-from odc_lightning.checkpoints.read import read_checkpoint
+from odc_lightning.checkpoints.read import first_damaged_part, read_checkpoint
 
 log = logging.getLogger(__name__)
 SAVED_AT = "saved_at"  # key of the time of saving, in seconds since 1970
@@ -79,7 +79,7 @@ def newest_whole(folder: Path) -> Path | None:
     candidates: list[tuple[float, int, Path]] = []
     for path in folder.glob("*.ckpt"):
         try:
-            content = read_checkpoint(path, option=None)
+            content = read_checkpoint(path, option=None, whole=False)
             candidates.append((content.get(SAVED_AT, 0.0), _step(path, content), path))
         except ValueError as error:
             log.warning("skipping %s: %s", path, error)
@@ -111,7 +111,7 @@ def step_of(checkpoint: Path) -> int:
     Raises:
         ValueError: if the file is not a checkpoint of a training run.
     """
-    return _step(checkpoint, read_checkpoint(checkpoint, option=None))
+    return _step(checkpoint, read_checkpoint(checkpoint, option=None, whole=False))
 
 
 def epochs_of(checkpoint: Path) -> tuple[int, int]:
@@ -120,7 +120,7 @@ def epochs_of(checkpoint: Path) -> tuple[int, int]:
     Raises:
         ValueError: if the file is not a checkpoint of a training run.
     """
-    content = read_checkpoint(checkpoint, option=None)
+    content = read_checkpoint(checkpoint, option=None, whole=False)
     try:
         epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]
         return int(epochs["processed"]), int(epochs["started"])
@@ -140,18 +140,6 @@ def _of_no_run(checkpoint: Path) -> ValueError:
         f"{checkpoint} is not a checkpoint of a training run, so no run can resume from it; to "
         "start a run with its weights, use model.pretrained=FILE"
     )
-
-
-def first_damaged_part(path: Path) -> str | None:
-    """The first part of a `torch.save` file whose checksum (CRC-32) is wrong; None if all match.
-
-    Reads the whole file.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip()
-    except Exception:  # damage raises errors of many types
-        return "(its table of contents)"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -60,7 +60,11 @@ def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
 
 
 def read_checkpoint(
-    path: Path | str, *, trusted: bool = False, option: str | None = "checkpoint"
+    path: Path | str,
+    *,
+    trusted: bool = False,
+    option: str | None = "checkpoint",
+    whole: bool = True,
 ) -> dict[str, Any]:
     """The content of a file of safetensors or `torch.save`; tensors stay on disk until used.
 
@@ -70,6 +74,7 @@ def read_checkpoint(
             ``weights_only=True``.
         option: the option by which the user gave the file, if ``OPTION_trusted`` exists; for
             messages.
+        whole: verify the checksums, which reads the whole file; not of trusted files.
 
     Raises:
         ValueError: if the file is damaged, holds other objects or unpacks to far more than its size
@@ -80,6 +85,9 @@ def read_checkpoint(
         raise ValueError(f"{path} {kind}")
     if not trusted:
         _refuse_inflated(path, _way_out(option))
+        if whole and zipfile.is_zipfile(path) and (part := first_damaged_part(path)):
+            wrong = f"the checksum of its part {part} is wrong; use another copy of the file"
+            raise _damaged(path, ValueError(wrong))
     try:
         content = _unpickled(path) if trusted else _plain(path)
     except pickle.UnpicklingError as error:
@@ -102,6 +110,19 @@ def read_checkpoint(
     if not trusted:
         _refuse_expanded(path, content, _way_out(option))
     return content
+
+
+def first_damaged_part(path: Path) -> str | None:
+    """The first part of a `torch.save` file whose checksum (CRC-32) is wrong; None if all match.
+
+    Reads the whole file. torch can save files without checksums, which are all zero.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            has_checksums = any(part.CRC for part in archive.infolist())
+            return archive.testzip() if has_checksums else None
+    except Exception:  # damage raises errors of many types
+        return "(its table of contents)"
 
 
 def _refuse_inflated(path: Path, way_out: str) -> None:

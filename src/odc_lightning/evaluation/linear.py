@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.callbacks import Progress
-from odc_lightning.checkpoints import check_whole, read_checkpoint
+from odc_lightning.checkpoints import read_checkpoint
 from odc_lightning.data import IndexedDataset
 from odc_lightning.data.dataset import Transform
 from odc_lightning.evaluation.linear_probes import Batches, FeatureRows, Labelled, LinearProbes
@@ -139,7 +139,6 @@ def _check(checkpoint: Path) -> None:
     if not checkpoint.is_file():
         raise ValueError(f"{option}={checkpoint} is not a file; {expected}")
     content = read_checkpoint(checkpoint, option=None)
-    check_whole(checkpoint)
     complete = content.keys() >= CHECKPOINT_KEYS
     if not complete or not isinstance(content["state_dict"], dict):
         raise ValueError(f"{option}={checkpoint} is not a checkpoint of linear probes; {expected}")
