@@ -19,7 +19,8 @@ from odc_lightning.cli import odc
 from odc_lightning.cli.commands import COMMANDS
 from odc_lightning.cli.refusals import refusal
 from odc_lightning.config import CONFIG_DIR
-from odc_lightning.config.prepare import prepare
+from odc_lightning.config.prepare import prepare, with_chosen_later
+from odc_lightning.config.resolve import resolve
 from odc_lightning.config.validation import check_arguments
 from odc_lightning.data import image_folder
 from odc_lightning.data.dataset import IndexedDataset
@@ -221,8 +222,13 @@ def test_random_lines_end_without_a_traceback(seed: int, here: Path) -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_has_only_settings_that_exist(name: str) -> None:
     config = compose_command("train", f"experiment={name}")
+    OmegaConf.set_struct(config, False)
     config.run_dir = "."
-    check_arguments(config)
+    if OmegaConf.is_missing(config.data, "root"):
+        config.data.root = "photos"
+    for key in OmegaConf.missing_keys(config):
+        OmegaConf.update(config, key, "given")
+    check_arguments(resolve(with_chosen_later(config)))
 
 
 def test_without_the_setting_of_another_option_it_works(compose_config: Compose) -> None:

@@ -21,7 +21,3 @@ def test_a_name_of_digits_is_a_path() -> None:
 def test_what_is_not_a_path_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="is not a path; expected the name of a file or a folder"):
         expanded(value)
-
-
-def test_a_number_is_a_name() -> None:
-    assert expanded(2024) == Path("2024")

@@ -53,7 +53,7 @@ def prepare(config: DictConfig) -> Prepared:
     if config.ckpt_path is not None and OmegaConf.is_missing(config.model, "pretrained"):
         config.model.pretrained = None  # a resumed run does not read it
     check_settings(resolve(config))  # before the images are counted
-    check_arguments(resolve(_with_chosen(config)))
+    check_arguments(resolve(with_chosen_later(config)))
     config, chosen = with_automatic_settings(config)
     if config.ckpt_path is not None and run is None:
         check_length(config)
@@ -62,7 +62,7 @@ def prepare(config: DictConfig) -> Prepared:
     return Prepared(config, lines + chosen, records)
 
 
-def _with_chosen(config: DictConfig) -> DictConfig:
+def with_chosen_later(config: DictConfig) -> DictConfig:
     """A copy with a text in place of each null that is chosen automatically."""
     config = config.copy()
     for key in AUTOMATIC:
