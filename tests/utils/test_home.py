@@ -20,4 +20,4 @@ def test_a_name_of_digits_is_a_path() -> None:
 @pytest.mark.parametrize("value", [True, 1.5, [1], None, {}])
 def test_what_is_not_a_path_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="is not a path; expected the name of a file or a folder"):
-        expanded(value)
+        expanded(value)  # type: ignore[arg-type]
