@@ -34,6 +34,24 @@ CONFIG = {
 }
 
 
+SUMMARY = {
+    "train_loss": 1.0,
+    "chance_loss": math.log(10),
+    "label_switch_ratio_first": 0.9,
+    "label_switch_ratio_last": 0.2,
+    "knn_top1": None,
+    "nmi": None,
+    "untrained": {"knn_top1": 0.5, "nmi": 0.25},
+    "pretrained": None,
+    "num_samples": 1437,
+    "num_clusters": 10,
+    "targets": "clusters",
+    "images_per_second": 100.0,
+    "wall_seconds": 61.0,
+    "versions": {"python": "3.11.7", "faiss": None},
+}
+
+
 def write_config(file: Path, **others: Any) -> None:
     """The smallest ``config.yaml`` that a run may have; ``others`` are at the top level."""
     file.write_text(OmegaConf.to_yaml(OmegaConf.create({**CONFIG, **others})), encoding="utf-8")
@@ -75,23 +93,8 @@ def write_run(
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(whole, resolve=True), encoding="utf-8")
     _write_metrics(folder / "metrics.csv", metrics or {}, steps_per_epoch)
     if finished:
-        default = {
-            "train_loss": 1.0,
-            "chance_loss": math.log(10),
-            "label_switch_ratio_first": 0.9,
-            "label_switch_ratio_last": 0.2,
-            "knn_top1": None,
-            "nmi": None,
-            "untrained": {"knn_top1": 0.5, "nmi": 0.25},
-            "pretrained": None,
-            "num_samples": 1437,
-            "num_clusters": whole.algorithm.num_clusters,
-            "targets": "clusters",
-            "images_per_second": 100.0,
-            "wall_seconds": 61.0,
-            "versions": {"python": "3.11.7", "faiss": None},
-        }
-        (folder / "summary.json").write_text(json.dumps({**default, **summary}), encoding="utf-8")
+        content = {**SUMMARY, "num_clusters": whole.algorithm.num_clusters, **summary}
+        (folder / "summary.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 

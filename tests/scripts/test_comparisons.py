@@ -1,5 +1,6 @@
 """What compares several trainings: the figure of their losses, and the table of fine-tuning."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from helpers.paths import SCRIPTS
 from helpers.processes import run_python
+from helpers.run_folders import SUMMARY
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.reporting.figures import draw_losses
 from odc_lightning.reporting.figures.losses import losses
@@ -24,7 +26,7 @@ def run_folder(folder: Path, values: list[float], steps_per_epoch: int = 10) -> 
             lines.append(f",0.5,{step},{step // steps_per_epoch}")
     folder.mkdir(parents=True)
     (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
-    (folder / "summary.json").write_text('{"num_clusters": 50}')
+    (folder / "summary.json").write_text(json.dumps({**SUMMARY, "num_clusters": 50}))
     return folder
 
 

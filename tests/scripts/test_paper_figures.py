@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from helpers.run_folders import write_run
+from helpers.run_folders import CONFIG, write_run
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.reporting.figures import Point, choose_rows, draw_sheet, draw_strips, read_sweep
 from odc_lightning.reporting.figures.losses import course
@@ -180,7 +180,8 @@ class TestClusters:
         run = write_run(tmp_path / "run")
         config = OmegaConf.load(run / "config.yaml")
         train = {"_target_": "odc_lightning.data.digits", "_partial_": True, "split": "train"}
-        config.data = {"train": train, "subset": {"num_images": 40}}
+        config = OmegaConf.merge(CONFIG, config)
+        config.data.update({"train": train, "subset": {"num_images": 40}})
         OmegaConf.save(config, run / "config.yaml")
         source = build_images(config.data)
         labels = np.repeat([0, 1, 2], [15, 15, 10])

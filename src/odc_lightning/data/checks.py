@@ -60,8 +60,8 @@ def check_batches(num_samples: int, batch_size: int, world_size: int, drop_last:
         )
     if per_rank == 1:
         raise ValueError(
-            f"data.batch_size={batch_size} gives each of the {world_size} ranks one image, and "
-            "batch normalisation cannot train on one; expected at least two per rank"
+            f"data.batch_size={batch_size} gives each rank one image, and batch normalisation "
+            "cannot train on one; expected at least two images per rank"
         )
     share = -(-num_samples // world_size)  # rounded up, as `EpochSampler` pads
     if not drop_last and share % per_rank == 1:
