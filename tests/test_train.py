@@ -203,7 +203,7 @@ def test_without_small_clusters_and_reweighting(compose_config: Compose) -> None
         ("algorithm.num_clusters=2000", r"Try algorithm\.num_clusters=11"),
         ("algorithm.small_clusters.threshold=40", "Try algorithm.num_clusters="),
         ("algorithm.samples_memory.momentum=0", r"\(0, 1\]"),
-        ("algorithm.samples_memory.assignment=hamming", "one of l2, dot, cosine"),
+        ("algorithm.samples_memory.assignment=hamming", "expected l2 or dot or cosine"),
         ("algorithm.centroid_refresh.every_n_steps=0", r"every_n_steps=0; expected 1 or more"),
         ("data.batch_size=4096", "batch_size"),
         ("~algorithm.samples_memory", "algorithm.samples_memory"),
