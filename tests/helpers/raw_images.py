@@ -1,16 +1,12 @@
-"""PNG and TIFF files byte by byte, with what Pillow itself does not write; and a reader."""
+"""PNG and TIFF files byte by byte, with what Pillow itself does not write."""
 
 import io
 import struct
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from odc_lightning.data.decoding.images import Reading, measure_values, read_rgb
-from odc_lightning.data.decoding.pixel_values import rounded_range
 
 Entry = tuple[int, int, int, bytes]  # tag, type, count, value or offset
 
@@ -96,9 +92,3 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def read_alone(path: Path) -> Image.Image:
-    """The image, read by its own range of values if it has more than 8 bits."""
-    values = measure_values(path)
-    return read_rgb(path, Reading("16bit" if values is None else rounded_range(*values)))

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.raw_images import read_alone
 from odc_lightning.data.decoding.images import Reading, read_rgb
 from odc_lightning.data.files.formats import image_extensions
 
 
 def saved(image: Image.Image, path: Path, **options: Any) -> Image.Image:
     image.save(path, **options)
-    rgb = read_alone(path)
+    rgb = read_rgb(path)
     assert rgb.mode == "RGB"
     return rgb
 
@@ -105,3 +104,9 @@ def test_extensions_are_those_that_decode() -> None:
     extensions = image_extensions()
     assert {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"} <= extensions
     assert not {".pdf", ".mpg", ".h5", ".eps", ".txt"} & extensions
+
+
+def test_the_name_of_version_0_1_0() -> None:
+    from odc_lightning.data import images
+
+    assert images.read_rgb is read_rgb

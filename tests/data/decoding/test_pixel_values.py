@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.raw_images import png, read_alone, tiff
+from helpers.raw_images import png, tiff
 from odc_lightning.data.decoding import pixel_values
 from odc_lightning.data.decoding.images import Reading, measure_values, read_rgb, to_rgb
 from odc_lightning.data.decoding.pixel_values import grey_levels, rounded_range
@@ -75,7 +75,7 @@ def test_tiff_files_of_every_type(tmp_path: Path, kind: str) -> None:
     (tmp_path / "x.tif").write_bytes(tiff(values))
     measured = measure_values(tmp_path / "x.tif")
     assert measured == (float(values.min()), float(values.max()), kind[1] != "f")
-    grey = np.asarray(read_alone(tmp_path / "x.tif"))[..., 0].ravel()
+    grey = np.asarray(read_rgb(tmp_path / "x.tif"))[..., 0].ravel()
     np.testing.assert_allclose(grey, np.linspace(0, 255.9, 32), atol=1.5)
     half = Reading((0, float(values.max())))
     below_zero = np.asarray(read_rgb(tmp_path / "x.tif", half))[..., 0][values <= 0]
@@ -90,7 +90,7 @@ def test_negatives_in_tiff_files_are_inverted(tmp_path: Path, kind: str) -> None
     assert content.count(positive) == 1
     (tmp_path / "x.tif").write_bytes(content)
     (tmp_path / "y.tif").write_bytes(content.replace(positive, negative))
-    grey, inverted = (np.asarray(read_alone(tmp_path / name)) for name in ("x.tif", "y.tif"))
+    grey, inverted = (np.asarray(read_rgb(tmp_path / name)) for name in ("x.tif", "y.tif"))
     np.testing.assert_array_equal(inverted, 255 - grey)
 
 
@@ -103,7 +103,7 @@ def test_png_files_of_16_bits(tmp_path: Path, channels: int) -> None:
     (tmp_path / "x.png").write_bytes(png(values, bits=16))
     colours = values[..., : 3 if channels > 2 else 1]
     expected = np.broadcast_to(colours >> 4, (9, 7, 3))
-    np.testing.assert_array_equal(np.asarray(read_alone(tmp_path / "x.png")), expected)
+    np.testing.assert_array_equal(np.asarray(read_rgb(tmp_path / "x.png")), expected)
     upper = np.asarray(read_rgb(tmp_path / "x.png", Reading("16bit")))
     np.testing.assert_array_equal(upper, np.broadcast_to(colours >> 8, (9, 7, 3)))
     with pytest.raises(ValueError, match=r"data.value_range=\[low,high\]"):
@@ -111,7 +111,7 @@ def test_png_files_of_16_bits(tmp_path: Path, channels: int) -> None:
     if alpha is not None:
         alpha[:] = 0  # transparent, which is white
         (tmp_path / "y.png").write_bytes(png(values, bits=16))
-        assert np.asarray(read_alone(tmp_path / "y.png")).min() == 255
+        assert np.asarray(read_rgb(tmp_path / "y.png")).min() == 255
 
 
 @pytest.mark.parametrize("kind", ["<u2", ">u2"])
@@ -120,7 +120,7 @@ def test_tiff_colours_of_16_bits(tmp_path: Path, kind: str, deflated: bool) -> N
     values = np.random.default_rng(0).integers(0, 4096, (9, 7, 3)).astype(kind)
     (tmp_path / "x.tif").write_bytes(tiff(values, deflated=deflated))
     expected = (values >> 4).astype(np.uint8)
-    np.testing.assert_array_equal(np.asarray(read_alone(tmp_path / "x.tif")), expected)
+    np.testing.assert_array_equal(np.asarray(read_rgb(tmp_path / "x.tif")), expected)
 
 
 def test_large_images_are_converted_in_strips(
@@ -138,10 +138,10 @@ def test_large_images_are_converted_in_strips(
     rgba.convert("CMYK").save(tmp_path / "cmyk.jpg", exif=turned)
     rgba.convert("RGB").convert("LAB").save(tmp_path / "lab.tif")
     rgba.convert("1").save(tmp_path / "bits.png")
-    whole = {path: np.asarray(read_alone(path)) for path in tmp_path.iterdir()}
+    whole = {path: np.asarray(read_rgb(path)) for path in tmp_path.iterdir()}
     monkeypatch.setattr(pixel_values, "_STRIP", 7 * 40)
     for path, pixels in whole.items():
-        np.testing.assert_array_equal(np.asarray(read_alone(path)), pixels)
+        np.testing.assert_array_equal(np.asarray(read_rgb(path)), pixels)
 
 
 def test_pillow_images_are_read_by_the_same_range() -> None:

@@ -19,6 +19,7 @@ from odc_lightning.data.decoding.pixel_values import (
     describe_values,
     has_deep_colours,
     load_lower_bytes,
+    rounded_range,
     strips,
 )
 from odc_lightning.data.decoding.png_files import open_leniently
@@ -106,17 +107,20 @@ def check_values(image: Image.Image, reading: Reading) -> None:
         )
 
 
-def read_rgb(path: Path, reading: Reading) -> Image.Image:
+def read_rgb(path: Path, reading: Reading | None = None) -> Image.Image:
     """Decode a whole file.
 
     Args:
         path: of the image.
-        reading: the settings of its data set.
+        reading: the settings of its data set; None reads an image by its own range of values.
 
     Raises:
         ValueError: the image is too large, or the range of its values is unknown. Pillow raises
             errors of many types.
     """
+    if reading is None:
+        values = measure_values(path)
+        reading = Reading(SIXTEEN_BITS if values is None else rounded_range(*values))
     with open_image(path, reading.max_pixels) as image, _turn(image):
         check_values(image, reading)
         lower = None
