@@ -5,11 +5,11 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from filelock import AcquireReturnProxy, FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from odc_lightning.sweeps.devices import VISIBLE, jobs_at_a_time, take_device, visible_devices
 from odc_lightning.utils.errors import without_wrapper
+from odc_lightning.utils.folder_lock import lock_folder
 from odc_lightning.utils.json_file import read_json, write_json
 from odc_lightning.utils.text import error_text, printable, printable_lines
 
@@ -89,20 +90,14 @@ def run_job(task: Callable[[DictConfig], Any], config: DictConfig) -> None:
         _end_without_command()
 
 
-def lock_of(folder: Path, number: int) -> AcquireReturnProxy:
+def lock_of(folder: Path, number: int) -> AbstractContextManager[Any]:
     """Take the lock of a job's folder; if another process has it, print that once and wait.
 
-    The operating system releases the lock when its owner dies.
-
     Returns:
-        A context manager that releases the lock.
+        A context manager that releases the lock, see `lock_folder`.
     """
-    lock = FileLock(folder / ".lock", is_singleton=True)  # the sweep may have the same folder
-    try:
-        return lock.acquire(blocking=False)
-    except Timeout:
-        print(f"job {number}: waiting for another process in {printable(folder)}", flush=True)
-        return lock.acquire(poll_interval=1.0)
+    waiting = f"job {number}: waiting for another process in {printable(folder)}"
+    return lock_folder(folder, waiting) or nullcontext()
 
 
 def _in_launchers_process() -> bool:
