@@ -23,8 +23,8 @@ def add_references(config: DictConfig, source: Any, own_only: bool = False) -> N
             another one, with values that are not the run's.
     """
     plain = OmegaConf.to_container(source, resolve=False)
-    for key, reference in _texts(plain):
-        if "${" not in reference or ":" in reference:
+    for key, reference in scalars(plain):
+        if not isinstance(reference, str) or "${" not in reference or ":" in reference:
             continue
         if own_only and "${" in _OWN.sub("", reference):
             continue
@@ -49,11 +49,14 @@ def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """The keys of all texts in nested dicts and lists, such as ``steps.0.size``, and the texts."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, Mapping | list):
+def scalars(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys of nested dicts and lists, such as ``steps.0.size``, and their values.
+
+    An empty dict or list is a value.
+    """
+    if isinstance(value, Mapping | list) and value:
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for name, child in items:
-            yield from _texts(child, f"{key}.{name}" if key else str(name))
+            yield from scalars(child, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value

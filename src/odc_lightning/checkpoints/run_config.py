@@ -2,13 +2,14 @@
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 
+from odc_lightning.checkpoints.references import scalars
 from odc_lightning.utils.text import first_line
 
 # A run's config has about 8 KiB and six levels. YAML is read at about 100 KiB a second.
@@ -100,11 +101,11 @@ def read_values(file: Path) -> dict[str, Any]:
         ValueError: see `read_plain_yaml`; or a value is a reference.
     """
     plain = read_plain_yaml(file)
-    for key, value in _leaves(plain):
-        if isinstance(value, str) and "${" in value:
-            where = ".".join(map(str, key))
+    for key, value in scalars(plain):
+        reference = value if isinstance(value, str) and "${" in value else key
+        if "${" in reference:
             raise ValueError(
-                f"{file}: {where} would look up {value[:80]} on this machine, but a run records "
+                f"{file}: {key} would look up {reference[:80]} on this machine, but a run records "
                 "values, not references. If you know this run, write the value in its place"
             )
     return plain
@@ -132,19 +133,6 @@ def without_download(backbone: DictConfig) -> DictConfig:
     if "pretrained" in backbone:
         backbone.pretrained = False
     return backbone
-
-
-def _leaves(value: Any, key: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Keys and values of everything in nested plain mappings and lists; names of keys, too."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield (*key, name), name
-            yield from _leaves(item, (*key, name))
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from _leaves(item, (*key, place))
-    else:
-        yield key, value
 
 
 def selected(plain: Mapping[str, Any], name: str) -> Any:
