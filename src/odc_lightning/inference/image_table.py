@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
 import odc_lightning
-from odc_lightning.checkpoints import build, building
 from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.loader import choose_num_workers
@@ -49,10 +49,8 @@ def images_of(config: DictConfig, model: TrainedModel) -> ImageSource:
     data.val = None
     data.eval_transform = model.run.config.data.eval_transform
     data.image_size = model.image_size
-    what = "data"
-    module: ImageDataModule = build(data, what)
-    with building(what):
-        module.setup("predict")
+    module: ImageDataModule = instantiate(data)
+    module.setup("predict")
     return module.train_dataset.source
 
 
