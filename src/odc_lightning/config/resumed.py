@@ -18,6 +18,8 @@ from odc_lightning.checkpoints.trust import KNOWN
 from odc_lightning.config.automatic import AUTOMATIC
 from odc_lightning.config.heuristics import MAX_EPOCHS
 from odc_lightning.config.overrides import lay_over
+from odc_lightning.config.own_input import with_input
+from odc_lightning.config.own_network import OWN_INPUT
 from odc_lightning.config.resolve import resolve
 from odc_lightning.runs.resume import changes, settings
 from odc_lightning.sweeps.jobs import in_multirun
@@ -52,7 +54,7 @@ MAY_CHANGE: Mapping[str, bool] = {
 }
 # Null in one of these keys means that the program chooses; a resumed run keeps its choice.
 CHOSEN = (
-    *(*AUTOMATIC, "model.pretrained"),
+    *(*AUTOMATIC, *OWN_INPUT, "model.pretrained", "model.backbone.img_size"),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
 # Code that a run's config may build although the command does not name it.
@@ -118,6 +120,7 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
             OmegaConf.update(now, key, known, merge=False)
     for key in ("ckpt_path", "run_dir", "overwrite", "train.resume", "train.run_trusted"):
         OmegaConf.update(now, key, OmegaConf.select(config, key), force_add=True)
+    now = with_input(now)
     complete = resolve(now)
     if not complete.train.run_trusted:
         _refuse_foreign_code(complete, config, run)
@@ -181,7 +184,4 @@ def _refuse_foreign_code(complete: DictConfig, config: DictConfig, run: Training
         for key, value in leaves(OmegaConf.to_container(config, resolve=False))
         if key.endswith("_target_")
     ]
-    checked = complete.copy()
-    # timm's own weights of a registered name; a resumed run replaces them by its checkpoint's.
-    checked.model.backbone.pop("pretrained", None)
-    refuse_unknown_targets(checked, str(run.folder), "train.run_trusted", (*_PARTS, *named))
+    refuse_unknown_targets(complete, str(run.folder), "train.run_trusted", (*_PARTS, *named))
