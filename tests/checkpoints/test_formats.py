@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from helpers import foreign
@@ -282,7 +283,6 @@ def test_vgg16_of_deepcluster_and_of_torchvision(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "convnext_atto", "vit_tiny_patch16_224"])
 def test_timm(tmp_path: Path, name: str) -> None:
-    timm = pytest.importorskip("timm")
     theirs = timm.create_model(name, num_classes=10).eval()
     fresh = TimmBackbone(name)
     content = {
@@ -303,7 +303,6 @@ def test_timm(tmp_path: Path, name: str) -> None:
 
 
 def test_a_resnet_of_another_project_for_timms(tmp_path: Path, resnet18: Backbone) -> None:
-    pytest.importorskip("timm")
     fresh = TimmBackbone("resnet18")
     load(tmp_path, foreign.moco(state(resnet18)), fresh)
     images = torch.randn(2, 3, 64, 64)

@@ -18,7 +18,7 @@ from odc_lightning.checkpoints.formats import convert
 from odc_lightning.checkpoints.mismatch import OPTIONS, network_name
 from odc_lightning.checkpoints.timm_weights import same_network, timm_name, weights_config
 from odc_lightning.checkpoints.trust import TIMM_ARGUMENTS
-from odc_lightning.config import CONFIG_DIR
+from odc_lightning.config.automatic import backbone_of_option
 from odc_lightning.config.own_input import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -156,6 +156,8 @@ def with_fitting_size(config: DictConfig) -> DictConfig:
     backbone = OmegaConf.select(config, BACKBONE)
     if backbone is None or backbone.get("_target_") != TIMM_BACKBONE:
         return config
+    if OmegaConf.is_missing(backbone, "name"):
+        return config
     cfg = timm.get_pretrained_cfg(str(backbone.name))
     side = config.data.image_size
     free = backbone.get("img_size") is not None or backbone.get("dynamic_img_size")
@@ -218,7 +220,7 @@ def _of_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
         return None
     if name not in OPTIONS:
         return {"_target_": TIMM_BACKBONE, "name": name}
-    backbone = OmegaConf.load(Path(CONFIG_DIR, "model", f"{name}.yaml")).backbone
+    backbone = backbone_of_option(name)
     stem = next(weight for weight in weights.values() if weight.ndim == 4)
     if "small_images" in backbone:
         backbone.small_images = stem.shape[-1] == 3

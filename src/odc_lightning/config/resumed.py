@@ -19,7 +19,7 @@ from odc_lightning.config.automatic import AUTOMATIC
 from odc_lightning.config.heuristics import MAX_EPOCHS
 from odc_lightning.config.overrides import lay_over
 from odc_lightning.config.own_input import with_input
-from odc_lightning.config.own_network import OWN_INPUT
+from odc_lightning.config.own_network import OWN_INPUT, with_fitting_size
 from odc_lightning.config.resolve import resolve
 from odc_lightning.runs.resume import changes, settings
 from odc_lightning.sweeps.jobs import in_multirun
@@ -54,7 +54,7 @@ MAY_CHANGE: Mapping[str, bool] = {
 }
 # Null in one of these keys means that the program chooses; a resumed run keeps its choice.
 CHOSEN = (
-    *(*AUTOMATIC, *OWN_INPUT, "model.pretrained", "model.backbone.img_size"),
+    *(*AUTOMATIC, *OWN_INPUT, "model.pretrained"),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
 # Code that a run's config may build although the command does not name it.
@@ -120,7 +120,7 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
             OmegaConf.update(now, key, known, merge=False)
     for key in ("ckpt_path", "run_dir", "overwrite", "train.resume", "train.run_trusted"):
         OmegaConf.update(now, key, OmegaConf.select(config, key), force_add=True)
-    now = with_input(now)
+    now = with_input(with_fitting_size(now))
     complete = resolve(now)
     if not complete.train.run_trusted:
         _refuse_foreign_code(complete, config, run)
