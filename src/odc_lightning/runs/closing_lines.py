@@ -81,8 +81,10 @@ def _kept(summary: Summary) -> list[str]:
 
 def _files(run_dir: Path) -> list[str]:
     """The run's folder and its files."""
-    existing = [name for name in CONTENTS if (run_dir / name).exists()]
-    return [f"{printable(run_dir)}/", *(f"  {name:<24}{CONTENTS[name]}" for name in existing)]
+    existing = {name: text for name, text in CONTENTS.items() if (run_dir / name).exists()}
+    if "checkpoints/best.ckpt" in existing:
+        existing["checkpoints/last.ckpt"] = "the state after the last step, to resume from"
+    return [f"{printable(run_dir)}/", *(f"  {name:<24}{text}" for name, text in existing.items())]
 
 
 def _percent(share: float | None) -> str:

@@ -183,7 +183,7 @@ def test_a_resumed_run_ends_as_one_that_was_never_stopped(
         assert_same(written(run), written(tmp_path / "whole"), "best.ckpt")
         assert labels_written(run) == labels_written(tmp_path / "whole")
         for key in ("kept_epoch", "kept_criterion", "start_criterion", "nmi"):
-            assert again[key] == whole[key]  # type: ignore[literal-required]
+            assert again[key] == whole[key]
         (run / "metrics.csv").write_bytes((tmp_path / "whole" / "metrics.csv").read_bytes())
         assert_equal_runs(run, tmp_path / "whole")
 

@@ -67,20 +67,9 @@ class KeepBest(pl.Callback):
         self._is_back = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Check that the run has a memory to keep, and say so if no image is held back.
-
-        Raises:
-            ValueError: images are held back, and the algorithm has no samples memory.
-        """
+        """Say so if there are too few images to hold some back."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if not _guards(trainer):
-            return
-        if find(trainer, SamplesMemory) is None:
-            raise ValueError(
-                f"data.held_back={data.held_back} and the algorithm has no samples memory, which "
-                "keeps the clusters of these images; set data.held_back=0, or use algorithm=odc"
-            )
-        if len(data.held_back_rows) == 0 and trainer.is_global_zero:
+        if _guards(trainer) and len(data.held_back_rows) == 0 and trainer.is_global_zero:
             log.info(
                 "data.held_back=%g: no image is held back of fewer than %d; the guard measures on "
                 "all images, which are trained on as well",
