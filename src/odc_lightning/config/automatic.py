@@ -19,6 +19,7 @@ from odc_lightning.config.heuristics import (
 )
 from odc_lightning.data import ImageSource
 from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, open_image, reading_of
+from odc_lightning.data.held_back import num_held_back
 from odc_lightning.data.scan import readable, scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.data.value_range import measure_range
@@ -123,7 +124,8 @@ def _with_hyperparameters(
     if None not in given.values():
         return config, []
     config = config.copy()
-    choices = choose_hyperparameters(images.number, given)
+    held_back = num_held_back(images.number, config.data.get("held_back", 0.0))
+    choices = choose_hyperparameters(images.number, given, held_back)
     for choice in choices:
         OmegaConf.update(config, choice.key, choice.value)
     return config, [

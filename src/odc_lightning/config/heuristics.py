@@ -51,11 +51,14 @@ class SuitedNetwork(NamedTuple):
     image_size: int
 
 
-def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
+def choose_hyperparameters(
+    num_images: int, given: Mapping[str, float | None], num_held_back: int = 0
+) -> list[Choice]:
     """Values for the keys of `HYPERPARAMETERS` that are None.
 
     Args:
         num_images: N, the number of training images.
+        num_held_back: M of them that no training batch has; the clusters have all N.
         given: values of these keys; values other than None are kept, and the others depend on them.
 
     Returns:
@@ -77,11 +80,12 @@ def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -
         f"about {quantity(round(num_images / clusters), 'image')} per cluster",
     )
 
-    candidates = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
-    size = max(candidates, default=min(BATCH_SIZES[0], num_images))
+    num_trained = num_images - num_held_back
+    candidates = [size for size in BATCH_SIZES if num_trained // size >= STEPS_PER_EPOCH]
+    size = max(candidates, default=min(BATCH_SIZES[0], num_trained))
     batch = settle(BATCH_SIZE, size, "small, because small data sets need many steps")
 
-    steps = max(1, int(num_images // batch))
+    steps = max(1, int(num_trained // batch))
     epochs = _within(round(TOTAL_STEPS / steps), EPOCHS)
     settle(MAX_EPOCHS, epochs, f"{quantity(steps * epochs, 'step')} in total")
     settle(

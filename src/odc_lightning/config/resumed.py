@@ -31,6 +31,7 @@ MAY_CHANGE: Mapping[str, bool] = {
     # The images are compared one by one when the checkpoint is loaded. These keys decide what an
     # epoch is, or what the memory holds:
     **dict.fromkeys(("data.batch_size", "data.drop_last", "data.sampling_with_replacement"), False),
+    "data.held_back": False,
     **dict.fromkeys(("data.image_size", "data.num_views", "data.seed"), False),
     **dict.fromkeys(("trainer.accumulate_grad_batches", "trainer.limit_train_batches"), False),
     "optimizer._target_": False,
