@@ -8,6 +8,8 @@ from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import format_duration
 
 CONTENTS = {
+    "start/clusters/index.html": "the clusters before training, on a page",
+    "clusters/index.html": "the clusters, on a page",
     "clusters.csv": "the cluster of every file",
     "curves.png": "loss, label switches and cluster sizes over the run",
     "checkpoints/last.ckpt": "network and clustering, to resume from or to evaluate",
@@ -67,7 +69,11 @@ def _course(summary: Summary) -> list[str]:
 def _files(run_dir: Path) -> list[str]:
     """The run's folder and its files."""
     existing = [name for name in CONTENTS if (run_dir / name).exists()]
-    return [f"{printable(run_dir)}/", *(f"  {name:<24}{CONTENTS[name]}" for name in existing)]
+    width = max((len(name) + 2 for name in existing), default=0)
+    return [
+        f"{printable(run_dir)}/",
+        *(f"  {name:<{max(24, width)}}{CONTENTS[name]}" for name in existing),
+    ]
 
 
 def _percent(share: float | None) -> str:

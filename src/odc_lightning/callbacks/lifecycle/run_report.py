@@ -80,10 +80,10 @@ class RunReport(pl.Callback):
             logger.log_hyperparams(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the results."""
+        """Write the results, if the network was trained."""
         for logger in trainer.loggers:
             logger.save()
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and not OmegaConf.select(self.config, "train.only_start"):
             data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
             write_report(trainer, data, self.run_dir, self.started, self.pretrained)
 
