@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from odc_lightning.callbacks import GracefulStop, find
+from odc_lightning.callbacks.lifecycle.first_answer import START
 from odc_lightning.callbacks.lifecycle.run_report import RunReport
 from odc_lightning.cli.command import (
     ALWAYS_IRRELEVANT,
@@ -23,7 +24,7 @@ from odc_lightning.cli.command import (
 )
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.cli.lost_ranks import report_lost_ranks
-from odc_lightning.config.build import build_module, build_trainer, load_start
+from odc_lightning.config.build import build_module, build_pages, build_trainer, load_start
 from odc_lightning.config.prepare import prepare
 from odc_lightning.data import ImageDataModule
 from odc_lightning.runs.closing_lines import closing_lines
@@ -69,7 +70,8 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     trainer = build_trainer(config, extra_callbacks)
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
-    trainer.callbacks.insert(0, RunReport(config, lines, start, started, records))  # type: ignore[attr-defined]
+    report = RunReport(config, lines, start, started, records)
+    trainer.callbacks[:0] = [report, *build_pages(config, started)]  # type: ignore[attr-defined]
     failed = True
     try:
         with report_lost_ranks(trainer, run_dir):
@@ -79,8 +81,9 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
         finish_wandb(failed)
     if not trainer.is_global_zero:
         return None
-    summary = read_summary(run_dir / "summary.json")
-    print(f"\n{closing_lines(summary, run_dir)}")
+    results = run_dir / START if config.train.get("only_start") else run_dir
+    summary = read_summary(results / "summary.json")
+    print(f"\n{closing_lines(summary, results)}")
     stop = find(trainer, GracefulStop)
     if in_multirun() and stop is not None and stop.late:
         raise SystemExit(128 + stop.late)  # the remaining jobs must not start

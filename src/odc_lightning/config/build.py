@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
 from odc_lightning.callbacks import in_order
+from odc_lightning.callbacks.lifecycle.cluster_page import FinalPage
+from odc_lightning.callbacks.lifecycle.first_answer import FirstAnswer
 from odc_lightning.checkpoints import (
     Conversion,
     DurableCheckpointIO,
@@ -65,6 +68,37 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
 def build_callbacks(config: DictConfig) -> list[pl.Callback]:
     """The callbacks of the algorithm and the monitors, in the order in which they must run."""
     return in_order([*build_all(config.algorithm), *build_all(config.callbacks)])
+
+
+def build_pages(config: DictConfig, started: float) -> list[pl.Callback]:
+    """The callbacks of ``train.pages`` and ``train.only_start``.
+
+    Args:
+        config: of a training, resolved.
+        started: ``time.monotonic()`` of the command's start.
+
+    Raises:
+        ValueError: ``train.only_start`` without a pretrained network, or of a run that has trained.
+    """
+    # Runs of earlier versions have recorded neither.
+    pages, only = (bool(config.train.get(key)) for key in ("pages", "only_start"))
+    run_dir = Path(config.run_dir)
+    if only and config.ckpt_path is not None:
+        raise ValueError(
+            f"train.only_start=true, but the run has trained already ({config.ckpt_path}); leave "
+            "it out to resume the run, or start a new one"
+        )
+    if only and config.model.pretrained is None:
+        raise ValueError(
+            "train.only_start=true without a pretrained network, whose clusters it would show; "
+            "add model.pretrained=FILE or model.pretrained=timm:NAME"
+        )
+    callbacks: list[pl.Callback] = []
+    if (pages or only) and config.ckpt_path is None and config.model.pretrained is not None:
+        callbacks.append(FirstAnswer(config, started, only))
+    if pages and not only:
+        callbacks.append(FinalPage(run_dir, str(config.name)))
+    return callbacks
 
 
 def build_trainer(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> pl.Trainer:

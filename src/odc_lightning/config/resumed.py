@@ -58,6 +58,11 @@ CHOSEN = (
     *(*AUTOMATIC, *OWN_INPUT, "model.pretrained"),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
+# What a command asks for once, whatever the run recorded.
+_OF_COMMAND = (
+    *("ckpt_path", "run_dir", "overwrite"),
+    *("train.resume", "train.run_trusted", "train.only_start"),
+)
 # Code that a run's config may build although the command does not name it.
 _PARTS = (
     *(*KNOWN, "odc_lightning.callbacks", "odc_lightning.runs", "torch.optim"),
@@ -119,7 +124,7 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
         known = OmegaConf.select(recorded, key)
         if known is not None and OmegaConf.select(now, key, throw_on_missing=False) is None:
             OmegaConf.update(now, key, known, merge=False)
-    for key in ("ckpt_path", "run_dir", "overwrite", "train.resume", "train.run_trusted"):
+    for key in _OF_COMMAND:
         OmegaConf.update(now, key, OmegaConf.select(config, key), force_add=True)
     now = with_input(with_fitting_size(now))
     complete = resolve(now)

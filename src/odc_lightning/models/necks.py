@@ -1,5 +1,6 @@
 """Necks: modules that reduce the backbone's features to the width that is clustered."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,6 +13,27 @@ class NoNeck(nn.Identity):
     def __init__(self, in_features: int) -> None:
         super().__init__()
         self.in_features = self.out_features = in_features
+
+
+class CenteringNeck(nn.Module):
+    """The backbone's features minus their mean over a data set.
+
+    Features of a trained network share a large constant part, which hides their differences once
+    they are scaled to unit length.
+
+    Args:
+        in_features: width of the backbone's features.
+    """
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.in_features = self.out_features = in_features
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(in_features))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Subtract the mean from features (B, in_features)."""
+        return features - self.mean
 
 
 class NonLinearNeck(nn.Module):

@@ -8,6 +8,8 @@ from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import format_duration
 
 CONTENTS = {
+    "start/clusters/index.html": "the clusters before training, on a page",
+    "clusters/index.html": "the clusters, on a page",
     "clusters.csv": "the cluster of every file",
     "curves.png": "loss, label switches and cluster sizes over the run",
     "checkpoints/best.ckpt": "the network and clustering that the run ends with",
@@ -84,7 +86,11 @@ def _files(run_dir: Path) -> list[str]:
     existing = {name: text for name, text in CONTENTS.items() if (run_dir / name).exists()}
     if "checkpoints/best.ckpt" in existing:
         existing["checkpoints/last.ckpt"] = "the state after the last step, to resume from"
-    return [f"{printable(run_dir)}/", *(f"  {name:<24}{text}" for name, text in existing.items())]
+    width = max((len(name) + 2 for name in existing), default=0)
+    return [
+        f"{printable(run_dir)}/",
+        *(f"  {name:<{max(24, width)}}{text}" for name, text in existing.items()),
+    ]
 
 
 def _percent(share: float | None) -> str:

@@ -9,12 +9,15 @@ FILES = (
     *("checkpoints/*.ckpt", "contact_sheets/*.png", "not_finite/*.pt", "metrics.csv"),
     *("index.csv", "clusters.csv", "curves.png", "pretrained.csv", "summary.json", "failed.txt"),
 )
-REFERENCE = "reference"  # images and features that other commands keep beside the network
+# Folders: images and features that other commands keep beside the network, the first answer, the
+# page of the clusters.
+FOLDERS = ("reference", "start", "clusters")
 
 
 def remove_run(folder: Path) -> None:
-    """Delete `FILES` and `REFERENCE` in a run's folder."""
+    """Delete `FILES` and `FOLDERS` in a run's folder."""
     for pattern in FILES:
         for file in folder.glob(pattern):
             file.unlink()
-    shutil.rmtree(folder / REFERENCE, ignore_errors=True)
+    for name in FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)

@@ -89,7 +89,7 @@ class RunReport(pl.Callback):
             keep.put_back(trainer, ODCModule.of(pl_module))
         for logger in trainer.loggers:
             logger.save()
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and not OmegaConf.select(self.config, "train.only_start"):
             data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
             write_report(trainer, data, self.run_dir, self.started, self.pretrained)
 

@@ -13,8 +13,9 @@ from odc_lightning.runs.metrics_csv import Series, read_metrics
 from odc_lightning.runs.results import read_results
 from odc_lightning.runs.summary import Summary, read_summary
 
-# Folders of a run that contain no other runs.
-NO_RUNS = {".hydra", "checkpoints", "reference", "wandb", "tensorboard"}
+# Folders of a run that are not searched for runs.
+# `start` has the network before training; it is in a report if its folder is given.
+NO_RUNS = {".hydra", "checkpoints", "reference", "start", "wandb", "tensorboard"}
 SHEET = "contact_sheet.png"
 MAX_WARNINGS = 20
 # In the format of Hydra's job_logging.

@@ -1,0 +1,86 @@
+"""Clusters of the frozen network's own features, without neck and without training."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from odc_lightning.callbacks.odc.global_clustering import cluster_globally, num_samples_to_cluster
+from odc_lightning.features.extraction import extract_features
+from odc_lightning.features.placement import budget, place_features
+from odc_lightning.memory import ClusterMemory
+from odc_lightning.module import ODCModule
+from odc_lightning.utils.distributed import broadcast
+
+_ROWS = 2**14  # centred at once
+
+
+class FrozenClusters(NamedTuple):
+    """The clusters of N images, equal on all ranks.
+
+    Attributes:
+        memory: features (N, D) of unit length, labels and centroids.
+        mean: (D,) fp32, which was subtracted from the backbone's features.
+    """
+
+    memory: ClusterMemory
+    mean: Tensor
+
+
+def cluster_frozen(
+    trainer: pl.Trainer, module: ODCModule, folder: Path, iterations: int, seed: int
+) -> FrozenClusters:
+    """Cluster the backbone's features, centred and of unit length, by K-Means.
+
+    One pass over the training images, in eval mode and without augmentation.
+
+    Args:
+        trainer: with a datamodule.
+        module: network; its number of clusters is C.
+        folder: of a mapped file, if there is no room for the features elsewhere.
+        iterations, seed: of K-Means.
+    """
+    device, width = trainer.strategy.root_device, module.backbone.num_features
+    num_samples = num_samples_to_cluster(trainer, module.num_clusters)
+    free = budget(device, folder, trainer.num_devices)
+    trainer.strategy.barrier()  # every rank measures free memory before any rank allocates
+    features, _ = place_features(
+        num_samples,
+        width,
+        device=device,
+        place="auto",
+        precision="float32",
+        folder=folder,
+        free=free,
+    )
+    extract_features(trainer, module, module, "train", features, "First clusters: features")
+    mean = centre(features)
+    labels = cluster_globally(
+        trainer,
+        features,
+        module.num_clusters,
+        iterations,
+        seed,
+        "auto",
+        "First clusters: K-Means",
+    )
+    memory = ClusterMemory(
+        num_samples, module.num_clusters, width, device=device, features=features
+    )
+    memory.initialize(labels.to(device))
+    broadcast(memory.centroids)
+    return FrozenClusters(memory, mean.to(device))
+
+
+def centre(features: Tensor) -> Tensor:
+    """Subtract the mean from features (N, D) and scale them to unit length, in place.
+
+    Returns:
+        The mean (D,) fp32.
+    """
+    mean = (sum(rows.double().sum(dim=0) for rows in features.split(_ROWS)) / len(features)).float()
+    for rows in features.split(_ROWS):
+        rows.copy_(normalize(rows.float() - mean, dim=1))
+    return mean
