@@ -36,6 +36,7 @@ def build_module(config: DictConfig) -> ODCModule:
         parts.neck,
         parts.head,
         dense=parts.get("dense", False),
+        frozen_statistics=parts.get("frozen_statistics", False),
         num_clusters=config.algorithm.num_clusters,
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
