@@ -125,7 +125,8 @@ def _with_hyperparameters(
         return config, []
     config = config.copy()
     held_back = num_held_back(images.number, config.data.get("held_back", 0.0))
-    choices = choose_hyperparameters(images.number, given, held_back)
+    pretrained = config.model.get("pretrained") is not None
+    choices = choose_hyperparameters(images.number, given, held_back, pretrained)
     for choice in choices:
         OmegaConf.update(config, choice.key, choice.value)
     return config, [

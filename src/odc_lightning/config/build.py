@@ -112,7 +112,7 @@ def build_trainer(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = (
     Raises:
         ValueError: Lightning refuses a setting, or the strategy shards the weights.
     """
-    callbacks = [*build_callbacks(config), *extra_callbacks]
+    callbacks = in_order([*build_callbacks(config), *extra_callbacks])
     loggers = build_all(config.logger)
     with refused_settings():
         trainer: pl.Trainer = instantiate(
