@@ -40,14 +40,14 @@ class KeepBest(pl.Callback):
         kept_criterion, start_criterion: larger is better.
     """
 
-    def __init__(self, folder: str, every_n_epochs: int = 1, min_gain: float = 0.005) -> None:
+    def __init__(self, folder: str, every_n_epochs: int = 1, min_gain: float = 0.02) -> None:
         """Set where and when to keep states.
 
         Args:
             folder: of the run's checkpoints.
             every_n_epochs: interval in epochs between two measurements.
-            min_gain: by how much the criterion must exceed that of the kept state. A smaller gain
-                is noise: the mean difference over 1,000 images has a standard error of about 0.005.
+            min_gain: share by which the criterion must exceed that of the kept state; a smaller
+                gain is noise.
 
         Raises:
             ValueError: an argument is out of range.
@@ -190,7 +190,7 @@ def is_better(value: float, kept: float, min_gain: float) -> bool:
 
     NaN, of features that are not finite, is worse than any number.
     """
-    return math.isfinite(value) and (not math.isfinite(kept) or value > kept + min_gain)
+    return math.isfinite(value) and (not math.isfinite(kept) or value > kept * (1 + min_gain))
 
 
 def _guards(trainer: pl.Trainer) -> bool:
