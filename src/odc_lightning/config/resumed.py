@@ -15,7 +15,7 @@ from odc_lightning import MOVED
 from odc_lightning.checkpoints import TrainingRun, epochs_of, refuse_unknown_targets
 from odc_lightning.checkpoints.references import add_references, leaves
 from odc_lightning.checkpoints.trust import KNOWN
-from odc_lightning.config.automatic import AUTOMATIC
+from odc_lightning.config.automatic import AUTO, AUTOMATIC, PRETRAINED
 from odc_lightning.config.heuristics import MAX_EPOCHS
 from odc_lightning.config.overrides import lay_over
 from odc_lightning.config.resolve import resolve
@@ -50,9 +50,10 @@ MAY_CHANGE: Mapping[str, bool] = {
         for name in names.split()
     },
 }
-# Null in one of these keys means that the program chooses; a resumed run keeps its choice.
+# Null in one of these keys (auto in model.pretrained) means that the program chooses; a resumed run
+# keeps its choice.
 CHOSEN = (
-    *(*AUTOMATIC, "model.pretrained"),
+    *(*AUTOMATIC, PRETRAINED),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
 # What a command asks for once, whatever the run recorded.
@@ -119,7 +120,8 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
     OmegaConf.set_struct(now, False)
     for key in {*CHOSEN, *OmegaConf.missing_keys(now)}:
         known = OmegaConf.select(recorded, key)
-        if known is not None and OmegaConf.select(now, key, throw_on_missing=False) is None:
+        given = OmegaConf.select(now, key, throw_on_missing=False)
+        if known is not None and (given is None or (key == PRETRAINED and given == AUTO)):
             OmegaConf.update(now, key, known, merge=False)
     for key in _OF_COMMAND:
         OmegaConf.update(now, key, OmegaConf.select(config, key), force_add=True)
