@@ -26,13 +26,14 @@ class OwnInput(NamedTuple):
     Attributes:
         image_size: side in pixels; None if it is not known.
         mean, std: of red, green and blue, for pixels from 0 to 1; None if they are not known.
-        interpolation: Pillow's name of the filter for resizing, such as ``bicubic``.
+        interpolation: Pillow's name of the filter for resizing, such as ``bicubic``; None if it is
+            not known.
     """
 
     image_size: int | None
     mean: Sequence[float] | None = IMAGENET_MEAN
     std: Sequence[float] | None = IMAGENET_STD
-    interpolation: str = "bilinear"
+    interpolation: str | None = "bilinear"
 
 
 def input_of_view(view: Any, image_size: int | None) -> OwnInput:
