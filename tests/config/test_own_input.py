@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from conftest import compose_command
-from odc_lightning.config.own_input import OwnInput, input_of_view, with_input
+from odc_lightning.config.own_input import OwnInput, input_of_view, with_input, with_input_of_run
 from odc_lightning.hub.preprocessing import describe
 
 MEAN, STD = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
@@ -48,6 +48,16 @@ def test_training_views_and_protocols_have_it_too() -> None:
     evaluation = with_input(compose_command("evaluate", "checkpoint=x", *DATA, *GIVEN))
     views = evaluation.protocol.semi_supervised.augmentation.transforms
     assert (views[0].interpolation, views[-1].std) == (3, STD)
+
+
+def test_other_images_are_seen_as_the_run_saw_its_own() -> None:
+    config = compose_command("evaluate", "checkpoint=x", "data=digits", "data.std=[1,1,1]")
+    of_run = OmegaConf.create({"mean": MEAN, "std": STD, "interpolation": "bicubic"})
+    steps = with_input_of_run(config, of_run).data.eval_transform.transforms
+    assert (steps[0].interpolation, steps[-1].mean, steps[-1].std) == (3, MEAN, [1, 1, 1])
+    of_version_1 = OmegaConf.create({"image_size": 16})
+    plain = compose_command("evaluate", "checkpoint=x", "data=digits")
+    assert with_input_of_run(plain, of_version_1) == plain == with_input_of_run(plain, None)
 
 
 def test_nothing_changes_without_it() -> None:

@@ -77,6 +77,25 @@ def with_input(config: DictConfig) -> DictConfig:
     return config
 
 
+def with_input_of_run(config: DictConfig, data: DictConfig | None) -> DictConfig:
+    """The config of an evaluation, whose views have the input of the network's run.
+
+    Args:
+        config: resolved; its own `data.mean`, `data.std` and `data.interpolation` stay if given.
+        data: of the run's config; None without a run.
+
+    Raises:
+        ValueError: see `with_input`.
+    """
+    config = config.copy()
+    for key in (MEAN, STD, INTERPOLATION):
+        name = key.rpartition(".")[2]
+        value = None if data is None else data.get(name)
+        if value is not None and name in config.data and config.data[name] is None:
+            config.data[name] = value
+    return with_input(config)
+
+
 def check_input(config: DictConfig) -> None:
     """Refuse wrong values of `data.mean`, `data.std` and `data.interpolation`; null is allowed.
 
