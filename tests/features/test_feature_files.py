@@ -156,7 +156,6 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_same_weights_in_another_computation_show() -> None:
-    pytest.importorskip("timm")
     mean = TimmBackbone("resnet18", global_pool="avg")
     most = TimmBackbone("resnet18", global_pool="max")
     most.load_state_dict(mean.state_dict())

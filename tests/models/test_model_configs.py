@@ -37,8 +37,6 @@ def model_config(*overrides: str) -> DictConfig:
 def test_backbone_neck_and_head_fit_together(
     overrides: list[str], backbone_type: type[Backbone], num_features: int
 ) -> None:
-    if backbone_type is TimmBackbone:
-        pytest.importorskip("timm")
     config = model_config(*overrides)
     backbone = instantiate(config.backbone)
     assert isinstance(backbone, backbone_type)

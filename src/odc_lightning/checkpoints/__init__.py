@@ -19,7 +19,6 @@ from odc_lightning.checkpoints.run_config import (
     read_run_config,
     read_values,
     selected,
-    without_download,
 )
 from odc_lightning.checkpoints.trust import refuse_unknown_targets
 
@@ -47,5 +46,4 @@ __all__ = [
     "refuse_unknown_targets",
     "selected",
     "step_of",
-    "without_download",
 ]

@@ -6,12 +6,12 @@ rest. A format says by which key it is recognised, and which of its keys belong 
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from odc_lightning.checkpoints import caffe2
+from odc_lightning.checkpoints import caffe2, efficientnet
 from odc_lightning.checkpoints.conversion import Conversion, Row
 from odc_lightning.checkpoints.mismatch import network_name
 from odc_lightning.checkpoints.places import Candidate, beside, candidates, tensor_of
@@ -52,6 +52,8 @@ class Format:
         beside: a top-level key that the file must have as well.
         bgr: whether the input channels are in BGR order.
         lightness: whether a network of one input channel reads the lightness of Lab images.
+        naming_for: gives the naming for the names of a backbone's weights, where it depends on
+            them; used instead of ``naming``.
     """
 
     name: str
@@ -60,6 +62,13 @@ class Format:
     beside: str | None = None
     bgr: bool = False
     lightness: bool = False
+    naming_for: Callable[[Collection[str]], Naming] | None = None
+
+    def of(self, expected: Collection[str]) -> "Format":
+        """The format with its naming for a backbone whose weights have these names."""
+        if self.naming_for is None:
+            return self
+        return replace(self, naming=self.naming_for(expected), naming_for=None)
 
 
 # Blocks of a VISSL AlexNet -> index of the convolution in DeepCluster's; the normalisation has the
@@ -143,6 +152,12 @@ FORMATS = (
     ),
     Format("Caffe2", r"res2_0_branch2a(_s0)?_w$", caffe2.resnet_name, bgr=True, lightness=True),
     Format("Caffe2", r"conv5(_s0)?_w$", caffe2.alexnet_name, bgr=True, lightness=True),
+    Format(
+        "EfficientNet-PyTorch",
+        efficientnet.SIGN,
+        by_rules(),
+        naming_for=efficientnet.naming,
+    ),
     Format("plain names", r"", by_rules()),
 )
 
@@ -159,7 +174,7 @@ def convert(content: Mapping[str, Any], expected: Collection[str] = ()) -> Conve
         ValueError: if it has no weights by name, or two networks that fit equally well.
     """
     found = candidates(content, expected)
-    forms = [_format_of(candidate, content) for candidate in found]
+    forms = [_format_of(candidate, content).of(expected) for candidate in found]
     ranks = [_rank(*pair, expected) for pair in zip(found, forms, strict=True)]
     best = ranks.index(max(ranks))
     chosen, form = found[best], forms[best]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
+from odc_lightning.checkpoints import efficientnet
 from odc_lightning.models import Backbone
 from odc_lightning.models.timm_backbone import PREFIX
 
@@ -64,7 +65,7 @@ def likely_causes(
         network: the backbone's name.
         lightness: whether a file of one input channel reads the lightness of Lab images.
     """
-    name = network_name(weights)
+    name = network_name(weights) or efficientnet.network_name(weights)
     if name is not None and not network.startswith(name):  # timm has a resnet50d, too
         choice = name if name in OPTIONS else f"timm model.backbone.name={name}"
         return [f"The file looks like a {name}: choose model={choice}."]

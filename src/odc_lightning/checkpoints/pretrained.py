@@ -14,6 +14,7 @@ from odc_lightning.checkpoints.formats import convert
 from odc_lightning.checkpoints.mismatch import what_to_do
 from odc_lightning.checkpoints.read import read_checkpoint
 from odc_lightning.checkpoints.sobel import SOBEL, check_filter
+from odc_lightning.checkpoints.timm_weights import load_timm, timm_name
 from odc_lightning.models import Backbone, TimmBackbone
 from odc_lightning.models.timm_backbone import PREFIX
 
@@ -35,7 +36,7 @@ def load_pretrained(
 
     Args:
         backbone: to change.
-        path: of the file.
+        path: of the file; or ``timm:NAME``, timm's own weights of its network NAME.
         allow: names of weights that may differ, or patterns such as ``classifier.*``. A weight that
             is missing in the file, or has another shape there, keeps its initial value; one that
             the backbone does not have is dropped.
@@ -47,7 +48,10 @@ def load_pretrained(
 
     Raises:
         ValueError: if the file cannot be read or does not fit; nothing is loaded then.
+        WeightsUnavailable: timm's weights cannot be had.
     """
+    if (name := timm_name(path)) is not None:
+        return _load_timm(backbone, name, allow, option)
     content = read_checkpoint(path, trusted=trusted, option=option)
     names = backbone.state_dict()
     expected = {*names, *(name.removeprefix(PREFIX) for name in names)}
@@ -57,6 +61,18 @@ def load_pretrained(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     # Not strict: `match_weights` has checked what is missing.
+    backbone.load_state_dict(conversion.weights, strict=False)
+    return conversion
+
+
+def _load_timm(backbone: Backbone, name: str, allow: Sequence[str], option: str) -> Conversion:
+    """Give the backbone timm's own weights of its network; see `load_pretrained`."""
+    if not isinstance(backbone, TimmBackbone):
+        raise ValueError(
+            f"{option}=timm:{name} has weights of that network, but the network is "
+            f"{backbone.name}; add model=timm model.backbone.name={name}"
+        )
+    conversion = match_weights(load_timm(backbone, name), backbone, allow=allow, option=option)
     backbone.load_state_dict(conversion.weights, strict=False)
     return conversion
 
@@ -214,8 +230,11 @@ def _for_timm(conversion: Conversion, backbone: TimmBackbone) -> Conversion:
             rows.append(row._replace(target=None, note="classifier"))
         else:
             name = row.target if row.target in expected else PREFIX + row.target
-            weights[name] = conversion.weights[row.target]
-            rows.append(row._replace(target=name))
+            weights[name] = backbone.fitted(name, conversion.weights[row.target])
+            note = row.note
+            if weights[name].shape != row.shape:
+                note = f"positions resampled to {tuple(weights[name].shape)}"
+            rows.append(row._replace(target=name, note=note))
     return replace(conversion, weights=weights, rows=rows)
 
 

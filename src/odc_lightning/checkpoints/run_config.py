@@ -123,16 +123,10 @@ def read_run_config(file: Path) -> DictConfig:
         if not kind.accepts(value):
             found = "is missing" if value is MISSING else f"is {_shown(value)}"
             raise ValueError(f"{file}: {name} {found}; expected {kind.text}: {RESTORE}")
+    # By this key version 0.1.0 downloaded timm's weights; those of the checkpoint follow anyway.
+    plain["model"]["backbone"].pop("pretrained", None)
     config: DictConfig = OmegaConf.create(plain)
     return config
-
-
-def without_download(backbone: DictConfig) -> DictConfig:
-    """A copy of a backbone's config that asks for no weights: those of the checkpoint follow."""
-    backbone = backbone.copy()
-    if "pretrained" in backbone:
-        backbone.pretrained = False
-    return backbone
 
 
 def selected(plain: Mapping[str, Any], name: str) -> Any:

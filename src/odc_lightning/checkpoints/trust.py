@@ -23,7 +23,7 @@ TIMM_ARGUMENTS = {
     *("name", "pretrained", "img_size", "patch_size", "in_chans", "global_pool", "output_stride"),
     *("drop_rate", "drop_path_rate", "attn_drop_rate", "proj_drop_rate", "drop_block_rate"),
     *("act_layer", "norm_layer", "window_size", "dynamic_img_size", "init_values", "qk_norm"),
-    *("class_token", "reg_tokens", "no_embed_class"),
+    *("class_token", "reg_tokens", "no_embed_class", "fc_norm", "use_fc_norm"),
 }
 # A name of timm's registry, perhaps with the tag of its weights: no local-dir:, hf-hub: or path.
 # `???` is a value that is still missing.

@@ -115,10 +115,10 @@ def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConf
             f"maximum {device} is {MAX_IMAGE_SIZE['gpu' if has_gpu else 'cpu']}"
         )
     if BACKBONE in open_keys:
-        option = OmegaConf.load(Path(CONFIG_DIR, "model", f"{chosen.model}.yaml"))
-        OmegaConf.update(config, BACKBONE, option.backbone)
+        backbone = backbone_of_option(chosen.model)
+        OmegaConf.update(config, BACKBONE, backbone)
         stem = ""
-        if "small_images" in option.backbone:
+        if "small_images" in backbone:
             config.model.backbone.small_images = chosen.small_images
             stem = ", with a stem for small images" if chosen.small_images else ""
         lines.append(f"model={chosen.model}{stem}: the default {device}")
@@ -156,6 +156,12 @@ def _with_hyperparameters(
         f"{choice.key}={choice.value:g} for {quantity(images.number, 'image')}: {choice.reason}"
         for choice in choices
     ]
+
+
+def backbone_of_option(model: str) -> DictConfig:
+    """The backbone's config of an option of the group ``model``."""
+    backbone: DictConfig = OmegaConf.load(Path(CONFIG_DIR, "model", f"{model}.yaml")).backbone
+    return backbone
 
 
 def usual_side(source: ImageSource, max_pixels: int = MAX_PIXELS) -> float:

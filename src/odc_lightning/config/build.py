@@ -19,6 +19,7 @@ from odc_lightning.checkpoints import (
     checkpoint_file,
     load_pretrained,
 )
+from odc_lightning.checkpoints.timm_weights import timm_name
 from odc_lightning.models import Backbone
 from odc_lightning.module import ODCModule
 from odc_lightning.utils.errors import without_wrapper
@@ -55,9 +56,10 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
     """
     if config.ckpt_path is not None or config.model.pretrained is None:
         return None
+    pretrained = str(config.model.pretrained)
     return load_pretrained(
         backbone,
-        checkpoint_file(config.model.pretrained, "model.pretrained"),
+        pretrained if timm_name(pretrained) else checkpoint_file(pretrained, "model.pretrained"),
         allow=config.model.pretrained_allow,
         trusted=config.model.pretrained_trusted,
     )

@@ -5,6 +5,8 @@ from typing import NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.config.automatic import AUTOMATIC, with_automatic_settings
+from odc_lightning.config.own_input import with_input
+from odc_lightning.config.own_network import OWN_INPUT, with_fitting_size, with_own_network
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.resumed import check_length, recorded_run, resumed
 from odc_lightning.config.validation import (
@@ -52,20 +54,22 @@ def prepare(config: DictConfig) -> Prepared:
     config = with_wandb_run(config)
     if config.ckpt_path is not None and OmegaConf.is_missing(config.model, "pretrained"):
         config.model.pretrained = None  # a resumed run does not read it
+    config, of_weights = with_own_network(config)
     check_settings(resolve(config))  # before the images are counted
     check_arguments(resolve(with_chosen_later(config)))
     config, chosen = with_automatic_settings(config)
+    config = with_input(with_fitting_size(config))
     if config.ckpt_path is not None and run is None:
         check_length(config)
     config = resolve(config)
     check_arguments(config)
-    return Prepared(config, lines + chosen, records)
+    return Prepared(config, lines + of_weights + chosen, records)
 
 
 def with_chosen_later(config: DictConfig) -> DictConfig:
     """A copy with a text in place of each null that is chosen automatically."""
     config = config.copy()
-    for key in AUTOMATIC:
+    for key in (*AUTOMATIC, *OWN_INPUT):
         if OmegaConf.select(config, key) is None:
             OmegaConf.update(config, key, CHOSEN_LATER, force_add=True)
     return config

@@ -18,6 +18,8 @@ from odc_lightning.checkpoints.trust import KNOWN
 from odc_lightning.config.automatic import AUTO, AUTOMATIC, PRETRAINED
 from odc_lightning.config.heuristics import MAX_EPOCHS
 from odc_lightning.config.overrides import lay_over
+from odc_lightning.config.own_input import with_input
+from odc_lightning.config.own_network import OWN_INPUT, with_fitting_size
 from odc_lightning.config.resolve import resolve
 from odc_lightning.runs.resume import changes, settings
 from odc_lightning.sweeps.jobs import in_multirun
@@ -53,7 +55,7 @@ MAY_CHANGE: Mapping[str, bool] = {
 # Null in one of these keys (auto in model.pretrained) means that the program chooses; a resumed run
 # keeps its choice.
 CHOSEN = (
-    *(*AUTOMATIC, PRETRAINED),
+    *(*AUTOMATIC, *OWN_INPUT, PRETRAINED),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
 # What a command asks for once, whatever the run recorded.
@@ -125,6 +127,7 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
             OmegaConf.update(now, key, known, merge=False)
     for key in _OF_COMMAND:
         OmegaConf.update(now, key, OmegaConf.select(config, key), force_add=True)
+    now = with_input(with_fitting_size(now))
     complete = resolve(now)
     if not complete.train.run_trusted:
         _refuse_foreign_code(complete, config, run)
@@ -188,7 +191,4 @@ def _refuse_foreign_code(complete: DictConfig, config: DictConfig, run: Training
         for key, value in leaves(OmegaConf.to_container(config, resolve=False))
         if key.endswith("_target_")
     ]
-    checked = complete.copy()
-    # timm's own weights of a registered name; a resumed run replaces them by its checkpoint's.
-    checked.model.backbone.pop("pretrained", None)
-    refuse_unknown_targets(checked, str(run.folder), "train.run_trusted", (*_PARTS, *named))
+    refuse_unknown_targets(complete, str(run.folder), "train.run_trusted", (*_PARTS, *named))

@@ -65,6 +65,8 @@ class ImageDataModule(pl.LightningDataModule):
             the configs refer to them.
         flip, crop: the probability that augmentation mirrors an image, and the smallest and
             largest share of its area that a crop keeps; the configs refer to them.
+        mean, std, interpolation: those of all views; None: as each view has them. The config
+            carries them into the views.
         name: the data set's name in tables of results, the same as for published results:
             `imagenet`, `places205`, `voc07`, `digits`, `fashion_mnist`, `cifar10`, ...
     """
@@ -95,6 +97,9 @@ class ImageDataModule(pl.LightningDataModule):
         exclude: Sequence[str] | None = None,
         flip: float = 0.5,
         crop: Sequence[float] = (0.3, 1.0),
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        interpolation: str | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__()
@@ -119,6 +124,9 @@ class ImageDataModule(pl.LightningDataModule):
         self.exclude = exclude
         self.flip = flip
         self.crop = crop
+        self.mean = mean
+        self.std = std
+        self.interpolation = interpolation
         self.name = name
         self._sources: tuple[ImageSource, ImageSource | None] | None = None
         self._images: Tensor | None = None

@@ -15,9 +15,19 @@ EIGENVECTORS = torch.tensor(
 )
 
 
-def resize_and_center_crop(size: int) -> v2.Compose:
-    """The usual evaluation view: resize to 256 and crop to 224, in proportion for other sizes."""
-    return v2.Compose([v2.Resize(round(size * 256 / 224)), v2.CenterCrop(size)])
+# The filters for resizing, by Pillow's names and numbers.
+RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+
+
+def resize_and_center_crop(size: int, interpolation: str = "bilinear") -> v2.Compose:
+    """The usual evaluation view: resize to 256 and crop to 224, in proportion for other sizes.
+
+    Args:
+        size: side of the crop, in pixels.
+        interpolation: a name in `RESAMPLING`.
+    """
+    resize = v2.Resize(round(size * 256 / 224), v2.InterpolationMode(interpolation))
+    return v2.Compose([resize, v2.CenterCrop(size)])
 
 
 class Lighting(v2.Transform):

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import odc_lightning
+from odc_lightning.data.transforms import RESAMPLING
 from odc_lightning.hub.card import Facts, card
 from odc_lightning.hub.compare import check_close
 from odc_lightning.hub.library_weights import Published, check_published, publish
@@ -172,7 +173,7 @@ def config_of(model: TrainedModel, published: Published, view: dict[str, Any]) -
         "model_args": published.arguments,
         "pretrained_cfg": {
             "input_size": [3, size, size],
-            "interpolation": "bilinear",
+            "interpolation": _filter(view),
             "crop_pct": size / resized,
             "crop_mode": "center",
             "mean": view.get("image_mean", [0.0, 0.0, 0.0]),
@@ -191,6 +192,12 @@ def config_of(model: TrainedModel, published: Published, view: dict[str, Any]) -
             "metric": model.reference.clusters.metric,
         }
     return about
+
+
+def _filter(view: dict[str, Any]) -> str:
+    """Name of the filter for resizing in a ``preprocessor_config.json``."""
+    names = {number: name for name, number in RESAMPLING.items()}
+    return names.get(view.get("resample", -1), "bilinear")
 
 
 def _images_to_check(model: TrainedModel) -> Tensor:

@@ -41,9 +41,11 @@ def publish(backbone: Backbone, config: dict[str, Any]) -> Published:
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
     if isinstance(backbone, TimmBackbone):
         weights = {name.removeprefix(PREFIX): value for name, value in weights.items()}
-        for key in ("name", "pretrained"):
-            arguments.pop(key, None)
-        return Published("timm", backbone.name, weights, arguments, True)
+        arguments = {**backbone.arguments, **arguments}
+        arguments.pop("name", None)
+        # timm builds a network from a folder by its name without the tag of weights.
+        architecture = backbone.name.partition(".")[0]
+        return Published("timm", architecture, weights, arguments, True)
     filtered = isinstance(getattr(backbone, "sobel", None), Sobel)
     if isinstance(backbone, ResNet) and not filtered and not config.get("small_images", False):
         return Published("timm", backbone.name, weights, {}, True)
@@ -89,6 +91,6 @@ def _network(published: Published) -> tuple[nn.Module, str]:
             published.architecture, pretrained=False, num_classes=0, **published.arguments
         )
         return network, ""
-    # timm has the same names for these networks and need not be installed.
+    # timm has the same names for these networks.
     build = getattr(torchvision.models, published.architecture)
     return build(weights=None), "classifier.6." if published.library == "torchvision" else "fc."

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-# Pillow's numbers for the resampling filters.
-_RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+from odc_lightning.data.transforms import RESAMPLING
 
 
 def describe(transform: Any) -> dict[str, Any]:
@@ -34,9 +33,9 @@ def describe(transform: Any) -> dict[str, Any]:
         match step:
             case v2.Resize(size=size) if not config["do_center_crop"] and not config["do_resize"]:
                 config |= {"do_resize": True, "size": _size(list(size))}
-                # An enumeration or its value, depending on torchvision's version.
+                # An enumeration, its value, or Pillow's number, as in the config.
                 name = getattr(step.interpolation, "value", step.interpolation)
-                config["resample"] = _RESAMPLING[name]
+                config["resample"] = RESAMPLING.get(name, name)
             case v2.CenterCrop(size=size):
                 height, width = size
                 crop = {"height": height, "width": width}

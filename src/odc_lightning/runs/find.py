@@ -4,12 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from odc_lightning.checkpoints import (
-    TrainingRun,
-    checkpoint_file,
-    refuse_unknown_targets,
-    without_download,
-)
+from odc_lightning.checkpoints import TrainingRun, checkpoint_file, refuse_unknown_targets
 from odc_lightning.runs.locate import locate
 
 # The groups that can come from a run, each with a key that is set if the command gives the group.
@@ -84,8 +79,6 @@ def with_run_config(config: DictConfig, run: TrainingRun | None, *groups: str) -
         of_run = run.unresolved_config if given else run.config
         if group == "data":
             locate(of_run.data, run, config.get("images"))
-        if group == "model":
-            of_run.model.backbone = without_download(of_run.model.backbone)
         config[group] = OmegaConf.merge(of_run[group], given)
     return config
 
