@@ -4,8 +4,10 @@ from typing import Any
 import pytest
 import torch
 
+from helpers.equal_runs import assert_same
 from helpers.paths import TESTS
 from helpers.processes import run_python
+from odc_lightning.data.held_back import held_back_rows
 
 
 def train_on_two_ranks(tmp_path: Path, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -63,6 +65,28 @@ def test_two_processes_end_with_equal_memories(tmp_path: Path, options: tuple[st
     assert_equal_replicas(zero, one)
     assert set(zero["indices"].tolist()) | set(one["indices"].tolist()) == set(range(1437))
     assert int(zero["counts"].sum()) == 1437
+
+
+@pytest.mark.ddp
+def test_two_processes_keep_the_same_state(tmp_path: Path) -> None:
+    options = (
+        *("experiment=odc_small", "data=digits", "data.subset={num_images: 261}"),
+        *("model.backbone.width=4", "data.batch_size=32", "algorithm.num_clusters=12"),
+        *("data.held_back=0.1", "trainer.max_epochs=2", "optimizer.lr=0.03"),
+        *("callbacks.keep_best.min_gain=0", "callbacks.replica_check.every_n_steps=1"),
+        *(
+            "+callbacks.kept._target_=helpers.ddp_probe.DumpKept",
+            f"+callbacks.kept.folder={tmp_path}",
+        ),
+    )
+    zero, one = train_on_two_ranks(tmp_path, *options)
+    assert_equal_replicas(zero, one)
+    kept, other = (torch.load(tmp_path / f"kept{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert_same(kept, other, "kept")
+    assert kept["start_neighbours"].shape == (50, 10)
+    held_back = held_back_rows(261, 0.1, seed=0)
+    trained = {*zero["indices"].tolist(), *one["indices"].tolist()}
+    assert trained == set(range(261)) - set(held_back.tolist())
 
 
 @pytest.mark.ddp

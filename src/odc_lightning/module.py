@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -38,6 +39,7 @@ class ODCModule(pl.LightningModule):
         scheduler: Callable[..., LRScheduler] | None = None,
         head_optimizer: Mapping[str, Any] | None = None,
         dense: bool = False,
+        frozen_statistics: bool = False,
         seed: int = 0,
         compile: bool = False,
     ) -> None:
@@ -54,6 +56,9 @@ class ODCModule(pl.LightningModule):
                 ``{"momentum": 0}``.
             dense: let neck and head read the backbone's last feature map instead of its pooled
                 features.
+            frozen_statistics: keep the running statistics of the backbone's batch normalisation,
+                and use them in training too. Small batches of other images than those of the
+                pretraining have other statistics, and would change the features at once.
             seed: seed of dropout and all other random numbers within a step.
             compile: compile backbone and neck with `torch.compile` at their first batch.
         """
@@ -63,6 +68,7 @@ class ODCModule(pl.LightningModule):
         self.neck = neck(in_features=backbone.map_channels if dense else backbone.num_features)
         self.head: Head = head(in_features=self.neck.out_features, num_clusters=num_clusters)
         self.dense = dense
+        self.frozen_statistics = frozen_statistics
         self.seed = seed
         self.compile_network = compile
         for name in backbone.after_maps if dense else ():
@@ -104,6 +110,15 @@ class ODCModule(pl.LightningModule):
         if stage == "fit" and self.compile_network:
             self.backbone.compile()
             self.neck.compile()
+
+    def train(self, mode: bool = True) -> "ODCModule":
+        """Set the mode, in which frozen statistics stay those of evaluation."""
+        super().train(mode)
+        if self.frozen_statistics:
+            for layer in self.backbone.modules():
+                if isinstance(layer, _BatchNorm):
+                    layer.eval()
+        return self
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step by (seed, batch, rank), so that a resumed run draws the same numbers."""

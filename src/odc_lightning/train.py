@@ -68,11 +68,11 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     data: ImageDataModule = instantiate(config.data)
     module = build_module(config)
     start = load_start(config, module.backbone)
-    trainer = build_trainer(config, extra_callbacks)
+    pages = build_pages(config, started)
+    trainer = build_trainer(config, [*pages, *extra_callbacks])
     refuse_ranks_in_multirun(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
-    report = RunReport(config, lines, start, started, records)
-    trainer.callbacks[:0] = [report, *build_pages(config, started)]  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, RunReport(config, lines, start, started, records))  # type: ignore[attr-defined]
     failed = True
     try:
         with report_lost_ranks(trainer, run_dir):

@@ -30,6 +30,16 @@ def test_a_file_and_the_folder_of_a_run(tmp_path: Path) -> None:
     assert torch.equal(read_checkpoint(file)["weight"], torch.ones(2))
 
 
+def test_of_a_run_the_kept_state_is_read_and_the_trained_one_resumed(tmp_path: Path) -> None:
+    kept, last = (tmp_path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    kept.parent.mkdir()
+    torch.save({}, kept)
+    torch.save({}, last)
+    assert checkpoint_file(tmp_path) == kept
+    assert checkpoint_file(tmp_path, to_resume=True) == last
+    assert checkpoint_file(last) == last
+
+
 def test_the_old_format_of_torch(tmp_path: Path) -> None:
     file = tmp_path / "old.pth"
     torch.save({"weight": torch.ones(2)}, file, _use_new_zipfile_serialization=False)

@@ -34,3 +34,18 @@ def test_what_is_given_is_kept_and_heeded() -> None:
     assert bound[NUM_CLUSTERS] == free[NUM_CLUSTERS]
     assert bound[MAX_EPOCHS] > free[MAX_EPOCHS]
     assert choose_hyperparameters(20_000, dict.fromkeys(HYPERPARAMETERS, 7)) == []
+
+
+def test_steps_follow_the_trained_images_and_clusters_all_images() -> None:
+    free = {c.key: c.value for c in choose_hyperparameters(400, NOTHING)}
+    held = {c.key: c.value for c in choose_hyperparameters(400, NOTHING, num_held_back=80)}
+    assert held[NUM_CLUSTERS] == free[NUM_CLUSTERS] == 40
+    assert (free[BATCH_SIZE], held[BATCH_SIZE]) == (16, 16)
+    given = {**NOTHING, BATCH_SIZE: 10}
+    epochs = [
+        next(c.value for c in choose_hyperparameters(400, given, count) if c.key == MAX_EPOCHS)
+        for count in (0, 80)
+    ]
+    assert epochs == [125, 156]  # 40 and 32 steps an epoch
+    few = {c.key: c.value for c in choose_hyperparameters(15, NOTHING, num_held_back=3)}
+    assert few[BATCH_SIZE] == 12

@@ -22,6 +22,7 @@ from odc_lightning.config.resumed import CHOSEN, MAY_CHANGE, may_change
         ("data.train_transform", True),
         ("data.batch_size", False),
         ("data.seed", False),
+        ("data.held_back", False),
         ("seed", False),
         ("seeds_of_mine", True),
         ("model.backbone.width", False),

@@ -356,3 +356,48 @@ def test_where_augmentation_may_be() -> None:
         impossible.setup("fit")
     build.assert_not_called()
     impossible.setup("predict")  # where nothing is augmented
+
+
+def test_held_back_images_are_in_the_data_set_but_in_no_batch() -> None:
+    data = ready(partial(toy, 260), held_back=0.1)
+    rows = data.held_back_rows
+    assert len(rows) == 50
+    assert data.num_samples == 260
+    loader = data.train_dataloader()
+    indices = torch.cat([batch["index"] for batch in loader])
+    assert len(loader) == 210 // 8
+    assert not set(indices.tolist()) & set(rows.tolist())
+    evaluated = torch.cat([batch["index"] for batch in data.extraction_dataloader("train")])
+    assert evaluated.tolist() == list(range(260))
+
+
+def test_some_rows_are_shared_out_and_their_views_are_always_the_same() -> None:
+    crop = v2.Compose(
+        [v2.RandomCrop(8, padding=4), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
+    )
+    data = ready(partial(toy, 260), train_transform=crop)
+    rows = np.array([7, 30, 31, 200, 259])
+    plain = [batch for rank in range(2) for batch in data.rows_dataloader(rows, rank, 2)]
+    assert torch.cat([batch["index"] for batch in plain]).tolist() == rows.tolist()
+    dataset = data.extraction_dataloader("train").dataset
+    evaluated = torch.stack([dataset[int(row)]["image"] for row in rows])
+    assert torch.equal(torch.cat([batch["image"] for batch in plain]), evaluated)
+
+    state = torch.get_rng_state()
+    (views,) = data.rows_dataloader(rows[:2], views=True)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert views["image"].shape == (2, 4, 3, 8, 8)
+    assert not torch.equal(views["image"][:, 0], views["image"][:, 1])
+    again = [batch for rank in range(2) for batch in data.rows_dataloader(rows[:2], rank, 2, True)]
+    assert torch.equal(torch.cat([batch["image"] for batch in again]), views["image"])
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.3])
+def test_a_share_to_hold_back_that_is_not_possible(share: float) -> None:
+    with pytest.raises(ValueError, match=rf"data\.held_back={share}; expected a share .* to 0\.2"):
+        make(held_back=share)
+
+
+def test_only_trained_images_fill_batches() -> None:
+    with pytest.raises(ValueError, match=r"80 images do not fill a batch of data\.batch_size=90"):
+        ready(partial(toy, 100), batch_size=90, held_back=0.2)

@@ -161,3 +161,27 @@ def test_ranks_share_out_a_uniform_epoch(world_size: int, labels: list[int]) -> 
     assert interleaved == alone[: len(interleaved)]
     assert len(alone) - len(interleaved) < world_size
     assert len(set(alone)) == len(alone)  # the copy tells repeats apart
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("replacement", [False, True])
+def test_held_back_images_never_occur(labelled: bool, replacement: bool) -> None:
+    held_back = np.array([0, 3, 4, 19])
+    seen: set[int] = set()
+    for epoch in range(5):
+        keys: list[tuple[int, int, int]] = []
+        for rank in range(2):
+            sampler = EpochSampler(20, 1, rank, 2, replacement, held_back=held_back)
+            sampler.labels = np.arange(20) // 5 if labelled else None
+            sampler.set_epoch(epoch)
+            assert len(list(sampler)) == len(sampler) == 8
+            keys += sampler
+        seen |= {index for _, index, _ in keys}
+        if not labelled and not replacement:
+            assert len({index for _, index, _ in keys}) == 16
+    assert seen == set(range(20)) - set(held_back.tolist())
+
+
+def test_without_held_back_images_the_order_is_as_ever() -> None:
+    none = EpochSampler(30, seed=2, held_back=np.array([], dtype=np.int64))
+    assert list(none) == list(EpochSampler(30, seed=2))

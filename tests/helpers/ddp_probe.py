@@ -16,12 +16,14 @@ from helpers.paths import TESTS
 from helpers.processes import run_python
 from odc_lightning.callbacks import (
     CentroidRefresh,
+    KeepBest,
     Pretext,
     PrototypeClustering,
     PseudoLabels,
     ReplicaCheck,
     SamplesMemory,
     SmallClusters,
+    find,
 )
 from odc_lightning.callbacks.odc.loss_reweighting import normalized
 from odc_lightning.memory import ClusterMemory
@@ -117,6 +119,18 @@ class DumpMemory(pl.Callback):
             "pid": torch.tensor(os.getpid()),
         }
         torch.save(state, self.folder / f"rank{trainer.global_rank}.pt")
+
+
+class DumpKept(pl.Callback):
+    """Write what this rank's `KeepBest` keeps at the end of training."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        keep = find(trainer, KeepBest)
+        assert keep is not None
+        torch.save(keep.state_dict(), self.folder / f"kept{trainer.global_rank}.pt")
 
 
 class SynchronisedNorm(pl.Callback):

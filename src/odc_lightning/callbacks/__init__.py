@@ -11,6 +11,7 @@ from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.lifecycle.finite_check import FiniteCheck
 from odc_lightning.callbacks.lifecycle.graceful_stop import GracefulStop
 from odc_lightning.callbacks.lifecycle.index_table import IndexTable
+from odc_lightning.callbacks.lifecycle.keep_best import KeepBest
 from odc_lightning.callbacks.lifecycle.replica_check import ReplicaCheck
 from odc_lightning.callbacks.lifecycle.run_checkpoint import RunCheckpoint
 from odc_lightning.callbacks.monitors.cluster_media import ClusterMedia
@@ -46,6 +47,7 @@ __all__ = [
     "IndexTable",
     "Jigsaw",
     "KMeansBootstrap",
+    "KeepBest",
     "LabelScores",
     "LabelSwitchMonitor",
     "LossReweighting",

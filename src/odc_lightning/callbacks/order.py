@@ -11,7 +11,8 @@ reject the batch, run before all others. At the end of a batch:
 
 At the start of a batch `SamplesMemory` sets the labels, `LossReweighting` computes weights from
 them, and then `CurrentTargets` replaces them. `KMeansBootstrap` fills the samples memory, so it
-runs after `SamplesMemory` and before all callbacks that observe.
+runs after `SamplesMemory` and before all callbacks that observe. `FirstAnswer` shows the clusters
+of the bootstrap, before other callbacks take their time.
 """
 
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ GUARDS = ("FiniteCheck",)
 ORDER = (
     "SamplesMemory",
     "KMeansBootstrap",
+    "FirstAnswer",
     "LossReweighting",
     "CurrentTargets",
     "CentroidRefresh",

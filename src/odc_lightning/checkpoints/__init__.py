@@ -9,10 +9,11 @@ from odc_lightning.checkpoints.durable import (
     epochs_of,
     newest_whole,
     step_of,
+    write_checkpoint,
 )
 from odc_lightning.checkpoints.formats import FORMATS, convert
 from odc_lightning.checkpoints.pretrained import load_pretrained, match_weights
-from odc_lightning.checkpoints.read import checkpoint_file, read_checkpoint
+from odc_lightning.checkpoints.read import KEPT, checkpoint_file, read_checkpoint
 from odc_lightning.checkpoints.run import TrainingRun
 from odc_lightning.checkpoints.run_config import (
     read_plain_yaml,
@@ -24,6 +25,7 @@ from odc_lightning.checkpoints.trust import refuse_unknown_targets
 
 __all__ = [
     "FORMATS",
+    "KEPT",
     "Conversion",
     "DurableCheckpointIO",
     "Row",
@@ -46,4 +48,5 @@ __all__ = [
     "refuse_unknown_targets",
     "selected",
     "step_of",
+    "write_checkpoint",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
-from odc_lightning.checkpoints.read import first_damaged_part, read_checkpoint
+from odc_lightning.checkpoints.read import KEPT, first_damaged_part, read_checkpoint
 
 log = logging.getLogger(__name__)
 SAVED_AT = "saved_at"  # key of the time of saving, in seconds since 1970
@@ -36,21 +36,34 @@ class DurableCheckpointIO(TorchCheckpointIO):
         if "://" in str(path):  # not a local disk; fsspec has its own transactions
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        path = Path(path)
-        unfinished = path.with_name(f"{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                torch.save({**checkpoint, SAVED_AT: time.time()}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.exists():
-                _keep(path)
-            unfinished.replace(path)
-            _sync_folder(path.parent)
-        except (OSError, RuntimeError) as error:
-            unfinished.unlink(missing_ok=True)
-            raise ValueError(_not_written(path, error)) from error
+        write_checkpoint({**checkpoint, SAVED_AT: time.time()}, Path(path), keep_previous=True)
+
+
+def write_checkpoint(content: dict[str, Any], path: Path, keep_previous: bool = False) -> None:
+    """Write a checkpoint, wait until it is on the disk, then rename it.
+
+    Args:
+        content: tensors and plain types.
+        path: of the file; its folder is made.
+        keep_previous: keep a former file of this name as `previous`.
+
+    Raises:
+        ValueError: if it cannot be written; a former file is then untouched.
+    """
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if keep_previous and path.exists():
+            _keep(path)
+        unfinished.replace(path)
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise ValueError(_not_written(path, error)) from error
 
 
 def _keep(path: Path) -> None:
@@ -78,6 +91,8 @@ def newest_whole(folder: Path) -> Path | None:
     """
     candidates: list[tuple[float, int, Path]] = []
     for path in folder.glob("*.ckpt"):
+        if path.name == KEPT:
+            continue  # no run can resume from it
         try:
             content = read_checkpoint(path, option=None, whole=False)
             candidates.append((content.get(SAVED_AT, 0.0), _step(path, content), path))

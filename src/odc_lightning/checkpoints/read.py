@@ -21,18 +21,22 @@ from odc_lightning.utils.text import first_line, printable
 MAX_INFLATED = 2**26
 # A tensor can repeat few stored values; one at a time is used, and may have up to this size.
 MAX_EXPANDED = 2**29
+# The file of the state that a run ends with, where it is not the last one (`KeepBest`).
+KEPT = "best.ckpt"
 # First bytes of torch.save's files before it wrote zip archives: a pickled number.
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
-def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
+def checkpoint_file(path: Path | str, option: str = "checkpoint", to_resume: bool = False) -> Path:
     """The checkpoint at a path: the file itself, or the weights in a folder.
 
-    The folder is that of a run, with ``checkpoints/last.ckpt``, or one as on the Hugging Face hub.
+    The folder is that of a run, with ``checkpoints/best.ckpt`` if the run keeps its best state,
+    else ``last.ckpt``; or one as on the Hugging Face hub.
 
     Args:
         path: a checkpoint file or a run folder.
         option: the option by which the user gave the path, for messages.
+        to_resume: of a run's folder take ``last.ckpt``, the state from which training continues.
 
     Raises:
         ValueError: if there is no checkpoint.
@@ -40,9 +44,9 @@ def checkpoint_file(path: Path | str, option: str = "checkpoint") -> Path:
     path = expanded(path)
     if path.is_file():
         return path
-    last = path / "checkpoints" / "last.ckpt"
-    if last.is_file():
-        return last
+    for name in ("last.ckpt",) if to_resume else (KEPT, "last.ckpt"):
+        if (of_run := path / "checkpoints" / name).is_file():
+            return of_run
     if path.is_dir():
         if (weights := weights_in_folder(path)) is not None:
             return weights

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from odc_lightning.cli.words import SHOWING, divided
+from odc_lightning.cli.words import SHOWING, divided, exists
 
 # Data sets of any image size, for which the image size and the network are chosen automatically.
 _ANY_SIZE = ("image_folder", "file_list")
@@ -48,7 +48,8 @@ def with_recipe(words: Sequence[str]) -> list[str]:
     flags, others = divided(words)
     keys = _settings(others)
     chosen = [ADAPT]
-    if not SHOWING.intersection(flag.partition("=")[0] for flag in flags):
+    shows = SHOWING.intersection(flag.partition("=")[0] for flag in flags)
+    if not shows and _has_images(keys):
         problem = _problem(keys.get("trainer.accelerator", "auto"))
         if problem is not None:
             chosen = _from_scratch(keys)
@@ -61,7 +62,11 @@ def with_recipe(words: Sequence[str]) -> list[str]:
 
 
 def _problem(accelerator: str) -> str | None:
-    """Why the weights that suit the machine cannot be had; None if they can."""
+    """Why the weights that suit the machine cannot be had; None if they can.
+
+    Args:
+        accelerator: of the trainer.
+    """
     from odc_lightning.checkpoints import timm_weights
     from odc_lightning.config.automatic import trains_on_gpu
     from odc_lightning.config.heuristics import suited_weights
@@ -78,6 +83,13 @@ def _say(text: str) -> None:
     from pytorch_lightning.utilities import rank_zero_only
 
     rank_zero_only(print)(f"odc train: {text}", file=sys.stderr)
+
+
+def _has_images(keys: Mapping[str, str]) -> bool:
+    """Whether the folder or list is there; without it the command is refused, and needs no weights.
+    """
+    given = [keys[key].strip("'\"") for key in ("data.root", "data.path") if key in keys]
+    return all(exists(path) for path in given)
 
 
 def _from_scratch(keys: Mapping[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from odc_lightning.clustering.assign import (
     squared_distances,
 )
 from odc_lightning.clustering.balance import balancing_offsets
+from odc_lightning.clustering.centre import centre
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
 from odc_lightning.clustering.loss_weights import loss_weights
@@ -35,6 +36,7 @@ __all__ = [
     "Whitening",
     "assign",
     "balancing_offsets",
+    "centre",
     "check_num_clusters",
     "cluster_means",
     "cluster_sums",

@@ -16,17 +16,15 @@ from odc_lightning.config.heuristics import (
     MIN_IMAGE_SIZE,
     choose_hyperparameters,
     suited_network,
-    suited_weights,
 )
 from odc_lightning.data import ImageSource
 from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, open_image, reading_of
+from odc_lightning.data.held_back import num_held_back
 from odc_lightning.data.scan import readable, scan_source
 from odc_lightning.data.subset import chosen_part
 from odc_lightning.data.value_range import measure_range
 from odc_lightning.utils.text import quantity
 
-PRETRAINED = "model.pretrained"
-AUTO = "auto"  # of PRETRAINED: the network that suits the machine; null means random weights
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
 VALUE_RANGE = "data.value_range"
@@ -43,11 +41,10 @@ def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
         The config, and one line about each value that was chosen.
     """
     images = _TrainingImages(config)
-    config, weights = _with_weights(config)
     config, network = _with_network(config, images)
     config, value_range = _with_value_range(config, images)
     config, hyperparameters = _with_hyperparameters(config, images)
-    return config, weights + network + value_range + hyperparameters
+    return config, network + value_range + hyperparameters
 
 
 class _TrainingImages:
@@ -73,28 +70,6 @@ class _TrainingImages:
     def number(self) -> int:
         """N, the number of these images."""
         return len(self.source)
-
-
-def _with_weights(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Fill ``model.pretrained`` where it is `AUTO`, and then ``data.image_size`` where it is null.
-
-    Raises:
-        ValueError: another network than that of the weights is named.
-    """
-    if OmegaConf.select(config, PRETRAINED, throw_on_missing=False) != AUTO:
-        return config, []
-    if not _is_null(config, BACKBONE):
-        raise ValueError(
-            f"{PRETRAINED}=auto chooses the network, but {BACKBONE} is given; add "
-            f"{PRETRAINED}=FILE or {PRETRAINED}=timm:NAME for it, or {PRETRAINED}=null to start "
-            "from random weights"
-        )
-    config = config.copy()
-    chosen = suited_weights(trains_on_gpu(str(config.trainer.accelerator)))
-    config.model.pretrained = f"timm:{chosen.name}"
-    if chosen.image_size is not None and _is_null(config, IMAGE_SIZE):
-        config.data.image_size = chosen.image_size
-    return config, [f"{PRETRAINED}={config.model.pretrained}: {chosen.reason}"]
 
 
 def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConfig, list[str]]:
@@ -149,7 +124,9 @@ def _with_hyperparameters(
     if None not in given.values():
         return config, []
     config = config.copy()
-    choices = choose_hyperparameters(images.number, given)
+    held_back = num_held_back(images.number, config.data.get("held_back", 0.0))
+    pretrained = config.model.get("pretrained") is not None
+    choices = choose_hyperparameters(images.number, given, held_back, pretrained)
     for choice in choices:
         OmegaConf.update(config, choice.key, choice.value)
     return config, [

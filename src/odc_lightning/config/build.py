@@ -36,6 +36,7 @@ def build_module(config: DictConfig) -> ODCModule:
         parts.neck,
         parts.head,
         dense=parts.get("dense", False),
+        frozen_statistics=parts.get("frozen_statistics", False),
         num_clusters=config.algorithm.num_clusters,
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
@@ -111,7 +112,7 @@ def build_trainer(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = (
     Raises:
         ValueError: Lightning refuses a setting, or the strategy shards the weights.
     """
-    callbacks = [*build_callbacks(config), *extra_callbacks]
+    callbacks = in_order([*build_callbacks(config), *extra_callbacks])
     loggers = build_all(config.logger)
     with refused_settings():
         trainer: pl.Trainer = instantiate(

@@ -15,6 +15,9 @@ STEPS_PER_EPOCH = 20
 TOTAL_STEPS = 5000
 EPOCHS = range(10, 201)
 LEARNING_RATE_AT_32 = 0.03
+# From a pretrained network (docs/fine_tuning.md): at 0.01 its features deteriorate.
+ADAPTING_EPOCHS = 6
+ADAPTING_RATE_AT_32 = 0.003
 
 NUM_CLUSTERS = "algorithm.num_clusters"
 BATCH_SIZE = "data.batch_size"
@@ -81,12 +84,19 @@ class SuitedNetwork(NamedTuple):
     image_size: int
 
 
-def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -> list[Choice]:
+def choose_hyperparameters(
+    num_images: int,
+    given: Mapping[str, float | None],
+    num_held_back: int = 0,
+    pretrained: bool = False,
+) -> list[Choice]:
     """Values for the keys of `HYPERPARAMETERS` that are None.
 
     Args:
         num_images: N, the number of training images.
         given: values of these keys; values other than None are kept, and the others depend on them.
+        num_held_back: M of them that no training batch has; the clusters have all N.
+        pretrained: whether training starts from a pretrained network, which needs few small steps.
 
     Returns:
         A choice for each key without a value, in the order of `HYPERPARAMETERS`.
@@ -107,17 +117,19 @@ def choose_hyperparameters(num_images: int, given: Mapping[str, float | None]) -
         f"about {quantity(round(num_images / clusters), 'image')} per cluster",
     )
 
-    candidates = [size for size in BATCH_SIZES if num_images // size >= STEPS_PER_EPOCH]
-    size = max(candidates, default=min(BATCH_SIZES[0], num_images))
+    num_trained = num_images - num_held_back
+    candidates = [size for size in BATCH_SIZES if num_trained // size >= STEPS_PER_EPOCH]
+    size = max(candidates, default=min(BATCH_SIZES[0], num_trained))
     batch = settle(BATCH_SIZE, size, "small, because small data sets need many steps")
 
-    steps = max(1, int(num_images // batch))
-    epochs = _within(round(TOTAL_STEPS / steps), EPOCHS)
+    steps = max(1, int(num_trained // batch))
+    epochs = ADAPTING_EPOCHS if pretrained else _within(round(TOTAL_STEPS / steps), EPOCHS)
+    rate = ADAPTING_RATE_AT_32 if pretrained else LEARNING_RATE_AT_32
     settle(MAX_EPOCHS, epochs, f"{quantity(steps * epochs, 'step')} in total")
     settle(
         LEARNING_RATE,
-        LEARNING_RATE_AT_32 * batch / 32,
-        f"{LEARNING_RATE_AT_32} for a batch of 32, scaled in proportion",
+        rate * batch / 32,
+        f"{rate} for a batch of 32, scaled in proportion",
     )
     return choices
 

@@ -15,12 +15,13 @@ from odc_lightning import MOVED
 from odc_lightning.checkpoints import TrainingRun, epochs_of, refuse_unknown_targets
 from odc_lightning.checkpoints.references import add_references, leaves
 from odc_lightning.checkpoints.trust import KNOWN
-from odc_lightning.config.automatic import AUTO, AUTOMATIC, PRETRAINED
+from odc_lightning.config.automatic import AUTOMATIC
 from odc_lightning.config.heuristics import MAX_EPOCHS
 from odc_lightning.config.overrides import lay_over
 from odc_lightning.config.own_input import with_input
-from odc_lightning.config.own_network import OWN_INPUT, with_fitting_size
+from odc_lightning.config.own_network import OWN_INPUT, PRETRAINED, with_fitting_size
 from odc_lightning.config.resolve import resolve
+from odc_lightning.config.suited import AUTO
 from odc_lightning.runs.resume import changes, settings
 from odc_lightning.sweeps.jobs import in_multirun
 
@@ -31,6 +32,7 @@ MAY_CHANGE: Mapping[str, bool] = {
     # The images are compared one by one when the checkpoint is loaded. These keys decide what an
     # epoch is, or what the memory holds:
     **dict.fromkeys(("data.batch_size", "data.drop_last", "data.sampling_with_replacement"), False),
+    "data.held_back": False,
     **dict.fromkeys(("data.image_size", "data.num_views", "data.seed"), False),
     **dict.fromkeys(("trainer.accumulate_grad_batches", "trainer.limit_train_batches"), False),
     "optimizer._target_": False,

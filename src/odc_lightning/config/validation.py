@@ -126,9 +126,16 @@ def check_settings(config: DictConfig) -> None:
     Null is accepted: the value is chosen automatically, or the part that needs it reports it.
 
     Raises:
-        ValueError: for the first wrong value among the settings of `RULES`.
+        ValueError: for the first wrong value among the settings of `RULES`, or for images that
+            are held back from an algorithm without a samples memory.
     """
     for key, rule in RULES.items():
         value = OmegaConf.select(config, key)
         if value is not None and not rule.accepts(value):
             raise ValueError(f"{key}={value}; expected {rule}")
+    held_back = OmegaConf.select(config, "data.held_back")
+    if held_back and OmegaConf.select(config, "algorithm.samples_memory") is None:
+        raise ValueError(
+            f"data.held_back={held_back} and the algorithm has no samples memory, which has the "
+            "clusters of these images; set data.held_back=0, or use algorithm=odc_small"
+        )

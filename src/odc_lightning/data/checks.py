@@ -7,16 +7,22 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from odc_lightning.data.held_back import LARGEST_SHARE
 from odc_lightning.data.subset import SUBSET_KEYS
 
 
 def check_choices(
-    on_error: str, augment_on: str, num_views: int, subset: Iterable[str] | None, seed: int
+    on_error: str,
+    augment_on: str,
+    num_views: int,
+    subset: Iterable[str] | None,
+    seed: int,
+    held_back: float = 0.0,
 ) -> None:
     """Check those settings of the data module that do not depend on the images.
 
     Args:
-        on_error, augment_on, num_views, seed: see `odc_lightning.data.ImageDataModule`.
+        on_error, augment_on, num_views, seed, held_back: see `odc_lightning.data.ImageDataModule`.
         subset: the keys of ``data.subset``.
 
     Raises:
@@ -36,6 +42,10 @@ def check_choices(
         )
     if seed < 0:
         raise ValueError(f"data.seed={seed}; expected 0 or more")
+    if not 0 <= held_back <= LARGEST_SHARE:
+        raise ValueError(
+            f"data.held_back={held_back}; expected a share of the images from 0 to {LARGEST_SHARE}"
+        )
 
 
 def check_batches(num_samples: int, batch_size: int, world_size: int, drop_last: bool) -> None:

@@ -20,15 +20,17 @@ from odc_lightning.data.checks import (
     check_class_names,
     check_view,
 )
-from odc_lightning.data.dataset import IndexedDataset, Sample, Transform
+from odc_lightning.data.dataset import IndexedDataset, Key, Sample, Transform
 from odc_lightning.data.decoding.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
 from odc_lightning.data.files.search import report_passed_over
 from odc_lightning.data.fingerprints import check_same_images, fingerprints
+from odc_lightning.data.held_back import NUM_VIEWS, VIEWS_EPOCH, held_back_rows
 from odc_lightning.data.loader import ResumableLoader, choose_num_workers
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import Problem, ScanMode, scan_source, without_problems
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import chosen_part, same_classes
+from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.distributed import shard
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class ImageDataModule(pl.LightningDataModule):
         scan: how to look for damaged files, see `scan_images`.
         on_error: what to do about damaged files, `raise` or `skip`.
         value_range, max_pixels: how files are read, see `Reading`.
+        held_back: share of the training images that no training batch has, see
+            `odc_lightning.data.held_back`. They are in `train_dataset` like all others.
         drop_last: leave out the incomplete batch at the end of an epoch.
         sampling_with_replacement: as in the authors' code; the paper does not say.
         augment_on: where training images are augmented: `cpu`, by the dataloader workers; or
@@ -88,6 +92,7 @@ class ImageDataModule(pl.LightningDataModule):
         on_error: Literal["raise", "skip"] = "raise",
         value_range: Sequence[float] | Literal["16bit"] | None = SIXTEEN_BITS,
         max_pixels: int = MAX_PIXELS,
+        held_back: float = 0.0,
         drop_last: bool = True,
         sampling_with_replacement: bool = False,
         num_views: int = 1,
@@ -103,7 +108,7 @@ class ImageDataModule(pl.LightningDataModule):
         name: str | None = None,
     ) -> None:
         super().__init__()
-        check_choices(on_error, augment_on, num_views, subset, seed)
+        check_choices(on_error, augment_on, num_views, subset, seed, held_back)
         self.build_train = train
         self.build_val = val
         self.train_transform = train_transform
@@ -115,6 +120,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.scan = scan
         self.on_error = on_error
         self.reading = reading_of({"value_range": value_range, "max_pixels": max_pixels})
+        self.held_back = held_back
         self.drop_last = drop_last
         self.sampling_with_replacement = sampling_with_replacement
         self.num_views = num_views
@@ -140,6 +146,11 @@ class ImageDataModule(pl.LightningDataModule):
         """N, the number of training images."""
         return len(self.train_dataset)
 
+    @property
+    def held_back_rows(self) -> IntArray:
+        """The indices (M,) of the images that no training batch has, ascending."""
+        return held_back_rows(self.num_samples, self.held_back, self.seed)
+
     def prepare_data(self) -> None:
         """Build the sources, which may download; Lightning calls this once per node."""
         self._build_sources()
@@ -161,7 +172,8 @@ class ImageDataModule(pl.LightningDataModule):
         if not self._is_set_up:
             self._make_datasets()
         if for_training:
-            check_batches(self.num_samples, self.batch_size, self._world_size, self.drop_last)
+            trained = self.num_samples - len(self.held_back_rows)
+            check_batches(trained, self.batch_size, self._world_size, self.drop_last)
             one_view = IndexedDataset(self.train_dataset.source, self.train_transform, self.seed)
             check_view(one_view[0]["image"], "train_transform", self.image_size)
         as_evaluated = self._as_evaluated(self.train_dataset.source)
@@ -178,6 +190,7 @@ class ImageDataModule(pl.LightningDataModule):
             self._world_size,
             replacement=self.sampling_with_replacement,
             drop_last=self.drop_last,
+            held_back=self.held_back_rows,
         )
         num_workers = self._num_workers
         dataset = self.train_dataset
@@ -211,10 +224,35 @@ class ImageDataModule(pl.LightningDataModule):
                 raise ValueError("there are no validation images; set data.val, or use split=train")
             dataset = self.val_dataset
         rows = range(len(dataset))[shard(len(dataset), rank, world_size)]
+        return self._loader(dataset, rows, max(1, self.batch_size // world_size))
+
+    def rows_dataloader(
+        self, rows: IntArray, rank: int = 0, world_size: int = 1, views: bool = False
+    ) -> DataLoader[Sample]:
+        """Some training images in the given order; a contiguous shard for each rank.
+
+        Args:
+            rows: (M,) indices.
+            rank, world_size: as for `extraction_dataloader`.
+            views: give `NUM_VIEWS` views by `train_transform`, (B, V, 3, S, S), in place of the
+                evaluation view. They are the same at every call and in no training batch.
+        """
+        dataset = self._as_evaluated(self.train_dataset.source)
+        own: list[int] = rows[shard(len(rows), rank, world_size)].tolist()
+        size = self.batch_size // world_size
+        if not views:
+            return self._loader(dataset, own, max(1, size))
+        dataset = IndexedDataset(dataset.source, self.train_transform, self.seed, NUM_VIEWS)
+        keys = [(VIEWS_EPOCH, row, 0) for row in own]
+        return self._loader(dataset, keys, max(1, size // NUM_VIEWS))
+
+    def _loader(
+        self, dataset: IndexedDataset, keys: Sequence[Key], batch_size: int
+    ) -> DataLoader[Sample]:
         return DataLoader(
             dataset,
-            max(1, self.batch_size // world_size),
-            sampler=rows,
+            batch_size,
+            sampler=keys,
             num_workers=self._num_workers,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),

@@ -64,6 +64,7 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
     each index occurs once. Lightning calls `set_epoch` before each epoch, also after a restart.
 
     Attributes:
+        trained: indices of the images that occur, ascending.
         labels: (N,) clusters to sample uniformly over; None for `epoch_order`. It must be set
             before the first batch of an epoch.
 
@@ -72,6 +73,7 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
         rank, world_size: this process takes every `world_size`-th sample.
         replacement: draw N indices with replacement, as the authors' code does.
         drop_last: see `rank_share`; the same value as the dataloader's.
+        held_back: indices that never occur; an epoch has the remaining N - M images.
 
     Raises:
         ValueError: unless 0 <= rank < world_size.
@@ -85,10 +87,12 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
         world_size: int = 1,
         replacement: bool = False,
         drop_last: bool = False,
+        held_back: IntArray | None = None,
     ) -> None:
         if not 0 <= rank < world_size:
             raise ValueError(f"rank={rank} of world_size={world_size}; expected 0 <= rank < size")
-        self.num_samples = num_samples
+        every = np.arange(num_samples)
+        self.trained = every if held_back is None else np.setdiff1d(every, held_back)
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
@@ -113,9 +117,10 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         if self.labels is None:
-            order = epoch_order(self.num_samples, self.seed, self.epoch, self.replacement)
+            order = epoch_order(len(self.trained), self.seed, self.epoch, self.replacement)
         else:
-            order = uniform_order(self.labels, self.seed, self.epoch)
+            order = uniform_order(self.labels[self.trained], self.seed, self.epoch)
+        order = self.trained[order]
         keys = np.stack([order, occurrences(order)], axis=1)
         rows = rank_share(np.arange(len(order)), self.rank, self.world_size, self.drop_last)
         epoch = self.epoch  # a copy, because `set_epoch` may be called while workers still fetch
@@ -125,4 +130,4 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
     def __len__(self) -> int:
         """Keys of this rank in a whole epoch."""
         extra = 0 if self.drop_last else self.world_size - 1
-        return (self.num_samples + extra) // self.world_size
+        return (len(self.trained) + extra) // self.world_size

@@ -1,15 +1,17 @@
 """Extraction of features within a Trainer, over the ranks of a run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from rich import get_console
 from rich.progress import track
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.distributed import broadcast, shard, share_rows, world
 
 Split = Literal["train", "val"]
@@ -60,14 +62,42 @@ def extract_features(
     Raises:
         ValueError: if the dataloader gives fewer or more images than the shard has.
     """
+    return _fill(out, feature_batches(trainer, module, embed, split, description), split, module)
+
+
+def extract_rows(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    embed: Callable[[Tensor], Tensor],
+    rows: IntArray,
+    out: Tensor,
+    description: str,
+    views: bool = False,
+) -> Tensor:
+    """Fill ``out`` with the features of some training images, as `extract_features` does.
+
+    Args:
+        trainer: with a datamodule that has ``rows_dataloader``.
+        module, description: see `extract_features`.
+        embed: maps images to features; with ``views``, (B, V, 3, H, W) to (B, V, D).
+        rows: (M,) indices.
+        out: (M, ...).
+        views: features of augmented views, see `odc_lightning.data.ImageDataModule`.
+    """
+    loader = trainer.datamodule.rows_dataloader(rows, *world(), views)  # type: ignore[attr-defined]
+    return _fill(out, _embedded(loader, trainer, module, embed, description), "rows", module)
+
+
+def _fill(out: Tensor, batches: Iterable[Tensor], what: str, module: pl.LightningModule) -> Tensor:
+    """Write this rank's features to its shard of ``out`` and share all rows."""
     rows = shard(len(out), *world())
     written = rows.start
-    for features in feature_batches(trainer, module, embed, split, description):
+    for features in batches:
         out[written : written + len(features)] = features
         written += len(features)
     if written != rows.stop:
         raise ValueError(
-            f"the extraction dataloader of {split!r} ended at row {written}, expected {rows.stop}"
+            f"the extraction dataloader of {what!r} ended at row {written}, expected {rows.stop}"
         )
     share_rows(out, module.device)
     return out
@@ -85,9 +115,20 @@ def feature_batches(
     Args:
         trainer, module, embed, split, description: see `extract_features`.
     """
+    loader = trainer.datamodule.extraction_dataloader(split, *world())  # type: ignore[attr-defined]
+    return _embedded(loader, trainer, module, embed, description)
+
+
+def _embedded(
+    loader: DataLoader[Any],
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    embed: Callable[[Tensor], Tensor],
+    description: str,
+) -> Iterator[Tensor]:
+    """Yield the features of each batch of a dataloader."""
     for buffer in module.buffers():
         broadcast(buffer)  # batch statistics differ between ranks until DDP's next forward
-    loader = trainer.datamodule.extraction_dataloader(split, *world())  # type: ignore[attr-defined]
     batches = track(
         loader, description=description, disable=not shows_bars(trainer), transient=True
     )

@@ -12,6 +12,7 @@ CONTENTS = {
     "clusters/index.html": "the clusters, on a page",
     "clusters.csv": "the cluster of every file",
     "curves.png": "loss, label switches and cluster sizes over the run",
+    "checkpoints/best.ckpt": "the network and clustering that the run ends with",
     "checkpoints/last.ckpt": "network and clustering, to resume from or to evaluate",
 }
 
@@ -28,7 +29,7 @@ def closing_lines(summary: Summary, run_dir: Path | str) -> str:
         summary: of the run; lines with unknown values are left out.
         run_dir: the run's folder; only existing files are listed.
     """
-    blocks = [_scores(summary), _course(summary), _files(Path(run_dir))]
+    blocks = [_scores(summary), _course(summary), _kept(summary), _files(Path(run_dir))]
     return "\n\n".join("\n".join(lines) for lines in blocks if lines)
 
 
@@ -66,13 +67,29 @@ def _course(summary: Summary) -> list[str]:
     return [f"{name:<20}{value}" for name, value in rows]
 
 
+def _kept(summary: Summary) -> list[str]:
+    """Which state the guard kept; empty without it."""
+    epoch, start = summary["kept_epoch"], _decimal(summary["start_criterion"], 3)
+    if epoch is None:
+        return []
+    if epoch == 0:
+        return [
+            f"No epoch was better than the start (criterion {start}), so the run ends",
+            "with the network and the clusters that it started from.",
+        ]
+    kept = _decimal(summary["kept_criterion"], 3)
+    return [f"{'kept':<20}epoch {epoch}, criterion {start} -> {kept}"]
+
+
 def _files(run_dir: Path) -> list[str]:
     """The run's folder and its files."""
-    existing = [name for name in CONTENTS if (run_dir / name).exists()]
+    existing = {name: text for name, text in CONTENTS.items() if (run_dir / name).exists()}
+    if "checkpoints/best.ckpt" in existing:
+        existing["checkpoints/last.ckpt"] = "the state after the last step, to resume from"
     width = max((len(name) + 2 for name in existing), default=0)
     return [
         f"{printable(run_dir)}/",
-        *(f"  {name:<{max(24, width)}}{CONTENTS[name]}" for name in existing),
+        *(f"  {name:<{max(24, width)}}{text}" for name, text in existing.items()),
     ]
 
 

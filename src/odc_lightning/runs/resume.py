@@ -50,7 +50,7 @@ def with_checkpoint(config: DictConfig) -> DictConfig:
         raise ValueError("train.resume=auto and overwrite=true are both given; expected only one")
     if resume is None:
         if config.ckpt_path is not None:
-            given = checkpoint_file(config.ckpt_path, "ckpt_path")
+            given = checkpoint_file(config.ckpt_path, "ckpt_path", to_resume=True)
             check_whole(given)
             step_of(given)  # raises unless it is a run's checkpoint
             config = config.copy()

@@ -20,12 +20,16 @@ _MAYBE = (int, float, type(None))
 TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("train_loss", "knn_top1", "nmi", "images_per_second"), _MAYBE),
     **dict.fromkeys(("label_switch_ratio_first", "label_switch_ratio_last"), _MAYBE),
+    **dict.fromkeys(("kept_criterion", "start_criterion"), _MAYBE),
+    "kept_epoch": (int, type(None)),
     **dict.fromkeys(("chance_loss", "wall_seconds"), _NUMBER),
     **dict.fromkeys(("num_samples", "num_clusters"), (int,)),
     **dict.fromkeys(("untrained", "versions"), (dict,)),
     "targets": (str,),
     "pretrained": (str, type(None)),
 }
+# Keys that summaries of earlier versions do not have; null there.
+LATER = ("kept_epoch", "kept_criterion", "start_criterion")
 
 
 class Scores(TypedDict):
@@ -43,7 +47,9 @@ class Summary(TypedDict):
     to the first and the last epoch. ``targets`` names what the network is trained to distinguish:
     ``clusters`` or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1].
     ``untrained`` has the scores before training, of the network as initialised or as loaded from
-    the checkpoint ``pretrained``.
+    the checkpoint ``pretrained``. ``kept_epoch`` is that of the state with which the run ends by
+    the guard, 0 for the start; ``kept_criterion`` and ``start_criterion`` belong to it and to the
+    start. They are None without the guard.
     """
 
     train_loss: float | None
@@ -54,6 +60,9 @@ class Summary(TypedDict):
     nmi: float | None
     untrained: Scores
     pretrained: str | None
+    kept_epoch: int | None
+    kept_criterion: float | None
+    start_criterion: float | None
     num_samples: int
     num_clusters: int
     targets: str
@@ -93,6 +102,7 @@ def read_summary(path: Path | str) -> Summary:
     check_seal(Path(path))
     content = read_json(path)
     try:
+        content = {**dict.fromkeys(LATER), **content}
         wrong = [key for key, types in TYPES.items() if type(content[key]) not in types]
         if any(type(content["untrained"][key]) not in _MAYBE for key in ("knn_top1", "nmi")):
             wrong.append("untrained")

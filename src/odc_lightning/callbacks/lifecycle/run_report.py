@@ -10,11 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.callbacks.baselines.pretext import Pretext
 from odc_lightning.callbacks.find import find
+from odc_lightning.callbacks.lifecycle.keep_best import KeepBest
 from odc_lightning.callbacks.monitors.health_monitor import HealthMonitor
 from odc_lightning.callbacks.monitors.label_scores import LabelScores
 from odc_lightning.callbacks.monitors.throughput import Throughput
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
-from odc_lightning.checkpoints import Conversion
+from odc_lightning.checkpoints import KEPT, Conversion
 from odc_lightning.data import ImageDataModule
 from odc_lightning.module import ODCModule
 from odc_lightning.reporting.figures import draw_curves
@@ -66,6 +67,8 @@ class RunReport(pl.Callback):
                 remove_run(self.run_dir)
             # A resumed run has not finished, but its summary says so.
             (self.run_dir / "summary.json").unlink(missing_ok=True)
+            # `KeepBest` writes it again; without `KeepBest` it would hide the trained state.
+            (self.run_dir / "checkpoints" / KEPT).unlink(missing_ok=True)
             files = {f".hydra/{name}": record for name, record in self.records.items()}
             for name, record in {"config.yaml": self.config, **files}.items():
                 (self.run_dir / name).parent.mkdir(exist_ok=True)
@@ -80,7 +83,10 @@ class RunReport(pl.Callback):
             logger.log_hyperparams(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the results, if the network was trained."""
+        """Write the results, of the state that `KeepBest` puts back if there is one."""
+        keep = find(trainer, KeepBest)
+        if keep is not None:
+            keep.put_back(trainer, ODCModule.of(pl_module))
         for logger in trainer.loggers:
             logger.save()
         if trainer.is_global_zero and not OmegaConf.select(self.config, "train.only_start"):
@@ -130,6 +136,8 @@ def summary_of(
     module = ODCModule.of(trainer.lightning_module)
     owner, pretext = PseudoLabels.find(trainer), Pretext.find(trainer)
     monitor, scores = find(trainer, HealthMonitor), find(trainer, LabelScores)
+    keep = find(trainer, KeepBest)
+    kept = keep is not None and keep.kept_epoch is not None
     epochs = monitor.epochs if monitor else []
     switches = bool(epochs) and owner is not None and owner.switch_ratio is not None
     speed = find(trainer, Throughput)
@@ -144,6 +152,9 @@ def summary_of(
         "nmi": last["nmi"],
         "untrained": _scores(scores.untrained if scores else {}),
         "pretrained": pretrained,
+        "kept_epoch": keep.kept_epoch if keep else None,
+        "kept_criterion": keep.kept_criterion if keep and kept else None,
+        "start_criterion": keep.start_criterion if keep and kept else None,
         "num_samples": data.num_samples,
         "num_clusters": module.num_clusters,
         "targets": pretext.targets if pretext else "clusters" if owner else "classes",

@@ -49,14 +49,14 @@ class LabelScores(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the untrained network, unless the run is resumed."""
         if trainer.global_step == 0:
-            self.untrained = self.last = self._score(trainer, pl_module)
+            self.untrained = self.last = self.score(trainer, pl_module)
             for logger in trainer.loggers:
                 logger.log_metrics(self.untrained, step=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score if the epoch is due."""
         if is_due(trainer, self.every_n_epochs):
-            self.last = self._score(trainer, pl_module)
+            self.last = self.score(trainer, pl_module)
             pl_module.log_dict(self.last)
 
     def state_dict(self) -> dict[str, Any]:
@@ -67,7 +67,8 @@ class LabelScores(pl.Callback):
         """Restore the scores."""
         self.untrained, self.last = state_dict["untrained"], state_dict["last"]
 
-    def _score(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+    def score(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+        """Compute the scores of the present network and pseudo-labels; empty without labels."""
         truth = labels_of(trainer, "train")
         if truth is None:
             return {}

@@ -5,16 +5,14 @@ from typing import NamedTuple
 
 import pytorch_lightning as pl
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.odc.global_clustering import cluster_globally, num_samples_to_cluster
+from odc_lightning.clustering import centre
 from odc_lightning.features.extraction import extract_features
 from odc_lightning.features.placement import budget, place_features
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.module import ODCModule
 from odc_lightning.utils.distributed import broadcast
-
-_ROWS = 2**14  # centred at once
 
 
 class FrozenClusters(NamedTuple):
@@ -72,15 +70,3 @@ def cluster_frozen(
     memory.initialize(labels.to(device))
     broadcast(memory.centroids)
     return FrozenClusters(memory, mean.to(device))
-
-
-def centre(features: Tensor) -> Tensor:
-    """Subtract the mean from features (N, D) and scale them to unit length, in place.
-
-    Returns:
-        The mean (D,) fp32.
-    """
-    mean = (sum(rows.double().sum(dim=0) for rows in features.split(_ROWS)) / len(features)).float()
-    for rows in features.split(_ROWS):
-        rows.copy_(normalize(rows.float() - mean, dim=1))
-    return mean

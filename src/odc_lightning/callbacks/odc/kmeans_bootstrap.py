@@ -6,10 +6,11 @@ from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.odc.global_clustering import cluster_globally
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
-from odc_lightning.clustering import Backend
+from odc_lightning.clustering import Backend, centre
 from odc_lightning.clustering.blocks import put_rows
 from odc_lightning.features.extraction import extract_features, training_batches
 from odc_lightning.memory import last_occurrences, mean_views
+from odc_lightning.models import CenteringNeck
 from odc_lightning.module import ODCModule
 from odc_lightning.utils.distributed import all_gather_batch, broadcast
 
@@ -47,14 +48,7 @@ class KMeansBootstrap(pl.Callback):
         if owner.initialized:
             return
         memory, module = owner.memory, ODCModule.of(pl_module)
-        extract_features(
-            trainer,
-            module,
-            lambda images: normalize(module.embed(images).float(), dim=1),
-            "train",
-            memory.features,
-            "Bootstrap: features",
-        )
+        self._extract(trainer, module, memory.features)
         if self.training_views:  # images that the first epoch omits keep their eval features
             self._replace_by_views(trainer, module, memory.features)
         labels = cluster_globally(
@@ -69,6 +63,21 @@ class KMeansBootstrap(pl.Callback):
         memory.initialize(labels.to(memory.labels.device))
         broadcast(memory.centroids)
         owner.initialized = True
+
+    @staticmethod
+    def _extract(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
+        """Fill rows (N, D) with features of unit length; a `CenteringNeck` gets their mean."""
+        neck = module.neck
+
+        def embed(images: Tensor) -> Tensor:
+            if isinstance(neck, CenteringNeck):
+                return module(images)
+            return normalize(module.embed(images).float(), dim=1)
+
+        extract_features(trainer, module, embed, "train", rows, "Bootstrap: features")
+        if isinstance(neck, CenteringNeck):
+            neck.mean.copy_(centre(rows))
+            broadcast(neck.mean)
 
     @staticmethod
     def _replace_by_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:

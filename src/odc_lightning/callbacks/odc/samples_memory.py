@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.odc.global_clustering import num_samples_to_cluster
+from odc_lightning.callbacks.odc.held_back import update_held_back
 from odc_lightning.callbacks.order import check_order
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.clustering import Assignment
@@ -175,6 +176,10 @@ class SamplesMemory(PseudoLabels):
         self.switch_ratio = self.memory.write(*all_gather_batch(batch["index"], features, labels))
         self.step_completed = trainer.global_step > self._global_step
         self._global_step = trainer.global_step
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Update the images that no batch has, before the epoch is scored and saved."""
+        update_held_back(trainer, ODCModule.of(pl_module), self.memory)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the memory's tensors, equal on all ranks; empty before the bootstrap."""

@@ -1,10 +1,12 @@
 """Handling of small clusters after each iteration (Sec. 3.2)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 
+from odc_lightning.callbacks.odc.held_back import has_held_back
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.clustering import (
     MovedHalf,
@@ -70,19 +72,27 @@ class SmallClusters(pl.Callback):
         owner = SamplesMemory.of(trainer)
         if not owner.step_completed:
             return
-        memory = owner.memory
-        self.num_splits = 0
+        self.num_splits = self._repair(owner.memory, (self.seed, trainer.global_step))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Remove small clusters that held-back images have left at the end of the epoch."""
+        if has_held_back(trainer):
+            memory = SamplesMemory.of(trainer).memory
+            self._repair(memory, (self.seed, trainer.global_step, 1))
+
+    def _repair(self, memory: ClusterMemory, seed: Sequence[int]) -> int:
+        """Remove small clusters, and return the number of those that were split."""
         # Sizes are integers and equal on all ranks, so all ranks take the same branch.
         if not bool((memory.counts <= self.threshold).any()):
-            return
-        rng = np.random.default_rng([self.seed, trainer.global_step])
+            return 0
+        rng = np.random.default_rng(seed)
         plan = from_rank_zero(lambda: self._plan(memory, rng))
         device = memory.labels.device
         memory.relabel(plan.indices.to(device), plan.labels.to(device))
         clusters = plan.clusters.to(device)
         memory.set_centroids(broadcast(memory.refreshed_centroids(clusters)))
         memory.offsets[clusters] = 0  # the offsets were computed for the previous members
-        self.num_splits = plan.num_splits
+        return plan.num_splits
 
     def _plan(self, memory: ClusterMemory, rng: np.random.Generator) -> Relabelling:
         return plan_relabelling(
