@@ -28,9 +28,9 @@ from helpers.paths import ROOT, TESTS
 from odc_lightning import dashboard
 from odc_lightning.callbacks.order import ORDER
 from odc_lightning.cli import odc
-from odc_lightning.cli.recipe import ADAPT, AUTO
 from odc_lightning.cli.commands import COMMANDS
 from odc_lightning.cli.completion import SHELLS
+from odc_lightning.cli.recipe import ADAPT, AUTO
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.report import argument_parser
 from odc_lightning.search import check_trial, space_of

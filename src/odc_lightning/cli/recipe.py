@@ -86,8 +86,7 @@ def _say(text: str) -> None:
 
 
 def _has_images(keys: Mapping[str, str]) -> bool:
-    """Whether the folder or list is there; without it the command is refused, and needs no weights.
-    """
+    """Whether the folder or list is there; without it the command is refused, and needs no weights."""
     given = [keys[key].strip("'\"") for key in ("data.root", "data.path") if key in keys]
     return all(exists(path) for path in given)
 

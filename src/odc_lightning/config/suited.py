@@ -5,7 +5,7 @@ from omegaconf import DictConfig, OmegaConf
 from odc_lightning.checkpoints.timm_weights import SCHEME
 from odc_lightning.config.automatic import trains_on_gpu
 from odc_lightning.config.heuristics import suited_weights
-from odc_lightning.config.own_network import BACKBONE, IMAGE_SIZE, PRETRAINED
+from odc_lightning.config.own_network import BACKBONE, PRETRAINED
 
 AUTO = "auto"  # null means random weights
 
