@@ -30,6 +30,7 @@ from odc_lightning.callbacks.order import ORDER
 from odc_lightning.cli import odc
 from odc_lightning.cli.commands import COMMANDS
 from odc_lightning.cli.completion import SHELLS
+from odc_lightning.cli.recipe import ADAPT, AUTO
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.report import argument_parser
 from odc_lightning.search import check_trial, space_of
@@ -99,7 +100,9 @@ def written_out(words: list[str]) -> list[str]:
     """A command of ``odc`` as the one that it stands for."""
     match words:
         case ["odc", name, *arguments] if name in COMMANDS and "--help" not in arguments:
-            return ["python", "-m", f"odc_lightning.{name}", *odc.translated(name, arguments)]
+            words_of_python = odc.translated(name, arguments)
+            adapting = [ADAPT if word == AUTO else word for word in words_of_python]
+            return ["python", "-m", f"odc_lightning.{name}", *adapting]
     return words
 
 

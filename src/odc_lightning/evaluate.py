@@ -30,6 +30,7 @@ from odc_lightning.cli.command import (
 )
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.build import build_all, refused_settings
+from odc_lightning.config.own_input import with_input_of_run
 from odc_lightning.config.resolve import resolve
 from odc_lightning.data import ImageDataModule
 from odc_lightning.data.short_name import short_name
@@ -84,6 +85,7 @@ def evaluate(config: DictConfig) -> Evaluation:
         config.data = as_read_by(config.data, run)
     if run is not None and not config.checkpoint_trusted:
         refuse_untrusted(config, str(config.checkpoint), from_run, "checkpoint_trusted")
+    config = with_input_of_run(config, None if run is None else run.config.data)
     config = with_wandb_group(config, "evaluate")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     backbone = build_backbone(config)

@@ -24,6 +24,7 @@ from odc_lightning.cli.command import (
 )
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.cli.lost_ranks import report_lost_ranks
+from odc_lightning.cli.recipe import with_recipe
 from odc_lightning.config.build import build_module, build_pages, build_trainer, load_start
 from odc_lightning.config.prepare import prepare
 from odc_lightning.data import ImageDataModule
@@ -90,7 +91,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     return summary
 
 
-@hydra_command("train")
+@hydra_command("train", with_recipe)
 def main(config: DictConfig) -> None:
     """Command-line entry point."""
     run_command(train, config)

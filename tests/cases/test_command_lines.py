@@ -55,7 +55,7 @@ def test_a_flag_may_follow_the_folder(here: Path) -> None:
         shown = run_line("train", *line)
         assert shown.code == 0, shown.err
         config = OmegaConf.create(shown.out)
-        assert config.name == "odc_small"
+        assert (config.name, config.model.pretrained) == ("odc_adapt", "auto")
         assert (config.data.root, config.algorithm.num_clusters) == ("photos", 5)
     part = run_line("train", "photos", "--cfg", "job", "--package", "optimizer")
     assert "weight_decay: 0.0005" in part.out

@@ -27,7 +27,11 @@ def write(folder: Path, good: int, bad: int, content: bytes, side: int = 32) -> 
         Image.fromarray(pixels).save(folder / f"img_{number:03d}.png")
     for number in range(bad):
         (folder / f"bad_{number:03d}.png").write_bytes(content)
-    return [*translated("train", [str(folder)]), "data.on_error=skip", "data.num_workers=0"]
+    return [
+        *translated("train", [str(folder), "model.pretrained=null"]),
+        "data.on_error=skip",
+        "data.num_workers=0",
+    ]
 
 
 @pytest.mark.parametrize("kind", DAMAGED)

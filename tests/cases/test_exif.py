@@ -81,7 +81,11 @@ def test_they_are_trained_on(scan: str, compose_config: Compose, tmp_path: Path)
         content = encoded(red_and_blue(), "JPEG", exif=record, quality=95)
         (tmp_path / f"{number}.jpg").write_bytes(content)
     settings = ("data.image_size=16", "data.batch_size=4", "data.on_error=skip")
-    config = compose_config(*translated("train", [str(tmp_path), *settings, f"data.scan={scan}"]))
+    config = compose_config(
+        *translated(
+            "train", [str(tmp_path), "model.pretrained=null", *settings, f"data.scan={scan}"]
+        )
+    )
     data = instantiate(config.data)
     data.setup("fit")
     assert data.num_samples == len(ODD)

@@ -22,7 +22,11 @@ def command(folder: Path, count: int, identical: bool = False) -> list[str]:
         pixels = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     machine = ("trainer.accelerator=cpu", "data.num_workers=0", "data.image_size=16")
-    return [*translated("train", [str(folder)]), *machine, "trainer.max_epochs=1"]
+    return [
+        *translated("train", [str(folder), "model.pretrained=null"]),
+        *machine,
+        "trainer.max_epochs=1",
+    ]
 
 
 def test_identical_images(compose_config: Compose, tmp_path: Path) -> None:

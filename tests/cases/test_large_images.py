@@ -66,7 +66,7 @@ def test_training(scan: str, compose_config: Compose, tmp_path: Path) -> None:
         Image.new("RGB", (20, 20)).save(tmp_path / f"{number}.png")
     white(tmp_path)
     settings = ("data.image_size=16", "data.batch_size=2", f"data.scan={scan}")
-    words = translated("train", [str(tmp_path), *settings])
+    words = translated("train", [str(tmp_path), "model.pretrained=null", *settings])
 
     def accepted(*more: str) -> int:
         data = instantiate(compose_config(*words, *more).data)

@@ -44,7 +44,9 @@ def write(folder: Path, scale: int, count: int = 24) -> Path:
 
 
 def chosen(folder: Path, compose_config: Compose, *overrides: str) -> tuple[DictConfig, list[str]]:
-    config = compose_config(*translated("train", [str(folder), *overrides]), *QUICK)
+    config = compose_config(
+        *translated("train", [str(folder), "model.pretrained=null", *overrides]), *QUICK
+    )
     return with_automatic_settings(config)
 
 
@@ -121,7 +123,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on images of 12 bits."""
     folder = tmp_path_factory.mktemp("twelve")
     photos = write(folder / "photos", 16)
-    config = composer(folder, "train")(*translated("train", [str(photos)]), *QUICK)
+    config = composer(folder, "train")(
+        *translated("train", [str(photos), "model.pretrained=null"]), *QUICK
+    )
     train(config)
     return folder / "run"
 

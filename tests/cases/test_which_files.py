@@ -56,7 +56,9 @@ def test_a_phones_folder(
     tmp_path: Path, compose_config: Compose, without_heif: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     config, lines = with_automatic_settings(
-        compose_config(*translated("train", [str(phone(tmp_path / "photos"))]))
+        compose_config(
+            *translated("train", [str(phone(tmp_path / "photos")), "model.pretrained=null"])
+        )
     )
     assert config.algorithm.num_clusters == 13
     assert any("for 41 images" in line for line in lines)
@@ -101,7 +103,9 @@ def test_a_nas_and_photo_programs(tmp_path: Path, compose_config: Compose) -> No
     kept = ("Mine.photoslibrary/originals/A", "Old.photolibrary/Masters/2012", "recycled", "cache")
     for folder in kept:
         write_images(root / folder, 1, 64)
-    config, _ = with_automatic_settings(compose_config(*translated("train", [str(root)])))
+    config, _ = with_automatic_settings(
+        compose_config(*translated("train", [str(root), "model.pretrained=null"]))
+    )
     assert config.data.image_size == 64
     assert config.algorithm.num_clusters == round(2 * 34**0.5)
     source: FileSource = instantiate(config.data.train)()
@@ -110,7 +114,10 @@ def test_a_nas_and_photo_programs(tmp_path: Path, compose_config: Compose) -> No
     assert str(source.passed_over).startswith("40 images left out by data.exclude: 12 by .*, ")
     assert "4 by @eaDir/" in str(source.passed_over)
     # The list of the user replaces the default one.
-    config = compose_config(*translated("train", [str(root)]), "data.exclude=[sub/,'img_0[12]*']")
+    config = compose_config(
+        *translated("train", [str(root), "model.pretrained=null"]),
+        "data.exclude=[sub/,'img_0[12]*']",
+    )
     source = instantiate(config.data.train)()
     assert not any(name.startswith("sub/") or "/img_01" in name for name in source.names)
     assert "@eaDir/img_000.png/img_000.png" in source.names

@@ -11,7 +11,7 @@ import timm
 import torch
 
 from helpers import foreign
-from odc_lightning.checkpoints import Conversion, convert, load_pretrained
+from odc_lightning.checkpoints import Conversion, convert, efficientnet, load_pretrained
 from odc_lightning.checkpoints.sobel import SOBEL
 from odc_lightning.models import VGG16, AlexNet, Backbone, ResNet, TimmBackbone
 
@@ -308,6 +308,23 @@ def test_a_resnet_of_another_project_for_timms(tmp_path: Path, resnet18: Backbon
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(fresh.eval()(images), resnet18(images))
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnet_b1"])
+def test_efficientnet_pytorch(tmp_path: Path, name: str) -> None:
+    theirs = timm.create_model(name, num_classes=10)
+    content = foreign.efficientnet_pytorch(theirs.state_dict())
+    assert "_blocks.1._depthwise_conv.weight" in content
+    fresh = TimmBackbone(name)
+    conversion = load(tmp_path, foreign.prefixed(content, "module."), fresh)
+    assert conversion.format == "EfficientNet-PyTorch"
+    assert [row.note for row in conversion.rows if row.target is None] == ["classifier"] * 2
+    for key, value in fresh.network.state_dict().items():
+        assert torch.equal(theirs.state_dict()[key], value), key
+    assert efficientnet.network_name(content) == name
+    assert efficientnet.network_name(theirs.state_dict()) is None
+    with pytest.raises(ValueError, match=f"choose model=timm model.backbone.name={name}"):
+        load(tmp_path, content, ResNet("resnet18"))
 
 
 def test_no_weights() -> None:

@@ -45,11 +45,35 @@ def run_odc(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
             [
                 "data=image_folder",
                 "data.root=HOME/photos",
+                "experiment=auto",
+            ],
+        ),
+        (
+            "train photos model.pretrained=null data.image_size=96",
+            [
+                "data=image_folder",
+                "data.root='photos'",
+                "model.pretrained=null",
+                "data.image_size=96",
                 "experiment=odc_small",
                 "model.backbone=null",
-                "data.image_size=null",
                 "augmentation@data.eval_transform=small_images_eval",
+                "train.pages=true",
             ],
+        ),
+        (
+            "train photos model=resnet50 model.pretrained=swav.pth",
+            [
+                "data=image_folder",
+                "data.root='photos'",
+                "model=resnet50",
+                "model.pretrained=swav.pth",
+                "experiment=odc_adapt",
+            ],
+        ),
+        (
+            "train data=digits model.pretrained=timm:vit",
+            ["data=digits", "model.pretrained=timm:vit", "experiment=odc_adapt"],
         ),
         (
             "train photos model=resnet18 data.image_size=96",
@@ -60,6 +84,7 @@ def run_odc(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
                 "data.image_size=96",
                 "experiment=odc_small",
                 "augmentation@data.eval_transform=small_images_eval",
+                "train.pages=true",
             ],
         ),
         ("doctor photos", ["photos"]),

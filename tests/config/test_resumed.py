@@ -76,11 +76,12 @@ def test_the_recipe_is_added_only_to_a_run_that_has_it(tmp_path: Path) -> None:
     assert recipe in translated("train", words)
     (tmp_path / ".hydra").mkdir()
     (tmp_path / "config.yaml").touch()
-    for experiment, added in (("odc_digits", False), ("odc_small", True)):
+    added_to = {"odc_digits": [], "odc_small": [recipe], "odc_adapt": ["experiment=odc_adapt"]}
+    for experiment, expected in added_to.items():
         choices = {"experiment": experiment, "model": "convnet"}
         records = {"hydra": {"runtime": {"choices": choices}}}
         OmegaConf.save(OmegaConf.create(records), tmp_path / ".hydra" / "hydra.yaml")
-        assert (recipe in translated("train", words)) is added
+        assert translated("train", words)[2:] == expected
         last = f"ckpt_path='{tmp_path}/checkpoints/last.ckpt'"
-        assert (recipe in translated("train", [last])) is added
+        assert translated("train", [last])[1:] == expected
     assert recipe in translated("train", words[:1])

@@ -194,3 +194,28 @@ def caffe2_jigsaw(state: State) -> dict[str, Any]:
         for patch in range(2):
             blobs[f"{layer}_s{patch}{part}"] = value + patch
     return {"blobs": {**blobs, "fc6_w": torch.randn(4, 4).numpy()}}
+
+
+def efficientnet_pytorch(state: State) -> State:
+    """The names of lukemelas' EfficientNet-PyTorch, for a network of timm with a classifier."""
+    found = [re.findall(r"\d+", key)[:2] for key in state if key.startswith("blocks.")]
+    blocks = sorted({(int(stage), int(block)) for stage, block in found})
+    inner = {"conv_dw": "_depthwise_conv", "se.conv_reduce": "_se_reduce"}
+    inner |= {"se.conv_expand": "_se_expand"}
+    outer = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1"}
+    outer |= {"classifier": "_fc"}
+    renamed = {}
+    for key, value in state.items():
+        layer, _, tensor = key.rpartition(".")
+        if not key.startswith("blocks."):
+            renamed[f"{outer[layer]}.{tensor}"] = value
+            continue
+        _, stage, block, part = layer.split(".", 3)
+        first = stage == "0"  # its blocks do not widen their features
+        names = {"conv_pw": "_project_conv", "bn1": "_bn1", "bn2": "_bn2"}
+        if not first:
+            names = {"conv_pw": "_expand_conv", "conv_pwl": "_project_conv"}
+            names |= {"bn1": "_bn0", "bn2": "_bn1", "bn3": "_bn2"}
+        number = blocks.index((int(stage), int(block)))
+        renamed[f"_blocks.{number}.{(inner | names)[part]}.{tensor}"] = value
+    return renamed

@@ -109,8 +109,8 @@ def load_timm(backbone: TimmBackbone, name: str) -> Conversion:
         )
     except Exception as error:  # torch raises errors of many types for damaged or unsuited files
         raise ValueError(
-            f"{file} cannot be loaded into timm's {name}: {first_line(error)}; delete the file if "
-            "it is damaged, so that it is downloaded again"
+            f"{file} cannot be loaded into timm's {name}: {' '.join(str(error).split())[:300]}; "
+            "delete the file if it is damaged, so that it is downloaded again"
         ) from error
     weights: dict[str, Tensor] = {f"{PREFIX}{key}": v for key, v in network.state_dict().items()}
     rows = [Row(key.removeprefix(PREFIX), key, tuple(v.shape)) for key, v in weights.items()]

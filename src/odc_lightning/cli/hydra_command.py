@@ -18,7 +18,9 @@ from odc_lightning.config import CONFIG_DIR
 from odc_lightning.utils.text import error_text, first_line
 
 
-def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+def hydra_command(
+    name: str, choose: Callable[[list[str]], list[str]] = list
+) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
     """Make a function of a config the entry point of a command, as `hydra.main` does.
 
     Flags and settings may be in any order, and Hydra's errors are reported in one line, without a
@@ -26,6 +28,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
 
     Args:
         name: of the config.
+        choose: replaces words of the command line by others, before Hydra reads them.
     """
 
     def decorate(function: Callable[[DictConfig], None]) -> Callable[[], None]:
@@ -34,7 +37,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], None]], Callabl
         @functools.wraps(function)
         def main() -> None:
             try:
-                sys.argv[1:] = for_hydra(sys.argv[1:])
+                sys.argv[1:] = choose(for_hydra(sys.argv[1:]))
             except ValueError as error:
                 print(error_text(error), file=sys.stderr)
                 sys.exit(2)

@@ -7,16 +7,13 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from odc_lightning.cli.commands import COMMANDS, help_of, overview
 from odc_lightning.cli.completion import SHELLS, query, script
+from odc_lightning.cli.recipe import AUTO, recipe
 from odc_lightning.cli.words import SHOWING, divided, exists, path_value, readable
 from odc_lightning.utils.text import error_text
-
-# Data sets of any image size, for which the image size and the network are chosen automatically.
-_ANY_SIZE = ("image_folder", "file_list")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +71,15 @@ def translated(name: str, arguments: Sequence[str]) -> list[str]:
         words += [each.format(path_value(word)) for each in templates]
     if not SHOWING.intersection(flags):
         _refuse_forgotten(name, words)
-    return [*flags, *words, *(_recipe(words, flags) if name == "train" else [])]
+    if name != "train":
+        return [*flags, *words]
+    added = recipe(words, flags)
+    if added and AUTO not in added:
+        print(
+            f"odc train: no experiment or algorithm is given, using {' '.join(added)}",
+            file=sys.stderr,
+        )
+    return [*flags, *words, *added]
 
 
 def _complete(arguments: Sequence[str]) -> int:
@@ -113,39 +118,6 @@ def _one_too_many(name: str, word: str) -> str:
     if name == "assign":
         message += ". For several images, give their folder"
     return message
-
-
-def _recipe(words: Sequence[str], flags: Sequence[str]) -> list[str]:
-    """The overrides for a training that names neither an experiment nor an algorithm."""
-    keys = {key: value for key, _, value in (word.lstrip("+").partition("=") for word in words)}
-    own_config = {"-cn", "--config-name", "-cp", "--config-path"}.intersection(flags)
-    if own_config or {"experiment", "algorithm"} & set(keys) or _resumes_another_recipe(keys):
-        return []
-    added = ["experiment=odc_small"]
-    if keys.get("data") in _ANY_SIZE:
-        if not any(key == "model" or key.startswith("model.backbone") for key in keys):
-            added.append("model.backbone=null")
-        if "data.image_size" not in keys:
-            added.append("data.image_size=null")
-        if "augmentation@data.eval_transform" not in keys:
-            # Normalised like the training views of the recipe.
-            added.append("augmentation@data.eval_transform=small_images_eval")
-    print(
-        f"odc train: no experiment or algorithm is given, using {' '.join(added)}",
-        file=sys.stderr,
-    )
-    return added
-
-
-def _resumes_another_recipe(keys: Mapping[str, str]) -> bool:
-    """Whether a training resumes a run that was started without the recipe."""
-    run = keys.get("hydra.run.dir") if keys.get("train.resume") == "auto" else None
-    if run is None and "ckpt_path" in keys:
-        run = str(Path(keys["ckpt_path"].strip("'\"")).parent.parent)
-    folder = Path((run or "").strip("'\""))
-    records = folder / ".hydra" / "hydra.yaml"
-    is_run = run is not None and (folder / "config.yaml").is_file() and records.is_file()
-    return is_run and "experiment: odc_small\n" not in records.read_text(encoding="utf-8")
 
 
 def _is_path(word: str) -> bool:

@@ -32,6 +32,36 @@ MIN_IMAGE_SIZE = 16  # room for four halvings
 SMALL_IMAGES = 64
 
 
+class SuitedWeights(NamedTuple):
+    """The pretrained network that suits a machine.
+
+    Attributes:
+        name: timm's name of its weights.
+        image_size: side in pixels; None is the network's own.
+        reason: for the log.
+    """
+
+    name: str
+    image_size: int | None
+    reason: str
+
+
+# Pretrained networks under free licences. DINOv3's weights have a licence with conditions of use.
+WEIGHTS = {
+    "cpu": SuitedWeights(
+        "tf_efficientnet_lite0.in1k",
+        None,
+        "without a GPU a small and fast network; trained on ImageNet's labels; Apache 2.0",
+    ),
+    "gpu": SuitedWeights(
+        "vit_small_patch14_dinov2.lvd142m",
+        224,  # 16 x 16 patches; its own 518 pixels take ten times as long
+        "with a GPU a network whose neighbours are alike; DINOv2, trained without labels; "
+        "Apache 2.0",
+    ),
+}
+
+
 class Choice(NamedTuple):
     """A config key, its value, and the reason."""
 
@@ -102,6 +132,11 @@ def choose_hyperparameters(
         f"{rate} for a batch of 32, scaled in proportion",
     )
     return choices
+
+
+def suited_weights(has_gpu: bool) -> SuitedWeights:
+    """The pretrained network for a machine with or without a GPU."""
+    return WEIGHTS["gpu" if has_gpu else "cpu"]
 
 
 def suited_network(side: float, has_gpu: bool) -> SuitedNetwork:

@@ -26,13 +26,14 @@ class OwnInput(NamedTuple):
     Attributes:
         image_size: side in pixels; None if it is not known.
         mean, std: of red, green and blue, for pixels from 0 to 1; None if they are not known.
-        interpolation: Pillow's name of the filter for resizing, such as ``bicubic``.
+        interpolation: Pillow's name of the filter for resizing, such as ``bicubic``; None if it is
+            not known.
     """
 
     image_size: int | None
     mean: Sequence[float] | None = IMAGENET_MEAN
     std: Sequence[float] | None = IMAGENET_STD
-    interpolation: str = "bilinear"
+    interpolation: str | None = "bilinear"
 
 
 def input_of_view(view: Any, image_size: int | None) -> OwnInput:
@@ -74,6 +75,25 @@ def with_input(config: DictConfig) -> DictConfig:
                 _set(node, given)
             OmegaConf.update(config, key, plain, merge=False)
     return config
+
+
+def with_input_of_run(config: DictConfig, data: DictConfig | None) -> DictConfig:
+    """The config of an evaluation, whose views have the input of the network's run.
+
+    Args:
+        config: resolved; its own `data.mean`, `data.std` and `data.interpolation` stay if given.
+        data: of the run's config; None without a run.
+
+    Raises:
+        ValueError: see `with_input`.
+    """
+    config = config.copy()
+    for key in (MEAN, STD, INTERPOLATION):
+        name = key.rpartition(".")[2]
+        value = None if data is None else data.get(name)
+        if value is not None and name in config.data and config.data[name] is None:
+            config.data[name] = value
+    return with_input(config)
 
 
 def check_input(config: DictConfig) -> None:

@@ -132,7 +132,7 @@ def own_input(pretrained: str, backbone: DictConfig) -> OwnInput:
     if "architecture" in about:
         return _input_of(about.get("pretrained_cfg", about))
     if backbone.get("_target_") == _CONVNET or OmegaConf.is_missing(backbone, "name"):
-        return OwnInput(None, None, None)
+        return OwnInput(None, None, None, None)
     if backbone.get("_target_") == TIMM_BACKBONE:
         return input_of_timm(str(backbone.name))
     return OwnInput(224)

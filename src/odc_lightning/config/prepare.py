@@ -9,6 +9,7 @@ from odc_lightning.config.own_input import with_input
 from odc_lightning.config.own_network import OWN_INPUT, with_fitting_size, with_own_network
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.resumed import check_length, recorded_run, resumed
+from odc_lightning.config.suited import with_suited_weights
 from odc_lightning.config.validation import (
     CHOSEN_LATER,
     check_arguments,
@@ -54,6 +55,7 @@ def prepare(config: DictConfig) -> Prepared:
     config = with_wandb_run(config)
     if config.ckpt_path is not None and OmegaConf.is_missing(config.model, "pretrained"):
         config.model.pretrained = None  # a resumed run does not read it
+    config, suited = with_suited_weights(config)
     config, of_weights = with_own_network(config)
     check_settings(resolve(config))  # before the images are counted
     check_arguments(resolve(with_chosen_later(config)))
@@ -63,7 +65,7 @@ def prepare(config: DictConfig) -> Prepared:
         check_length(config)
     config = resolve(config)
     check_arguments(config)
-    return Prepared(config, lines + of_weights + chosen, records)
+    return Prepared(config, lines + suited + of_weights + chosen, records)
 
 
 def with_chosen_later(config: DictConfig) -> DictConfig:

@@ -19,8 +19,9 @@ from odc_lightning.config.automatic import AUTOMATIC
 from odc_lightning.config.heuristics import MAX_EPOCHS
 from odc_lightning.config.overrides import lay_over
 from odc_lightning.config.own_input import with_input
-from odc_lightning.config.own_network import OWN_INPUT, with_fitting_size
+from odc_lightning.config.own_network import OWN_INPUT, PRETRAINED, with_fitting_size
 from odc_lightning.config.resolve import resolve
+from odc_lightning.config.suited import AUTO
 from odc_lightning.runs.resume import changes, settings
 from odc_lightning.sweeps.jobs import in_multirun
 
@@ -53,9 +54,10 @@ MAY_CHANGE: Mapping[str, bool] = {
         for name in names.split()
     },
 }
-# Null in one of these keys means that the program chooses; a resumed run keeps its choice.
+# Null in one of these keys (auto in model.pretrained) means that the program chooses; a resumed run
+# keeps its choice.
 CHOSEN = (
-    *(*AUTOMATIC, *OWN_INPUT, "model.pretrained"),
+    *(*AUTOMATIC, *OWN_INPUT, PRETRAINED),
     *("logger.wandb.id", "logger.wandb.group", "logger.wandb.job_type"),
 )
 # What a command asks for once, whatever the run recorded.
@@ -122,7 +124,8 @@ def resumed(config: DictConfig, run: TrainingRun) -> Resumed:
     OmegaConf.set_struct(now, False)
     for key in {*CHOSEN, *OmegaConf.missing_keys(now)}:
         known = OmegaConf.select(recorded, key)
-        if known is not None and OmegaConf.select(now, key, throw_on_missing=False) is None:
+        given = OmegaConf.select(now, key, throw_on_missing=False)
+        if known is not None and (given is None or (key == PRETRAINED and given == AUTO)):
             OmegaConf.update(now, key, known, merge=False)
     for key in _OF_COMMAND:
         OmegaConf.update(now, key, OmegaConf.select(config, key), force_add=True)

@@ -46,8 +46,8 @@ class TimmBackbone(Backbone):
 
         if kwargs.pop("pretrained", False):  # a key of version 0.1.0
             raise ValueError(
-                f"model.backbone.pretrained=true is now model.pretrained=timm:{name}, which also "
-                "sets the network's own normalisation and input size"
+                f"the network's setting pretrained=true is now model.pretrained=timm:{name}, which "
+                "also brings its own normalisation and input size"
             )
         check_name(name)
         if "global_pool" in kwargs:
@@ -85,7 +85,7 @@ class TimmBackbone(Backbone):
         if self._fixed_size is not None and side != self._fixed_size:
             raise ValueError(
                 f"{self.name} was built for images of {self._fixed_size} pixels and got {side}; "
-                f"set data.image_size={self._fixed_size}, or model.backbone.img_size={side}"
+                f"set data.image_size={self._fixed_size}, or img_size={side} of the network"
             )
         if rest := side % self._patch:
             raise ValueError(_no_multiple(self.name, side, self._patch, rest))
