@@ -1,5 +1,7 @@
 import copy
 import functools
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -21,6 +23,11 @@ from odc_lightning.config import CONFIG_DIR
 from odc_lightning.data import digits
 from odc_lightning.data.datasets.builtin import Split
 from odc_lightning.reporting.figures import curves
+
+# `odc train FOLDER` looks for pretrained weights. Tests, and the processes that they start, neither
+# download any nor find those of the machine. The hub's client reads this when it is imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_CACHE"] = str(Path(tempfile.gettempdir(), "odc_lightning tests: no weights"))
 
 Compose = Callable[..., DictConfig]
 

@@ -69,8 +69,9 @@ def test_without_a_network_the_way_to_get_them_is_said_at_once(
         load_pretrained(TimmBackbone("resnet10t"), "timm:resnet10t")
     said = str(raised.value)
     assert "not in the local cache and cannot be downloaded (name or service not known)" in said
-    assert "timm/resnet10t.c3_in1k on the Hugging Face hub" in said
-    assert "model.pretrained=FILE model=timm model.backbone.name=resnet10t" in said
+    command = "hf download timm/resnet10t.c3_in1k --local-dir resnet10t.c3_in1k; copy that folder"
+    assert command in said
+    assert "add model.pretrained=resnet10t.c3_in1k" in said
     assert str(cache / "models--timm--resnet10t.c3_in1k") in said
     assert "\n" not in said
     assert "wall of warnings" not in caplog.text

@@ -148,7 +148,12 @@ def _from_hub(name: str, cfg: Any) -> Path:
             reason = first_line(error)
             break
     folder = f"{hub.constants.HF_HUB_CACHE}/models--{repository.replace('/', '--')}"
-    raise _unavailable(name, reason, f"{repository} on the Hugging Face hub", folder)
+    short = repository.rpartition("/")[2]
+    how = (
+        f"On a machine with a network: hf download {repository} --local-dir {short}; copy that "
+        f"folder here and add model.pretrained={short}"
+    )
+    raise _unavailable(name, reason, how, folder)
 
 
 def _from_address(name: str, address: str) -> Path:
@@ -161,16 +166,19 @@ def _from_address(name: str, address: str) -> Path:
         with _quiet():
             return Path(download_cached_file(address, check_hash=True, progress=False))
     except Exception as error:  # of the network, of the disk, a wrong hash
-        raise _unavailable(name, first_line(error), address, get_cache_dir()) from error
+        how = (
+            f"Download them on another machine ({address}) and give the file: "
+            f"model.pretrained=FILE model=timm model.backbone.name={name}"
+        )
+        raise _unavailable(name, first_line(error), how, get_cache_dir()) from error
     finally:
         socket.setdefaulttimeout(before)
 
 
-def _unavailable(name: str, reason: str, source: str, folder: object) -> WeightsUnavailable:
+def _unavailable(name: str, reason: str, how: str, folder: object) -> WeightsUnavailable:
     return WeightsUnavailable(
-        f"timm's weights of {name} are not in the local cache and cannot be downloaded ({reason}). "
-        f"Download them on another machine ({source}) and give the file: model.pretrained=FILE "
-        f"model=timm model.backbone.name={name}; or copy {folder} from a machine that has it"
+        f"timm's weights of {name} are not in the local cache and cannot be downloaded "
+        f"({reason.rstrip('.')}). {how}; or copy {folder} from a machine that has it"
     )
 
 

@@ -54,7 +54,7 @@ def with_recipe(words: Sequence[str]) -> list[str]:
         if problem is not None:
             chosen = _from_scratch(keys)
             _say(
-                "the training starts from random weights, which takes far longer and gives worse "
+                "training starts from random weights, which takes far longer and gives worse "
                 f"clusters than a pretrained network: {problem}"
             )
         _say(f"no experiment or algorithm is given, using {' '.join(chosen)}")
@@ -86,7 +86,7 @@ def _say(text: str) -> None:
 
 
 def _has_images(keys: Mapping[str, str]) -> bool:
-    """Whether the folder or list is there; without it the command is refused, and needs no weights."""
+    """Whether the folder or list is there; without it the command is refused anyway."""
     given = [keys[key].strip("'\"") for key in ("data.root", "data.path") if key in keys]
     return all(exists(path) for path in given)
 
