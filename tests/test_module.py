@@ -230,7 +230,7 @@ def test_frozen_statistics_stay_and_are_used_in_training() -> None:
         return ODCModule(ConvNet(4), NoNeck, LinearHead, C, optimizer, frozen_statistics=frozen)
 
     images = torch.randn(B, 3, 16, 16)
-    module, usual = built(frozen=True).train(), built(frozen=False).train()
+    module, usual = built(frozen=True), built(frozen=False)
     before = {name: value.clone() for name, value in module.backbone.named_buffers()}
     features = module.embed(images)
     assert all(torch.equal(value, before[name]) for name, value in module.backbone.named_buffers())
