@@ -11,8 +11,7 @@ reject the batch, run before all others. At the end of a batch:
 
 At the start of a batch `SamplesMemory` sets the labels, `LossReweighting` computes weights from
 them, and then `CurrentTargets` replaces them. `KMeansBootstrap` fills the samples memory, so it
-runs after `SamplesMemory` and before all callbacks that observe. `FirstAnswer` shows the clusters
-of the bootstrap, before other callbacks take their time.
+runs after `SamplesMemory` and before all callbacks that observe.
 """
 
 from collections.abc import Iterable
@@ -29,9 +28,7 @@ ORDER = (
     "SmallClusters",
     "BalancedClusters",
 )
-_BOOTSTRAPPED = ORDER.index("KMeansBootstrap") + 1
-# No part of the algorithm, so not in `ORDER`.
-_FIRST = (*GUARDS, *ORDER[:_BOOTSTRAPPED], "FirstAnswer", *ORDER[_BOOTSTRAPPED:])
+_FIRST = (*GUARDS, *ORDER)
 
 
 def _place(callback: pl.Callback) -> int:
@@ -42,7 +39,7 @@ def _place(callback: pl.Callback) -> int:
 def in_order(callbacks: Iterable[pl.Callback]) -> list[pl.Callback]:
     """Sort callbacks into the order in which they must run.
 
-    Callbacks without a place of their own come last, in their given order.
+    Callbacks that are neither in `GUARDS` nor in `ORDER` come last, in their given order.
     """
     return sorted(callbacks, key=_place)
 

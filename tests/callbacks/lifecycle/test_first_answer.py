@@ -104,7 +104,7 @@ def test_all_commands_read_it(home: Path, only: Path, monkeypatch: pytest.Monkey
 def test_a_training_has_both_pages(
     home: Path, capsys: pytest.CaptureFixture[str], experiment: str, only: Path
 ) -> None:
-    """The first is the same, whether or not the bootstrap has the features of the network."""
+    """The first does not depend on the recipe; only `odc_adapt` freezes the statistics."""
     compose = composer(home, "train")
     train(compose(*settings(home, experiment), "train.pages=true", run=experiment))
     run = home / experiment
@@ -113,6 +113,10 @@ def test_a_training_has_both_pages(
     ends = {row["path"]: row["cluster"] for row in rows(run / "clusters.csv")}
     page = {row["path"]: row["cluster"] for row in rows(run / "clusters" / "clusters.csv")}
     assert page == ends
+    states = [torch.load(path / "checkpoints" / "last.ckpt") for path in (run, run / "start")]
+    before, after = ({k: v for k, v in s["state_dict"].items() if "running" in k} for s in states)
+    frozen = all(torch.equal(after[name], value) for name, value in before.items())
+    assert frozen is (experiment == "odc_adapt")
     printed = capsys.readouterr().out
     assert "  start/clusters/index.html  the clusters before training" in printed
     assert "  clusters/index.html        the clusters" in printed

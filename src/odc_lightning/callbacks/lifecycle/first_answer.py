@@ -10,9 +10,7 @@ from omegaconf import DictConfig
 from odc_lightning.callbacks.lifecycle.cluster_page import try_page
 from odc_lightning.callbacks.monitors.label_scores import labels_of
 from odc_lightning.callbacks.odc.frozen_clusters import FrozenClusters, cluster_frozen
-from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.metrics import normalized_mutual_information
-from odc_lightning.models import CenteringNeck
 from odc_lightning.module import ODCModule
 from odc_lightning.runs.frozen_run import frozen_config, write_frozen_run
 from odc_lightning.utils.distributed import from_rank_zero
@@ -42,21 +40,13 @@ class FirstAnswer(pl.Callback):
         self.only = only
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Cluster on all ranks and write on rank 0, unless the bootstrap makes these clusters."""
+        """Cluster on all ranks, and write on rank 0."""
         module = ODCModule.of(pl_module)
-        if self.only or not isinstance(module.neck, CenteringNeck):
-            run_dir = Path(self.config.run_dir)
-            found = cluster_frozen(trainer, module, run_dir, ITERATIONS, self.config.seed)
-            from_rank_zero(lambda: self._write(trainer, module, found))
+        run_dir = Path(self.config.run_dir)
+        found = cluster_frozen(trainer, module, run_dir, ITERATIONS, self.config.seed)
+        from_rank_zero(lambda: self._write(trainer, module, found))
         if self.only:
             trainer.fit_loop.max_epochs = 0
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the clusters of the bootstrap, if they are those of the frozen network."""
-        module = ODCModule.of(pl_module)
-        if trainer.global_step == 0 and isinstance(module.neck, CenteringNeck):
-            found = FrozenClusters(SamplesMemory.of(trainer).memory, module.neck.mean)
-            from_rank_zero(lambda: self._write(trainer, module, found))
 
     def _write(self, trainer: pl.Trainer, module: ODCModule, found: FrozenClusters) -> None:
         source = trainer.datamodule.train_dataset.source  # type: ignore[attr-defined]
