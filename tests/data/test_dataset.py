@@ -20,7 +20,12 @@ SHIPPED = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))
 
 def shipped(name: str) -> Transform:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        settings = ["+data.image_size=16", "+data.flip=0.5", "+data.crop=[0.3, 1.0]"]
+        settings = [
+            "+data.image_size=16",
+            "+data.view_size=16",
+            "+data.flip=0.5",
+            "+data.crop=[0.3, 1.0]",
+        ]
         config = compose(overrides=[f"+augmentation@data.transform={name}", *settings])
     transform: Transform = instantiate(config.data.transform)
     return transform
