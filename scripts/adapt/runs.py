@@ -199,4 +199,6 @@ def _text(value: Any) -> str:
     if isinstance(value, str | Path) and any(mark in str(value) for mark in " ,'=:{}[]()"):
         quoted = str(value).replace("\\", "\\\\").replace("'", "\\'")
         return f"'{quoted}'"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

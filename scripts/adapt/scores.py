@@ -100,9 +100,7 @@ def scores_of(run: Path, frozen: Path) -> dict[str, Any]:
     if run != frozen:
         checkpoints = run / "checkpoints"
         files = {"kept": checkpoints / KEPT, "last": checkpoints / LAST}
-    models = {
-        name: load(file, device="cpu") for name, file in files.items() if file.exists()
-    }
+    models = {name: load(file, device="cpu") for name, file in files.items() if file.exists()}
     first = next(iter(models.values()))
     held_back = _held_back(first, images)
     own = torch.from_numpy(held_back)

@@ -82,7 +82,9 @@ class Study:
             1,
         )
 
-    def train(self, run: Run, budget: Budget | None, place: Path, threads: int, **more: Any) -> None:
+    def train(
+        self, run: Run, budget: Budget | None, place: Path, threads: int, **more: Any
+    ) -> None:
         """Train a run in a folder."""
         study = {
             **self.settings,

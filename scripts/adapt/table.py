@@ -25,14 +25,20 @@ from scripts.adapt.results import (
     seeds_of,
     states,
 )
-from scripts.adapt.runs import RECIPE, RIVALS, TITLES
+from scripts.adapt.runs import RECIPE, RIVALS, TITLES, Run
 from scripts.adapt.targets import Answer, Gain, ami_gains, answers, gain_of
 
 from odc_lightning.metrics.adaptation import NAMES
 from odc_lightning.reporting.figures.curves import BLUE, GREEN, GREY, ORANGE
 from odc_lightning.reporting.tables import markdown_table
 
-COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", GREY)  # one for each data set, repeated if there are more
+COLOURS = (
+    BLUE,
+    ORANGE,
+    GREEN,
+    "#CC79A7",
+    GREY,
+)  # of the data sets, repeated if there are more
 SHOWN = 0.5  # largest change of the criterion in the figure; larger ones are drawn at its edge
 
 
@@ -79,9 +85,7 @@ def pairs(found: Found) -> list[Pair]:
     rows = [
         Pair(run.data, run.method, mean_gain(found, run, state), guard_gains(found, run, state))
         for run in found
-        for state in states(found, run)
-        # A kept state of the start is the frozen network.
-        if state == "last" or (state == "kept" and found[run]["kept_epoch"])
+        for state in _trained_states(found, run)
     ]
     return [row for row in rows if row.measures]
 
@@ -138,8 +142,12 @@ def target_table(found: Sequence[Answer]) -> str:
     return markdown_table(["target", "reached", "by how much"], rows)
 
 
-def report(study: Path) -> Iterator[str]:
+def report(study: Path, evaluations: Path | None = None) -> Iterator[str]:
     """The parts of the text.
+
+    Args:
+        study: folder of the study.
+        evaluations: of Table 4's shape, see `starts_gain`.
 
     Raises:
         ValueError: there are no results.
@@ -155,18 +163,18 @@ def report(study: Path) -> Iterator[str]:
         )
         yield score_table(found, name)
     if with_recipe:
-        evaluations, timed = study / "table_4", next(iter(study.glob("timed/*/summary.json")), None)
-        yield target_table(
-            answers(
-                found,
-                with_recipe,
-                evaluations if evaluations.is_dir() else None,
-                None if timed is None else timed.parent,
-            )
-        )
+        timed = next((file.parent for file in study.glob("timed/*/summary.json")), None)
+        yield target_table(answers(found, with_recipe, evaluations, timed))
     if rows := pairs(found):
         yield correlation_table(rows)
         draw_guard(rows, study / "guard.png")
+
+
+def _trained_states(found: Found, run: Run) -> list[str]:
+    """The last state, and the kept one if it is neither the last nor the start."""
+    known = states(found, run)
+    is_other = "kept" in known and known["kept"] != known["last"] and found[run]["kept_epoch"]
+    return [name for name in known if name == "last" or (name == "kept" and is_other)]
 
 
 def _rows(found: Found, data: str) -> Iterator[tuple[str, str | None]]:
@@ -189,9 +197,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command-line entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path, metavar="STUDY")
+    parser.add_argument(
+        "--table-4", type=Path, metavar="EVALUATIONS", help="of make fine-tuning, for target 4"
+    )
     given = parser.parse_args(argv)
     try:
-        print("\n\n".join(report(given.study)))
+        print("\n\n".join(report(given.study, given.table_4)))
     except ValueError as error:
         parser.error(str(error))
 

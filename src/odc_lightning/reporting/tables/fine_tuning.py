@@ -6,13 +6,15 @@ from odc_lightning.metrics.scores import Score
 from odc_lightning.reporting.tables.markdown import markdown_table, mean_and_spread
 from odc_lightning.runs.results import read_results
 
-METHODS = {"original": "original", "dc": "DC", "odc": "ODC"}
+METHODS = {"original": "original", "dc": "DC", "odc": "ODC", "adapt": "recipe"}
 STARTS = {
     "colorization_photos": "Col.",
     "jigsaw_fashion_mnist": "Jig.",
     "rotation_fashion_mnist": "Rot.",
     "dc_fashion_mnist": "DC",
+    "simclr_fashion_mnist": "SimCLR",
 }
+NOT_IN_THE_PAPER = ("adapt", "simclr_fashion_mnist")  # shown where there are evaluations
 
 UNTRAINED = ("untrained", "none")
 
@@ -34,11 +36,16 @@ def collect(folder: Path) -> dict[tuple[str, str], list[list[Score]]]:
 
 def table(found: dict[tuple[str, str], list[list[Score]]], which: tuple[str, str, str]) -> str:
     """One measure as a Markdown table, in percent, with the standard deviation over seeds."""
+    known = {each for pair in found for each in pair}
+    methods, starts = (
+        {key: title for key, title in titles.items() if key in known or key not in NOT_IN_THE_PAPER}
+        for titles in (METHODS, STARTS)
+    )
     rows = []
-    for method, title in METHODS.items():
-        cells = [cell(found.get((method, start), []), which) for start in STARTS]
+    for method, title in methods.items():
+        cells = [cell(found.get((method, start), []), which) for start in starts]
         rows.append([title, *cells])
-    return markdown_table(["", *STARTS.values()], rows)
+    return markdown_table(["", *starts.values()], rows)
 
 
 def cell(seeds: list[list[Score]], which: tuple[str, str, str]) -> str:
@@ -68,7 +75,7 @@ def fine_tuning_tables(folder: Path) -> str:
 
     Args:
         folder: with a ``results.json`` in METHOD/START/SEED/ for every network: method
-            ``original``, ``dc`` or ``odc``, start the experiment that the network comes from; and
+            ``original``, ``dc``, ``odc`` or ``adapt``, start the experiment that the network comes from; and
             in ``untrained/none/SEED/``.
 
     Raises:
