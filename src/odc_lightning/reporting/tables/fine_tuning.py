@@ -75,8 +75,8 @@ def fine_tuning_tables(folder: Path) -> str:
 
     Args:
         folder: with a ``results.json`` in METHOD/START/SEED/ for every network: method
-            ``original``, ``dc``, ``odc`` or ``adapt``, start the experiment that the network comes from; and
-            in ``untrained/none/SEED/``.
+            ``original``, ``dc``, ``odc`` or ``adapt``, start the experiment that the network comes
+            from; and in ``untrained/none/SEED/``.
 
     Raises:
         ValueError: the folder has no evaluation.
