@@ -221,3 +221,20 @@ def test_the_checkpoint_of_another_network_is_refused() -> None:
     state = tiny_module(C + 1).state_dict()
     with pytest.raises(ValueError, match=r"head\.bias is \(7,\), expected \(6,\); resume with the"):
         tiny_module(C).on_load_checkpoint({"state_dict": state})
+
+
+def test_frozen_statistics_stay_and_are_used_in_training() -> None:
+    def built(frozen: bool) -> ODCModule:
+        torch.manual_seed(0)
+        optimizer = partial(torch.optim.SGD, lr=0.1)
+        return ODCModule(ConvNet(4), NoNeck, LinearHead, C, optimizer, frozen_statistics=frozen)
+
+    images = torch.randn(B, 3, 16, 16)
+    module, usual = built(frozen=True), built(frozen=False)
+    before = {name: value.clone() for name, value in module.backbone.named_buffers()}
+    features = module.embed(images)
+    assert all(torch.equal(value, before[name]) for name, value in module.backbone.named_buffers())
+    torch.testing.assert_close(features, usual.eval().embed(images))
+    assert not torch.allclose(features, usual.train().embed(images))
+    assert module.training
+    assert module.head.training

@@ -79,6 +79,7 @@ class ODCModule(pl.LightningModule):
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._head_optimizer = dict(head_optimizer or {})
+        self.train()  # Lightning keeps the modes that it finds
 
     @staticmethod
     def of(module: pl.LightningModule) -> "ODCModule":

@@ -58,7 +58,7 @@ def test_a_flag_may_follow_the_folder(here: Path) -> None:
         assert (config.name, config.model.pretrained) == ("odc_adapt", "auto")
         assert (config.data.root, config.algorithm.num_clusters) == ("photos", 5)
     part = run_line("train", "photos", "--cfg", "job", "--package", "optimizer")
-    assert "weight_decay: 0.0005" in part.out
+    assert "# @package optimizer\n_target_: torch.optim.SGD\n" in part.out
     assert "Defaults List\n" in run_line("train", "photos", "--info", "defaults").out
 
 

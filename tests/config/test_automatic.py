@@ -57,7 +57,7 @@ def test_what_is_open_is_filled_and_what_is_given_stays(
     monkeypatch.setattr(automatic, "trains_on_gpu", lambda accelerator: has_gpu)
     for number in range(4):
         Image.new("RGB", (200, 300), (number, 0, 0)).save(tmp_path / f"{number}.png")
-    words = translated("train", [str(tmp_path)])
+    words = translated("train", [str(tmp_path), "model.pretrained=null"])
     config, lines = with_automatic_settings(compose_config(*words, *GIVEN))
     assert config.data.image_size == (128 if has_gpu else 64)
     assert config.data.eval_transform.transforms[1].size == config.data.image_size
@@ -74,7 +74,7 @@ def test_what_is_open_is_filled_and_what_is_given_stays(
 def test_a_folder_and_nothing_else(
     compose_config: Compose, new_photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    words = translated("train", [str(new_photos)])
+    words = translated("train", [str(new_photos), "model.pretrained=null"])
     config = compose_config(*words, "trainer.max_epochs=1", "trainer.accelerator=cpu")
     with caplog.at_level("INFO"):
         summary = train(config)

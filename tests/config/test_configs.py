@@ -62,6 +62,9 @@ CALLBACKS = {
     "odc": ODC,
     "odc_openselfsup": ODC,
     "odc_small": tuple(name for name in ORDER if name != "LossReweighting"),
+    "odc_adapt": tuple(
+        name for name in ORDER if name not in ("LossReweighting", "BalancedClusters")
+    ),
     "deepcluster": ("OfflineClustering",),
     "deepcluster_v2": ("PrototypeClustering",),
     "supervised": ("TrueLabels",),

@@ -10,6 +10,7 @@ from odc_lightning.config.heuristics import (
     MAX_EPOCHS,
     NUM_CLUSTERS,
     choose_hyperparameters,
+    suited_view_size,
 )
 
 NOTHING = dict.fromkeys(HYPERPARAMETERS)
@@ -49,3 +50,17 @@ def test_steps_follow_the_trained_images_and_clusters_all_images() -> None:
     assert epochs == [125, 156]  # 40 and 32 steps an epoch
     few = {c.key: c.value for c in choose_hyperparameters(15, NOTHING, num_held_back=3)}
     assert few[BATCH_SIZE] == 12
+
+
+def test_a_pretrained_network_gets_few_small_steps() -> None:
+    chosen = {c.key: c.value for c in choose_hyperparameters(542, NOTHING, 54, pretrained=True)}
+    assert chosen == {NUM_CLUSTERS: 47, BATCH_SIZE: 16, MAX_EPOCHS: 6, LEARNING_RATE: 0.0015}
+    of_many = {c.key: c.value for c in choose_hyperparameters(10**5, NOTHING, pretrained=True)}
+    assert (of_many[MAX_EPOCHS], of_many[LEARNING_RATE]) == (6, 0.003)
+
+
+@pytest.mark.parametrize(
+    ("size", "views"), [(224, 160), (96, 64), (256, 160), (300, 192), (32, 32), (28, 28)]
+)
+def test_views_are_smaller_in_steps_of_32(size: int, views: int) -> None:
+    assert suited_view_size(size) == views

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from odc_lightning.models import JigsawNeck, NonLinearNeck, ProjectionNeck
+from odc_lightning.models import CenteringNeck, JigsawNeck, NonLinearNeck, ProjectionNeck
 
 
 def test_evaluation_is_fc_bn_relu_fc_relu() -> None:
@@ -79,3 +79,11 @@ def test_the_puzzles_neck_joins_the_nine_tiles_of_each_image() -> None:
         for tile in range(9):
             alone = neck.tile(tiles[image, tile].unsqueeze(0))[0]
             torch.testing.assert_close(out[image, 5 * tile : 5 * tile + 5], alone)
+
+
+def test_centering_subtracts_the_mean_that_it_was_given() -> None:
+    neck = CenteringNeck(4)
+    neck.mean.copy_(torch.arange(4.0))
+    x = torch.randn(3, 4)
+    assert torch.equal(neck(x), x - torch.arange(4.0))
+    assert (neck.out_features, list(neck.parameters())) == (4, [])

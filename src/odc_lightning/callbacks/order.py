@@ -23,14 +23,15 @@ GUARDS = ("FiniteCheck",)
 ORDER = (
     "SamplesMemory",
     "KMeansBootstrap",
-    "FirstAnswer",
     "LossReweighting",
     "CurrentTargets",
     "CentroidRefresh",
     "SmallClusters",
     "BalancedClusters",
 )
-_FIRST = (*GUARDS, *ORDER)
+_BOOTSTRAPPED = ORDER.index("KMeansBootstrap") + 1
+# No part of the algorithm, so not in `ORDER`.
+_FIRST = (*GUARDS, *ORDER[:_BOOTSTRAPPED], "FirstAnswer", *ORDER[_BOOTSTRAPPED:])
 
 
 def _place(callback: pl.Callback) -> int:
@@ -41,7 +42,7 @@ def _place(callback: pl.Callback) -> int:
 def in_order(callbacks: Iterable[pl.Callback]) -> list[pl.Callback]:
     """Sort callbacks into the order in which they must run.
 
-    Callbacks that are neither in `GUARDS` nor in `ORDER` come last, in their given order.
+    Callbacks without a place of their own come last, in their given order.
     """
     return sorted(callbacks, key=_place)
 

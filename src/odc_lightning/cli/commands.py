@@ -26,7 +26,7 @@ class Command(NamedTuple):
     is_hydra: bool = True
 
 
-_RUN = "outputs/odc_small/2026-01-31_12-00-00"
+_RUN = "outputs/odc_adapt/2026-01-31_12-00-00"
 _FOLDER = ("data=image_folder", "data.root={}")
 COMMANDS = {
     "train": Command(
@@ -36,6 +36,7 @@ COMMANDS = {
         (
             ("a folder of images; other settings are chosen automatically", "odc train ~/photos"),
             ("the same, with explicit keys", "odc train data=image_folder data.root=~/photos"),
+            ("its first clusters, without training", "odc train ~/photos train.only_start=true"),
             ("settings that you give are kept", "odc train ~/photos algorithm.num_clusters=50"),
             ("a predefined experiment", "odc train experiment=quickstart"),
         ),

@@ -16,6 +16,7 @@ from odc_lightning.config.heuristics import (
     MIN_IMAGE_SIZE,
     choose_hyperparameters,
     suited_network,
+    suited_view_size,
 )
 from odc_lightning.data import ImageSource
 from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, open_image, reading_of
@@ -27,13 +28,20 @@ from odc_lightning.utils.text import quantity
 
 BACKBONE = "model.backbone"
 IMAGE_SIZE = "data.image_size"
+VIEW_SIZE = "data.view_size"
 VALUE_RANGE = "data.value_range"
-AUTOMATIC = (*HYPERPARAMETERS, BACKBONE, IMAGE_SIZE, VALUE_RANGE)  # chosen where they are null
+AUTOMATIC = (
+    *HYPERPARAMETERS,
+    BACKBONE,
+    IMAGE_SIZE,
+    VIEW_SIZE,
+    VALUE_RANGE,
+)  # chosen where they are null
 MAX_MEASURED = 64
 
 
 def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Fill the network, the image size, the range of values and the hyperparameters if null.
+    """Fill network, sizes of images and views, range of values and hyperparameters if null.
 
     The training images are listed at most once, and only if one of these settings is null.
 
@@ -42,9 +50,10 @@ def with_automatic_settings(config: DictConfig) -> tuple[DictConfig, list[str]]:
     """
     images = _TrainingImages(config)
     config, network = _with_network(config, images)
+    config, view_size = _with_view_size(config)
     config, value_range = _with_value_range(config, images)
     config, hyperparameters = _with_hyperparameters(config, images)
-    return config, network + value_range + hyperparameters
+    return config, network + view_size + value_range + hyperparameters
 
 
 class _TrainingImages:
@@ -98,6 +107,33 @@ def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConf
             stem = ", with a stem for small images" if chosen.small_images else ""
         lines.append(f"model={chosen.model}{stem}: the default {device}")
     return config, lines
+
+
+def _with_view_size(config: DictConfig) -> tuple[DictConfig, list[str]]:
+    """Fill ``data.view_size`` if it is null."""
+    if not _is_null(config, VIEW_SIZE):
+        return config, []
+    config = config.copy()
+    size = config.data.image_size
+    config.data.view_size = suited_view_size(size) if _takes_any_size(config) else size
+    if config.data.view_size == size:
+        return config, []
+    return config, [
+        f"{VIEW_SIZE}={config.data.view_size}: crops of this size show things as large as whole "
+        f"images of {size} pixels"
+    ]
+
+
+def _takes_any_size(config: DictConfig) -> bool:
+    """Whether the network takes images of any size."""
+    backbone = config.model.backbone
+    name = str(backbone.get("_target_")).rpartition(".")[2]
+    if name != "TimmBackbone":
+        return name in ("ResNet", "ConvNet")
+    import timm
+
+    cfg = timm.get_pretrained_cfg(str(backbone.name))
+    return cfg is not None and not cfg.fixed_input_size
 
 
 def _with_value_range(config: DictConfig, images: _TrainingImages) -> tuple[DictConfig, list[str]]:

@@ -49,6 +49,7 @@ RULES: Mapping[str, IntegerRule | NumberRule] = {
     "seed": IntegerRule(0),
     "data.batch_size": IntegerRule(1),
     "data.image_size": IntegerRule(1),
+    "data.view_size": IntegerRule(1),
     "data.num_workers": IntegerRule(0),
     "algorithm.num_clusters": IntegerRule(1),
     "algorithm.kmeans_bootstrap.iterations": IntegerRule(1),

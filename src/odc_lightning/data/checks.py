@@ -90,18 +90,18 @@ def _advice(num_samples: int, world_size: int) -> str:
     return f"Try data.batch_size={world_size * 2 ** (share.bit_length() - 1)}, or add images."
 
 
-def check_view(view: Tensor, transform: str, image_size: int) -> None:
+def check_view(view: Tensor, transform: str, side: int, key: str = "image_size") -> None:
     """Check that a transform's result has the type and shape that the network expects.
 
     Raises:
-        ValueError: unless `view` is a float32 tensor (3, image_size, image_size).
+        ValueError: unless `view` is a float32 tensor (3, side, side); ``data.key`` is the side.
     """
-    shape = (3, image_size, image_size)
+    shape = (3, side, side)
     if not isinstance(view, Tensor) or view.dtype != torch.float32 or view.shape != shape:
         given = f"{view.dtype} {tuple(view.shape)}" if isinstance(view, Tensor) else type(view)
         raise ValueError(
             f"data.{transform} gives {given}; expected torch.float32 {shape}, as "
-            f"data.image_size={image_size} says. Crop to that size, and end with PILToTensor and "
+            f"data.{key}={side} says. Crop to that size, and end with PILToTensor and "
             "ToDtype."
         )
 

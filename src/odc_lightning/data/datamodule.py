@@ -50,7 +50,8 @@ class ImageDataModule(pl.LightningDataModule):
         train_transform, eval_transform: from a PIL image to a float32 tensor (3, S, S).
         num_views: V, how many views of an image `train_transform` draws for training. With two
             or more a batch of images is (B, V, 3, S, S).
-        image_size: S, in pixels; a transform that gives another size is refused.
+        image_size: S, in pixels; an evaluation transform that gives another size is refused.
+        view_size: the same for the training transform; None: S.
         batch_size: the global batch size, over all ranks.
         num_workers: dataloader workers per rank; None chooses by the machine.
         subset: arguments of `subset_of` for the training images, or None for all of them.
@@ -102,6 +103,7 @@ class ImageDataModule(pl.LightningDataModule):
         exclude: Sequence[str] | None = None,
         flip: float = 0.5,
         crop: Sequence[float] = (0.3, 1.0),
+        view_size: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         interpolation: str | None = None,
@@ -114,6 +116,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.image_size = image_size
+        self.view_size = image_size if view_size is None else view_size
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.subset = subset
@@ -175,7 +178,7 @@ class ImageDataModule(pl.LightningDataModule):
             trained = self.num_samples - len(self.held_back_rows)
             check_batches(trained, self.batch_size, self._world_size, self.drop_last)
             one_view = IndexedDataset(self.train_dataset.source, self.train_transform, self.seed)
-            check_view(one_view[0]["image"], "train_transform", self.image_size)
+            check_view(one_view[0]["image"], "train_transform", self.view_size, "view_size")
         as_evaluated = self._as_evaluated(self.train_dataset.source)
         check_view(as_evaluated[0]["image"], "eval_transform", self.image_size)
         self._is_set_up, self._may_train = True, for_training

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 from helpers.tiny import TinyData, TinyViews, tiny_module, tiny_trainer
 from odc_lightning.callbacks import KMeansBootstrap, SamplesMemory
 from odc_lightning.features.extraction import evaluating
+from odc_lightning.models import CenteringNeck, LinearHead
 
 N, C = 60, 6
 
@@ -100,3 +101,20 @@ def test_training_views_are_what_the_first_epoch_will_see() -> None:
         torch.testing.assert_close(look.state["features"][batch["index"]], mean.detach())
     left_out = slice(32, N)  # in no batch of that epoch: as ever
     torch.testing.assert_close(look.state["features"][left_out], look.expected[left_out])
+
+
+@pytest.mark.parametrize("training_views", [False, True])
+def test_a_centering_neck_gets_the_mean_of_the_backbones_features(training_views: bool) -> None:
+    look, data, module = Look(), TinyViews(N, 16, num_views=2), tiny_module(C)
+    module.neck, module.dim = CenteringNeck(module.backbone.num_features), 12
+    module.head = LinearHead(12, C)
+    with torch.no_grad():
+        features = module.backbone(data.images.images)
+        views = data.views.images[:, None] + data.views.shifts
+        views = module.backbone(views.flatten(0, 1)).view(N, 2, 12)
+    callbacks = [SamplesMemory(), KMeansBootstrap(training_views=training_views), look]
+    tiny_trainer(callbacks, limit_train_batches=1).fit(module, data)
+    torch.testing.assert_close(module.neck.mean, features.mean(dim=0))
+    centred = (views if training_views else features[:, None]) - features.mean(dim=0)
+    expected = normalize(normalize(centred, dim=2).mean(dim=1), dim=1)
+    torch.testing.assert_close(look.state["features"], expected)
