@@ -104,10 +104,10 @@ def correlation_table(rows: Sequence[Pair]) -> str:
 
 def _correlation(rows: Sequence[Pair], measure: str) -> str:
     known = [(row.measures[measure], row.gain) for row in rows if measure in row.measures]
-    if len(known) < 3:
-        return "–"
-    value = float(spearmanr(*zip(*known, strict=True)).statistic)
-    return "–" if math.isnan(value) else f"{value:.2f}"
+    changes, gained = zip(*known, strict=True) if known else ((), ())
+    if len(known) < 3 or len(set(changes)) < 2 or len(set(gained)) < 2:
+        return "–"  # not defined
+    return f"{float(spearmanr(changes, gained).statistic):.2f}"
 
 
 def draw_guard(rows: Sequence[Pair], output_png: Path) -> None:

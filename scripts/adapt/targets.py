@@ -10,7 +10,7 @@ from scripts.adapt.label_scores import SCORES
 from scripts.adapt.results import Found, Numbers, gains, seeds_of, states
 from scripts.adapt.runs import RECIPE, RIVALS, TITLES
 
-from odc_lightning.reporting.tables.fine_tuning import STARTS, collect
+from odc_lightning.reporting.tables.fine_tuning import OWN_STARTS, STARTS, collect
 from odc_lightning.utils.json_file import read_json
 
 FIRST_PAGE, ADAPTED = 60, 300  # seconds
@@ -130,7 +130,8 @@ def starts_gain(evaluations: Path | None) -> Answer:
     if evaluations is None:
         return Answer(title, None, "not evaluated")
     found, rises = collect(evaluations), {}
-    for start, name in STARTS.items():
+    starts = {**STARTS, **OWN_STARTS}
+    for start, name in starts.items():
         values = [
             [
                 100 * score.value
@@ -143,7 +144,7 @@ def starts_gain(evaluations: Path | None) -> Answer:
         if all(values):
             rises[name] = statistics.fmean(values[1]) - statistics.fmean(values[0])
     shown = ", ".join(f"{name} {rise:+.1f}" for name, rise in rises.items())
-    reached = None if len(rises) < len(STARTS) else all(rise > 0 for rise in rises.values())
+    reached = None if len(rises) < len(starts) else all(rise > 0 for rise in rises.values())
     return Answer(title, reached, shown or "not evaluated")
 
 
