@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.adapt.label_scores import SCORES
-from scripts.adapt.runs import FROZEN, RATES, SEEDS, Run
+from scripts.adapt.runs import FROZEN, SEEDS, Run
 from scripts.adapt.scores import FILE
 
 from odc_lightning.metrics.adaptation import criterion
@@ -85,10 +85,11 @@ def best_rate(found: Found, data: str, method: str) -> float:
     Raises:
         ValueError: no run of the method has scores.
     """
-    runs = [Run(data, method, rate, SEEDS[0]) for rate in RATES]
-    known = [run for run in runs if run in found]
+    runs = [run for run in found if (run.data, run.method) == (data, method) and run.rate]
+    first = min((run.seed for run in runs), default=0)
+    known = [run for run in runs if run.seed == first]
     if not known:
-        raise ValueError(f"{data} has no scores of {method} with seed {SEEDS[0]}")
+        raise ValueError(f"{data} has no scores of {method}")
     best = max(known, key=lambda run: mean_gain(found, run))
     assert best.rate is not None
     return best.rate
@@ -96,9 +97,9 @@ def best_rate(found: Found, data: str, method: str) -> float:
 
 def seeds_of(found: Found, data: str, method: str) -> list[Run]:
     """The runs of a method with its best learning rate, one for each seed; perhaps none."""
-    if not any(run.data == data and run.method == method for run in found):
+    rates = {run.rate for run in found if (run.data, run.method) == (data, method)}
+    if not rates:
         return []
-    own = Run(data, method, None, SEEDS[0]) in found
-    rate = None if own else best_rate(found, data, method)
+    rate = None if None in rates else best_rate(found, data, method)
     runs = [Run(data, method, rate, seed) for seed in SEEDS]
     return [run for run in runs if run in found]
