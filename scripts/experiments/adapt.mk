@@ -11,7 +11,7 @@ ADAPT_SIZE := 96
 ADAPT_DATA := food solar fashion letters
 FOOD_PACKAGE := $(ADAPT)/package
 
-adapt-study: $(addprefix $(ADAPT)/images/,$(ADAPT_DATA)) fine-tuning | $(SETUP_BENCH) ## Adapt a pretrained network to four data sets by the recipe and five rivals, and Table 4's starting points
+adapt-study: $(addprefix $(ADAPT)/images/,$(ADAPT_DATA)) fine-tuning | $(SETUP_BENCH) ## Adapt a pretrained network to four data sets by the recipe and five rivals, and Table 4's starting points (hours on two cores)
 	$(RUN) scripts.adapt.study $(ADAPT) --images $(ADAPT)/images --weights $(ADAPT_WEIGHTS) \
 		--network $(ADAPT_NETWORK) --image-size $(ADAPT_SIZE) --data $(ADAPT_DATA) --timed $(firstword $(ADAPT_DATA))
 	$(RUN) scripts.adapt.table $(ADAPT) --table-4 $(FINE_TUNING)/evaluation > $(ADAPT)/results.md

@@ -17,7 +17,7 @@ LENGTH_adapt := data.batch_size=null
 FOLDER_BY_NAME := train.resume=auto 'hydra.sweep.subdir=$${name}/$${seed}'
 FOLDER_BY_START := train.resume=auto 'hydra.sweep.subdir=$${start}/$${seed}'
 
-fine-tuning: $(FINE_TUNING)/evaluated ## Fine-tune five starting points by DC, ODC and the recipe (Table 4; 2 hours on two cores)
+fine-tuning: $(FINE_TUNING)/evaluated ## Fine-tune five starting points by DC, ODC and the recipe (Table 4; more than an hour on two cores)
 	$(VENV)/bin/python scripts/fine_tuning_table.py $(FINE_TUNING)/evaluation > $(FINE_TUNING)/results.md
 	@cat $(FINE_TUNING)/results.md
 

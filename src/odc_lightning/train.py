@@ -38,6 +38,7 @@ from odc_lightning.utils.text import printable
 IRRELEVANT_WARNINGS = (
     *ALWAYS_IRRELEVANT,
     "The dirpath has changed from",  # a run that is resumed in another folder
+    "module(s) in eval mode at the start of training",  # frozen statistics
 )
 
 

@@ -144,7 +144,8 @@ def test_all_measures_by_name() -> None:
     assert tuple(found) == NAMES
     pairs = [neighbours_agree(views[:, v], views[:, v + 1], features, own) for v in (0, 2)]
     assert found["neighbours_agree"] == pytest.approx(np.mean(pairs))
-    assert criterion(found) == found["neighbours_agree"] * found["effective_rank"]
+    expected = found["neighbours_agree"] * found["neighbours_kept"] ** (1 / 3)
+    assert criterion(found) == expected
     assert found["neighbours_kept"] == 1
     each = [view_retrieval(views[:, v], features, own) for v in range(V)]
     assert found["view_retrieval"] == pytest.approx(np.mean(each))

@@ -1,11 +1,13 @@
 """The study from images to scores, with tiny networks, in this process."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scripts.adapt.label_scores import SCORES
 from scripts.adapt.results import read_scores
 from scripts.adapt.runs import FROZEN, RECIPE, Budget, Run
 from scripts.adapt.study import Study
@@ -104,6 +106,39 @@ def test_runs_are_trained_scored_and_tabulated(
 
     print_tables([str(tmp_path / "s")])
     assert "| the recipe | own | " in capsys.readouterr().out
+
+
+def test_rivals_train_other_seeds_with_their_best_learning_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = {"odc": 0.0003, "dc": 0.001, "dcv2": 0.003, "simclr": 0.001, "swav": 0.0003}
+    trained: list[tuple[Run, int]] = []
+
+    def fake(words: Sequence[str], log: Path, threads: int) -> None:
+        if words[0] != "scripts.adapt.scores":
+            return
+        run = Run.at(Path(words[1]))
+        trained.append((run, threads))
+        value = 0.9 if best.get(run.method) == run.rate else 0.5
+        name = "start" if run.method == FROZEN else "last"
+        content = {"states": {name: {"scores": dict.fromkeys(SCORES, value)}}}
+        Path(words[1]).mkdir()
+        (Path(words[1]) / scores.FILE).write_text(json.dumps(content))
+
+    budget = Budget(542, 16, 2, 6, 47, 0.1)
+    monkeypatch.setattr(study, "execute", fake)
+    monkeypatch.setattr(Budget, "of", lambda frozen: budget)
+    (tmp_path / "food").mkdir()
+    words = ["--images", str(tmp_path), "--weights", "timm:x", "--data", "food"]
+    study.main([str(tmp_path / "s"), *words])
+    runs = [run for run, _ in trained]
+    assert len(runs) == len(set(runs)) == 1 + 3 + 5 * 3 + 5 * 2
+    assert runs[0].method == FROZEN
+    later = {(run.method, run.rate, run.seed) for run in runs[19:]}
+    assert later == {(method, rate, seed) for method, rate in best.items() for seed in (1, 2)}
+    assert {threads for _, threads in trained} == {1}
+    study.main([str(tmp_path / "s"), *words])
+    assert len(trained) == 29  # nothing is repeated
 
 
 def test_images_that_are_missing_are_named(

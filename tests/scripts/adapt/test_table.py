@@ -72,7 +72,7 @@ def test_the_learning_rate_is_that_of_the_best_first_seed(study: Path) -> None:
     run = Run("food", RECIPE, None, 0)
     assert gains(found, run)["knn"] == pytest.approx(0.02)  # of the state that it keeps
     assert gains(found, run, "last")["knn"] == pytest.approx(-0.01)
-    # Agreement times rank.
+    # Only the agreement differs, of the factors of the criterion.
     assert guard_gains(found, run, "kept")["criterion"] == pytest.approx(0.2)
     assert guard_gains(found, run, "kept")["view_retrieval"] == 0
 
