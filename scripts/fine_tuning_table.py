@@ -1,7 +1,7 @@
 """Print finished evaluations as Table 4: ``python scripts/fine_tuning_table.py EVALUATIONS``.
 
 EVALUATIONS holds METHOD/START/SEED/results.json for every network, where METHOD is ``original``,
-``dc`` or ``odc`` and START is the experiment of the pretrained weights; and
+``dc``, ``odc`` or ``adapt`` and START is the experiment of the pretrained weights; and
 ``untrained/none/SEED/``.
 """
 

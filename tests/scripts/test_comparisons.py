@@ -13,6 +13,7 @@ from helpers.run_folders import SUMMARY
 from odc_lightning.metrics.scores import Evaluation, Score
 from odc_lightning.reporting.figures import draw_losses
 from odc_lightning.reporting.figures.losses import losses
+from odc_lightning.reporting.tables import fine_tuning_tables
 from odc_lightning.runs.results import write_results
 
 
@@ -92,3 +93,15 @@ def test_the_table_has_means_and_spreads_over_seeds(tmp_path: Path) -> None:
     empty = run_python(script, str(tmp_path / "odc"), cwd=tmp_path)
     assert empty.returncode == 2
     assert "has no METHOD/START/SEED/results.json" in empty.stderr
+
+
+def test_the_recipe_and_its_start_are_shown_where_they_are_evaluated(tmp_path: Path) -> None:
+    for method, start in (("original", "simclr_fashion_mnist"), ("adapt", "dc_fashion_mnist")):
+        folder = tmp_path / method / start / "0"
+        folder.mkdir(parents=True)
+        scores = [Score("knn", "pooled", "top1", 0.5, "k=20")]
+        write_results(folder / "results.json", Evaluation("x", "x", "convnet", "digits", scores))
+    table = fine_tuning_tables(tmp_path).splitlines()
+    assert table[2] == "|  | Col. | Jig. | Rot. | DC | SimCLR |"
+    assert table[4] == "| original | – | – | – | – | 50.0 |"
+    assert table[7] == "| recipe | – | – | – | 50.0 | – |"

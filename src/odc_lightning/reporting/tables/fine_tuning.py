@@ -13,6 +13,9 @@ STARTS = {
     "rotation_fashion_mnist": "Rot.",
     "dc_fashion_mnist": "DC",
 }
+# Not in the paper; shown where there are evaluations of them.
+OWN_METHODS = {"adapt": "recipe"}
+OWN_STARTS = {"simclr_fashion_mnist": "SimCLR"}
 
 UNTRAINED = ("untrained", "none")
 
@@ -34,11 +37,16 @@ def collect(folder: Path) -> dict[tuple[str, str], list[list[Score]]]:
 
 def table(found: dict[tuple[str, str], list[list[Score]]], which: tuple[str, str, str]) -> str:
     """One measure as a Markdown table, in percent, with the standard deviation over seeds."""
+    known = {each for pair in found for each in pair}
+    methods, starts = (
+        {**of_paper, **{key: title for key, title in own.items() if key in known}}
+        for of_paper, own in ((METHODS, OWN_METHODS), (STARTS, OWN_STARTS))
+    )
     rows = []
-    for method, title in METHODS.items():
-        cells = [cell(found.get((method, start), []), which) for start in STARTS]
+    for method, title in methods.items():
+        cells = [cell(found.get((method, start), []), which) for start in starts]
         rows.append([title, *cells])
-    return markdown_table(["", *STARTS.values()], rows)
+    return markdown_table(["", *starts.values()], rows)
 
 
 def cell(seeds: list[list[Score]], which: tuple[str, str, str]) -> str:
@@ -68,8 +76,8 @@ def fine_tuning_tables(folder: Path) -> str:
 
     Args:
         folder: with a ``results.json`` in METHOD/START/SEED/ for every network: method
-            ``original``, ``dc`` or ``odc``, start the experiment that the network comes from; and
-            in ``untrained/none/SEED/``.
+            ``original``, ``dc``, ``odc`` or ``adapt``, start the experiment that the network comes
+            from; and in ``untrained/none/SEED/``.
 
     Raises:
         ValueError: the folder has no evaluation.
