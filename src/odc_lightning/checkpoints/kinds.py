@@ -45,13 +45,13 @@ _FOLDERS = (
     ("saved_model.pb", "a TensorFlow model", "convert its weights to torch"),
 )
 # The one file that holds the weights in a folder of the Hugging Face hub or of `odc export`.
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 _TAR = 257  # where a tar archive has its name
 
 
 def weights_in_folder(folder: Path) -> Path | None:
     """The file with the weights in a folder as on the Hugging Face hub; None if there is none."""
-    return next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    return next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
 
 
 def kind_of_folder(folder: Path) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from odc_lightning.checkpoints.conversion import Conversion, Row
+from odc_lightning.checkpoints.kinds import WEIGHT_FILES
 from odc_lightning.models import TimmBackbone
 from odc_lightning.models.timm_backbone import PREFIX, check_name
 from odc_lightning.utils.text import first_line
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 SCHEME = "timm:"
 # Seconds in which a server must answer; a machine without a network is noticed at once.
 TIMEOUT = 5.0
-# The files of a repository on the Hugging Face hub, the preferred first.
-_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 class WeightsUnavailable(ValueError):
@@ -127,7 +126,7 @@ def _from_hub(name: str, cfg: Any) -> Path:
     import huggingface_hub as hub
 
     repository, _, revision = str(cfg.hf_hub_id).partition("@")
-    files = (cfg.hf_hub_filename,) if cfg.hf_hub_filename else _FILES
+    files = (cfg.hf_hub_filename,) if cfg.hf_hub_filename else WEIGHT_FILES
     for file in files:
         cached = hub.try_to_load_from_cache(repository, file, revision=revision or None)
         if isinstance(cached, str):

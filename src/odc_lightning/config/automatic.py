@@ -83,7 +83,7 @@ class _TrainingImages:
 
 def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConfig, list[str]]:
     """Fill ``model.backbone`` and ``data.image_size`` where they are null."""
-    open_keys = [key for key in (IMAGE_SIZE, BACKBONE) if _is_null(config, key)]
+    open_keys = [key for key in (IMAGE_SIZE, BACKBONE) if is_null(config, key)]
     if not open_keys:
         return config, []
     config = config.copy()
@@ -111,7 +111,7 @@ def _with_network(config: DictConfig, images: _TrainingImages) -> tuple[DictConf
 
 def _with_view_size(config: DictConfig) -> tuple[DictConfig, list[str]]:
     """Fill ``data.view_size`` if it is null."""
-    if not _is_null(config, VIEW_SIZE):
+    if not is_null(config, VIEW_SIZE):
         return config, []
     config = config.copy()
     size = config.data.image_size
@@ -138,7 +138,7 @@ def _takes_any_size(config: DictConfig) -> bool:
 
 def _with_value_range(config: DictConfig, images: _TrainingImages) -> tuple[DictConfig, list[str]]:
     """Fill ``data.value_range`` if it is null and images of more than 8 bits are among the data."""
-    if not _is_null(config, VALUE_RANGE):
+    if not is_null(config, VALUE_RANGE):
         return config, []
     measured = measure_range(images.source, reading_of(config.data).max_pixels)
     if measured is None:
@@ -204,7 +204,7 @@ def trains_on_gpu(accelerator: str) -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def _is_null(config: DictConfig, key: str) -> bool:
+def is_null(config: DictConfig, key: str) -> bool:
     """Whether the key exists and is null; a missing value (``???``) is not null."""
     group, _, name = key.partition(".")
     node = config[group]

@@ -18,7 +18,7 @@ from odc_lightning.checkpoints.formats import convert
 from odc_lightning.checkpoints.mismatch import OPTIONS, network_name
 from odc_lightning.checkpoints.timm_weights import same_network, timm_name, weights_config
 from odc_lightning.checkpoints.trust import TIMM_ARGUMENTS
-from odc_lightning.config.automatic import backbone_of_option
+from odc_lightning.config.automatic import BACKBONE, IMAGE_SIZE, backbone_of_option, is_null
 from odc_lightning.config.own_input import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -31,7 +31,7 @@ from odc_lightning.config.own_input import (
 from odc_lightning.data.transforms import RESAMPLING
 from odc_lightning.utils.json_file import read_json
 
-BACKBONE, PRETRAINED, IMAGE_SIZE = "model.backbone", "model.pretrained", "data.image_size"
+PRETRAINED = "model.pretrained"
 TIMM_BACKBONE = "odc_lightning.models.TimmBackbone"
 OWN_INPUT = (IMAGE_SIZE, MEAN, STD, INTERPOLATION)
 _CONVNET = "odc_lightning.models.ConvNet"
@@ -68,7 +68,7 @@ def with_own_network(config: DictConfig) -> tuple[DictConfig, list[str]]:
         if OmegaConf.is_missing(backbone, "name"):
             backbone.name = name
             lines.append(f"{BACKBONE}.name={name}: the network of {pretrained}")
-    open_keys = [key for key in OWN_INPUT if _is_null(config, key)]
+    open_keys = [key for key in OWN_INPUT if is_null(config, key)]
     if open_keys:
         values = own_input(pretrained, config.model.backbone)._asdict()
         for key in open_keys:
@@ -249,10 +249,3 @@ def _shown(backbone: DictConfig) -> str:
     plain = {str(key): value for key, value in backbone.items()}
     arguments = ", ".join(f"{key}={value}" for key, value in plain.items() if key[0] != "_")
     return f"{str(plain['_target_']).rpartition('.')[2]}({arguments})"
-
-
-def _is_null(config: DictConfig, key: str) -> bool:
-    """Whether the key exists and is null."""
-    group, _, name = key.partition(".")
-    node = config[group]
-    return name in node and not OmegaConf.is_missing(node, name) and node[name] is None

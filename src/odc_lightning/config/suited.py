@@ -3,9 +3,9 @@
 from omegaconf import DictConfig, OmegaConf
 
 from odc_lightning.checkpoints.timm_weights import SCHEME
-from odc_lightning.config.automatic import trains_on_gpu
+from odc_lightning.config.automatic import BACKBONE, IMAGE_SIZE, is_null, trains_on_gpu
 from odc_lightning.config.heuristics import suited_weights
-from odc_lightning.config.own_network import BACKBONE, PRETRAINED
+from odc_lightning.config.own_network import PRETRAINED
 
 AUTO = "auto"  # null means random weights
 
@@ -30,11 +30,6 @@ def with_suited_weights(config: DictConfig) -> tuple[DictConfig, list[str]]:
     config = config.copy()
     chosen = suited_weights(trains_on_gpu(str(config.trainer.accelerator)))
     config.model.pretrained = f"{SCHEME}{chosen.name}"
-    if chosen.image_size is not None and _is_open(config):
+    if chosen.image_size is not None and is_null(config, IMAGE_SIZE):
         config.data.image_size = chosen.image_size
     return config, [f"{PRETRAINED}={config.model.pretrained}: {chosen.reason}"]
-
-
-def _is_open(config: DictConfig) -> bool:
-    """Whether the image size is to be chosen."""
-    return not OmegaConf.is_missing(config.data, "image_size") and config.data.image_size is None

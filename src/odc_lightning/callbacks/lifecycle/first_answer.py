@@ -7,10 +7,9 @@ from pathlib import Path
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from odc_lightning.callbacks.lifecycle.cluster_page import try_page
-from odc_lightning.callbacks.monitors.label_scores import labels_of
+from odc_lightning.callbacks.lifecycle.cluster_page import PAGE, try_page
+from odc_lightning.callbacks.monitors.label_scores import labels_of, nmi_of
 from odc_lightning.callbacks.odc.frozen_clusters import FrozenClusters, cluster_frozen
-from odc_lightning.metrics import normalized_mutual_information
 from odc_lightning.module import ODCModule
 from odc_lightning.runs.frozen_run import frozen_config, write_frozen_run
 from odc_lightning.utils.distributed import from_rank_zero
@@ -51,21 +50,19 @@ class FirstAnswer(pl.Callback):
     def _write(self, trainer: pl.Trainer, module: ODCModule, found: FrozenClusters) -> None:
         source = trainer.datamodule.train_dataset.source  # type: ignore[attr-defined]
         names = [source.name(index) for index in range(len(source))]
-        folder, memory, truth = Path(self.config.run_dir, START), found.memory, None
-        if (truth := labels_of(trainer, "train")) is not None:
-            known = truth >= 0
-            nmi = normalized_mutual_information(truth[known], memory.labels.cpu()[known])
+        folder, memory = Path(self.config.run_dir, START), found.memory
+        truth = labels_of(trainer, "train")
         write_frozen_run(
             frozen_config(self.config, folder),
             module.backbone.state_dict(),
             found.mean,
             memory,
             names,
-            None if truth is None else nmi,
+            None if truth is None else nmi_of(memory.labels, truth),
             time.monotonic() - self.started,
         )
         title = f"{self.config.name}: before training"
-        if page := try_page(source, memory, folder / "clusters", title):
+        if page := try_page(source, memory, folder / PAGE, title):
             log.info(
                 "first clusters, of the network as it was given, after %.0f s: %s",
                 time.monotonic() - self.started,

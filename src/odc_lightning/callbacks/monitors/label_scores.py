@@ -76,8 +76,7 @@ class LabelScores(pl.Callback):
         scores = {}
         owner = PseudoLabels.find(trainer)
         if owner is not None:
-            assigned = owner.labels.cpu()
-            scores["eval/nmi"] = normalized_mutual_information(truth[known], assigned[known])
+            scores["eval/nmi"] = nmi_of(owner.labels, truth)
         # With fewer than two labelled images there is no neighbour to vote.
         if self.knn and int(known.sum()) >= 2:
             scores["eval/knn_top1"] = self._knn(trainer, pl_module, truth)
@@ -109,6 +108,12 @@ def labels_of(trainer: pl.Trainer, split: Split) -> Tensor | None:
     dataset = getattr(trainer.datamodule, f"{split}_dataset")  # type: ignore[attr-defined]
     labels: np.ndarray | None = None if dataset is None else dataset.source.labels
     return None if labels is None or not (labels >= 0).any() else torch.from_numpy(labels)
+
+
+def nmi_of(clusters: Tensor, truth: Tensor) -> float:
+    """The NMI of clusters (N,) and true labels (N,), over the images whose label is known."""
+    known = truth >= 0
+    return normalized_mutual_information(truth[known], clusters.cpu()[known])
 
 
 def pooled_features(

@@ -6,10 +6,13 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 from torch import Tensor
 
-from odc_lightning.callbacks.odc.global_clustering import cluster_globally, num_samples_to_cluster
+from odc_lightning.callbacks.odc.global_clustering import (
+    allocate_features,
+    cluster_globally,
+    num_samples_to_cluster,
+)
 from odc_lightning.clustering import centre
 from odc_lightning.features.extraction import extract_features
-from odc_lightning.features.placement import budget, place_features
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.module import ODCModule
 from odc_lightning.utils.distributed import broadcast
@@ -42,17 +45,7 @@ def cluster_frozen(
     """
     device, width = trainer.strategy.root_device, module.backbone.num_features
     num_samples = num_samples_to_cluster(trainer, module.num_clusters)
-    free = budget(device, folder, trainer.num_devices)
-    trainer.strategy.barrier()  # every rank measures free memory before any rank allocates
-    features, _ = place_features(
-        num_samples,
-        width,
-        device=device,
-        place="auto",
-        precision="float32",
-        folder=folder,
-        free=free,
-    )
+    features, _ = allocate_features(trainer, num_samples, width, folder)
     extract_features(trainer, module, module, "train", features, "First clusters: features")
     mean = centre(features)
     labels = cluster_globally(

@@ -1,4 +1,7 @@
-"""Shared parts of clusterings of the whole data set: number of samples, K-Means with a bar."""
+"""Shared parts of clusterings of the whole data set: samples, room for features, K-Means."""
+
+from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 from rich.progress import Progress
@@ -7,6 +10,7 @@ from torch import Tensor
 from odc_lightning.callbacks.find import find
 from odc_lightning.clustering import Backend, check_num_clusters, nonempty_kmeans
 from odc_lightning.features.extraction import shows_bars
+from odc_lightning.features.placement import Place, Precision, budget, place_features
 from odc_lightning.utils.distributed import from_rank_zero
 
 
@@ -28,6 +32,29 @@ def num_samples_to_cluster(trainer: pl.Trainer, num_clusters: int) -> int:
     small = find(trainer, SmallClusters)
     check_num_clusters(num_samples, num_clusters, None if small is None else small.threshold)
     return num_samples
+
+
+def allocate_features(
+    trainer: pl.Trainer,
+    num_samples: int,
+    width: int,
+    folder: Path,
+    place: Place | Literal["auto"] = "auto",
+    precision: Precision = "float32",
+) -> tuple[Tensor, str]:
+    """Allocate features (N, D) where there is room, see `place_features`; for all ranks at once."""
+    device = trainer.strategy.root_device
+    free = budget(device, folder, trainer.num_devices)
+    trainer.strategy.barrier()  # every rank measures free memory before any rank allocates
+    return place_features(
+        num_samples,
+        width,
+        device=device,
+        place=place,
+        precision=precision,
+        folder=folder,
+        free=free,
+    )
 
 
 def cluster_globally(

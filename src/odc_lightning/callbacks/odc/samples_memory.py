@@ -12,12 +12,15 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.find import find
-from odc_lightning.callbacks.odc.global_clustering import num_samples_to_cluster
+from odc_lightning.callbacks.odc.global_clustering import (
+    allocate_features,
+    num_samples_to_cluster,
+)
 from odc_lightning.callbacks.odc.held_back import update_held_back
 from odc_lightning.callbacks.order import check_order
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.clustering import Assignment
-from odc_lightning.features.placement import Place, Precision, budget, place_features
+from odc_lightning.features.placement import Place, Precision
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.models import PrototypeHead
 from odc_lightning.module import ODCModule
@@ -117,16 +120,8 @@ class SamplesMemory(PseudoLabels):
         check_order(trainer.callbacks)  # type: ignore[attr-defined]
         module, device = ODCModule.of(pl_module), trainer.strategy.root_device
         num_samples = num_samples_to_cluster(trainer, module.num_clusters)
-        free = budget(device, self.folder, trainer.num_devices)
-        trainer.strategy.barrier()  # every rank measures free memory before any rank allocates
-        features, where = place_features(
-            num_samples,
-            module.dim,
-            device=device,
-            place=self.place,
-            precision=self.precision,
-            folder=self.folder,
-            free=free,
+        features, where = allocate_features(
+            trainer, num_samples, module.dim, self.folder, self.place, self.precision
         )
         if trainer.is_global_zero:
             log.info(where)
