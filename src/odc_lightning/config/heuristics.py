@@ -15,7 +15,7 @@ STEPS_PER_EPOCH = 20
 TOTAL_STEPS = 5000
 EPOCHS = range(10, 201)
 LEARNING_RATE_AT_32 = 0.03
-# From a pretrained network (docs/fine_tuning.md): at 0.01 its features deteriorate.
+# From a pretrained network, whose features large steps make worse (docs/fine_tuning.md).
 ADAPTING_EPOCHS = 6
 ADAPTING_RATE_AT_32 = 0.003
 

@@ -28,8 +28,7 @@ def criterion(measures: Mapping[str, float]) -> float:
 
     The agreement of views about an image's neighbours rises with every invariance that is learned,
     a harmful one too, which replaces the neighbours. The cube root of the share of neighbours that
-    were kept lets the network pay for agreement with neighbours, but not any price; of the products
-    that were tried this one told better from worse most often (docs/fine_tuning.md).
+    were kept limits how many neighbours a network may give up for agreement.
 
     Args:
         measures: of `adaptation_measures`.

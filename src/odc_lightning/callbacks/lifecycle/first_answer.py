@@ -64,7 +64,7 @@ class FirstAnswer(pl.Callback):
         title = f"{self.config.name}: before training"
         if page := try_page(source, memory, folder / PAGE, title):
             log.info(
-                "first clusters, of the network as it was given, after %.0f s: %s",
+                "clusters of the pretrained network, after %.0f s: %s",
                 time.monotonic() - self.started,
                 page,
             )
