@@ -6,8 +6,8 @@ Writes ``FOLDER/<class>/<image>``; the classes serve for scores alone.
   the first letter of their codes, the food group. ``--from`` names the unpacked package.
 - ``solar``: 800 of the 2,624 photographs of solar cells of the package ``elpv-dataset``, in four
   classes: mono- or polycrystalline, with a probability of a defect above 0.5 or not.
-- ``fashion``: 1,500 of Fashion-MNIST's training images.
-- ``letters``: 1,000 drawings of `scripts.small_data.letters`.
+- ``fashion``: 800 of Fashion-MNIST's training images.
+- ``letters``: 600 drawings of `scripts.small_data.letters`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from scripts.small_data.letters import make_letters
 from odc_lightning.data import fashion_mnist
 
 NAMES = ("food", "solar", "fashion", "letters")
-NUM_SOLAR, NUM_FASHION, LETTERS_EACH = 800, 1500, 100
+NUM_SOLAR, NUM_FASHION, LETTERS_EACH = 800, 800, 60
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 

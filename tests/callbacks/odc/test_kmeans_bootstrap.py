@@ -115,6 +115,6 @@ def test_a_centering_neck_gets_the_mean_of_the_backbones_features(training_views
     callbacks = [SamplesMemory(), KMeansBootstrap(training_views=training_views), look]
     tiny_trainer(callbacks, limit_train_batches=1).fit(module, data)
     torch.testing.assert_close(module.neck.mean, features.mean(dim=0))
-    centred = (views if training_views else features[:, None]) - features.mean(dim=0)
-    expected = normalize(normalize(centred, dim=2).mean(dim=1), dim=1)
+    looks = torch.cat([features[:, None], views], dim=1) if training_views else features[:, None]
+    expected = normalize(normalize(looks - features.mean(dim=0), dim=2).mean(dim=1), dim=1)
     torch.testing.assert_close(look.state["features"], expected)

@@ -1,13 +1,14 @@
 """The bootstrap: global K-Means on the features of the untrained network (Sec. 3.1)."""
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from odc_lightning.callbacks.odc.global_clustering import cluster_globally
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.clustering import Backend, centre
-from odc_lightning.clustering.blocks import put_rows
+from odc_lightning.clustering.blocks import put_rows, rows_at
 from odc_lightning.features.extraction import extract_features, training_batches
 from odc_lightning.memory import last_occurrences, mean_views
 from odc_lightning.models import CenteringNeck
@@ -35,7 +36,9 @@ class KMeansBootstrap(pl.Callback):
             iterations, backend, seed: options of K-Means.
             training_views: cluster features of augmented views, from the network in training mode,
                 as in the first epoch. In eval mode the batch norm of an untrained network has no
-                statistics yet; its features differ so much that the first clusters dissolve.
+                statistics yet; its features differ so much that the first clusters dissolve. With a
+                `CenteringNeck` the network is pretrained, and the whole image is averaged with its
+                views.
         """
         self.iterations = iterations
         self.backend = backend
@@ -50,7 +53,7 @@ class KMeansBootstrap(pl.Callback):
         memory, module = owner.memory, ODCModule.of(pl_module)
         self._extract(trainer, module, memory.features)
         if self.training_views:  # images that the first epoch omits keep their eval features
-            self._replace_by_views(trainer, module, memory.features)
+            self._look_at_views(trainer, module, memory.features)
         labels = cluster_globally(
             trainer,
             memory.features,
@@ -80,11 +83,13 @@ class KMeansBootstrap(pl.Callback):
             broadcast(neck.mean)
 
     @staticmethod
-    def _replace_by_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
+    def _look_at_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
         """Replace rows (N, D) by features of training views, for images of the first epoch."""
-        for indices, features in training_batches(
-            trainer, module, module.embed, "Bootstrap: views"
-        ):
-            views = mean_views(features, len(indices))
-            indices, views, _ = all_gather_batch(indices, views, indices)
-            put_rows(rows, indices, views[last_occurrences(indices)])
+        batches = training_batches(trainer, module, module.embed, "Bootstrap: views")
+        for indices, features in batches:
+            looks = features.float().view(len(indices), -1, rows.shape[1])
+            if isinstance(module.neck, CenteringNeck):
+                looks = torch.cat([rows_at(rows, indices).unsqueeze(1), looks], dim=1)
+            means = mean_views(looks.flatten(0, 1), len(indices))
+            indices, means, _ = all_gather_batch(indices, means, indices)
+            put_rows(rows, indices, means[last_occurrences(indices)])
