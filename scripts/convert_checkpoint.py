@@ -43,7 +43,7 @@ def convert_file(
     if not out.parent.is_dir():
         raise ValueError(f"OUT={out}: there is no folder {out.parent}; make it first")
     with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        model = resolve(compose("train", overrides).model)
+        model = resolve(compose("train", overrides).model, "model")
     backbone = instantiate(model.backbone)
     conversion = load_pretrained(
         backbone,

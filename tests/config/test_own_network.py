@@ -41,7 +41,7 @@ def test_timms_weights(compose_config: Compose) -> None:
     assert [line.partition("=")[0] for line in lines] == [
         *("model.backbone", "data.image_size", "data.mean", "data.std", "data.interpolation")
     ]
-    assert f"data.image_size=518: the input of {DINOV2}" in lines
+    assert "data.image_size=518: the pretrained network's own" in lines
     given.data.update({"image_size": 98, "mean": [0.5, 0.5, 0.5]})
     config, lines = with_own_network(given)
     assert input_of(config) == (98, [0.5, 0.5, 0.5], IMAGENET[1], "bicubic")

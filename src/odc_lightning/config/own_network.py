@@ -75,7 +75,7 @@ def with_own_network(config: DictConfig) -> tuple[DictConfig, list[str]]:
             value = values[key.rpartition(".")[2]]
             if value is not None:
                 OmegaConf.update(config, key, list(value) if isinstance(value, tuple) else value)
-                lines.append(f"{key}={OmegaConf.select(config, key)}: the input of {pretrained}")
+                lines.append(f"{key}={OmegaConf.select(config, key)}: the pretrained network's own")
     return config, lines
 
 

@@ -13,8 +13,12 @@ from omegaconf.errors import (
 from odc_lightning.utils.text import first_line
 
 
-def resolve(config: DictConfig) -> DictConfig:
+def resolve(config: DictConfig, key: str = "") -> DictConfig:
     """The config with all references resolved.
+
+    Args:
+        config: the whole, or a part of it.
+        key: of the part.
 
     Raises:
         ValueError: a required setting has no value, or a reference cannot be resolved.
@@ -22,8 +26,8 @@ def resolve(config: DictConfig) -> DictConfig:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (MissingMandatoryValue, InterpolationToMissingValueError) as error:
-        key = next(missing_keys(OmegaConf.to_container(config)), error.full_key)
-        raise ValueError(f"no value for {key}; add {key}=... to the command") from error
+        missing = next(missing_keys(OmegaConf.to_container(config), key), error.full_key)
+        raise ValueError(f"no value for {missing}; add {missing}=... to the command") from error
     except InterpolationResolutionError as error:
         raise ValueError(
             f"{error.full_key} cannot be resolved: {first_line(error)}; expected ${{key}} of a "

@@ -72,6 +72,11 @@ def _kept(summary: Summary) -> list[str]:
     epoch, start = summary["kept_epoch"], _decimal(summary["start_criterion"], 3)
     if epoch is None:
         return []
+    if epoch == 0 and summary["train_loss"] is None:
+        return [
+            "Nothing was trained, since the augmented views hide what tells these images apart.",
+            "The run ends with the network and the clusters that it started from.",
+        ]
     if epoch == 0:
         return [
             f"No epoch was better than the start (criterion {start}), so the run ends",

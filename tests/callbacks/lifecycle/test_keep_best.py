@@ -20,6 +20,7 @@ from odc_lightning.callbacks.lifecycle import keep_best
 from odc_lightning.callbacks.lifecycle.keep_best import is_better
 from odc_lightning.callbacks.odc import samples_memory
 from odc_lightning.checkpoints import checkpoint_file, load_pretrained
+from odc_lightning.clustering import kmeans
 from odc_lightning.module import ODCModule
 from odc_lightning.runs.closing_lines import closing_lines
 from odc_lightning.runs.find import find_run
@@ -268,7 +269,7 @@ def test_few_images_are_all_trained_on_and_all_measured(
     spy = Spy()
     few = ("data.subset={num_images: 96}", "trainer.max_epochs=1")
     summary = run_of(compose_config(*SETTINGS, *few), spy)
-    assert "no image is held back of fewer than 100; the guard measures on all" in caplog.text
+    assert "data.held_back=0.1 needs 100 images; with fewer, all are trained on" in caplog.text
     assert spy.images == set(range(96))
     assert summary["kept_epoch"] in (0, 1)
     state = next(s for s in checkpoint(tmp_path / "run")["callbacks"].values() if "kept_epoch" in s)
@@ -296,3 +297,55 @@ def test_without_a_memory_no_image_is_held_back(compose_config: Compose) -> None
 )
 def test_what_is_better(value: float, kept: float, better: bool) -> None:
     assert is_better(value, kept, min_gain=0.02) is better
+
+
+def test_nothing_is_trained_if_views_do_not_find_their_image(
+    compose_config: Compose, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    spy, run = Spy(), tmp_path / "run"
+    hidden = compose_config(*SETTINGS, "callbacks.keep_best.min_view_retrieval=1")
+    with caplog.at_level(logging.WARNING):
+        summary = run_of(hidden, spy)
+    assert "% of the augmented views are similar to their own image, expected 100 %" in caplog.text
+    assert spy.images == set()
+    assert (summary["kept_epoch"], summary["train_loss"]) == (0, None)
+    assert_same(spy.end, spy.states[0], "end")
+    assert_same(written(run), spy.states[0], "best.ckpt")
+    assert labels_written(run) == spy.states[0]["clusters"]["labels"].tolist()
+    assert "Nothing was trained" in closing_lines(summary, run)
+    again = run_of(compose_config(*SETTINGS, "overwrite=true", "trainer.max_epochs=1"), Spy())
+    assert again["train_loss"] is not None
+
+
+def test_the_final_clusters_are_those_of_whole_images_by_the_kept_network(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[torch.Tensor] = []
+
+    class Embeds(Spy):
+        def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            super().on_fit_end(trainer, pl_module)
+            data = trainer.datamodule.extraction_dataloader("train")  # type: ignore[attr-defined]
+            module = ODCModule.of(pl_module).eval()
+            with torch.no_grad():
+                whole.extend(module.embed(batch["image"]) for batch in data)
+
+    spy, run = Embeds(), tmp_path / "run"
+    with_criteria(monkeypatch, 0.2, 0.5, 0.4)
+    settings = ("trainer.max_epochs=2", "callbacks.keep_best.final_kmeans=true")
+    summary = run_of(compose_config(*SETTINGS, *settings), spy)
+    assert summary["kept_epoch"] == 1
+    kept = spy.states[1]
+    assert_same(spy.end["network"], kept["network"], "network")
+    assert_same(written(run), spy.end, "best.ckpt")
+    assert_same(written(run, "last"), spy.states[2], "last.ckpt")
+    assert labels_written(run) == spy.end["clusters"]["labels"].tolist()
+    features = normalize(torch.cat(whole), dim=1)
+    torch.testing.assert_close(spy.end["clusters"]["features"], features, rtol=0, atol=1e-5)
+    expected = kmeans(spy.end["clusters"]["features"], 12, iterations=20, seed=0).labels
+    assert spy.end["clusters"]["labels"].tolist() == expected.tolist()
+
+
+def test_the_share_of_views_is_one() -> None:
+    with pytest.raises(ValueError, match="min_view_retrieval=50; expected a share from 0 to 1"):
+        keep_best.KeepBest("checkpoints", min_view_retrieval=50)

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.monitors.label_scores import LabelScores, is_due, pooled_features
+from odc_lightning.callbacks.odc.kmeans_bootstrap import KMeansBootstrap
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.checkpoints import KEPT, write_checkpoint
 from odc_lightning.data.held_back import FEWEST_IMAGES, NUM_VIEWS
 from odc_lightning.features.extraction import extract_rows
+from odc_lightning.memory import ClusterMemory
 from odc_lightning.metrics.adaptation import adaptation_measures, criterion, neighbours_of
 from odc_lightning.module import ODCModule
 from odc_lightning.utils.distributed import from_rank_zero
@@ -40,7 +42,14 @@ class KeepBest(pl.Callback):
         kept_criterion, start_criterion: larger is better.
     """
 
-    def __init__(self, folder: str, every_n_epochs: int = 1, min_gain: float = 0.02) -> None:
+    def __init__(
+        self,
+        folder: str,
+        every_n_epochs: int = 1,
+        min_gain: float = 0.02,
+        min_view_retrieval: float = 0.0,
+        final_kmeans: bool = False,
+    ) -> None:
         """Set where and when to keep states.
 
         Args:
@@ -48,6 +57,12 @@ class KeepBest(pl.Callback):
             every_n_epochs: interval in epochs between two measurements.
             min_gain: share by which the criterion must exceed that of the kept state; a smaller
                 gain is noise.
+            min_view_retrieval: end the run before its first step if the start's share of views that
+                find their image is smaller: they hide what tells the images apart, and a network
+                that learns to ignore it becomes worse. 0 for networks without pretraining.
+            final_kmeans: cluster the kept network's features of whole images by K-Means at the end,
+                as `KMeansBootstrap` does. The samples memory has features of augmented views, from
+                several steps, whose clusters are less like what people see.
 
         Raises:
             ValueError: an argument is out of range.
@@ -56,9 +71,16 @@ class KeepBest(pl.Callback):
             raise ValueError(f"callbacks.keep_best.every_n_epochs={every_n_epochs}; expected >= 1")
         if min_gain < 0:
             raise ValueError(f"callbacks.keep_best.min_gain={min_gain}; expected 0 or more")
+        if not 0 <= min_view_retrieval <= 1:
+            raise ValueError(
+                f"callbacks.keep_best.min_view_retrieval={min_view_retrieval}; expected a share "
+                "from 0 to 1"
+            )
         self.file = Path(folder) / KEPT
         self.every_n_epochs = every_n_epochs
         self.min_gain = min_gain
+        self.min_view_retrieval = min_view_retrieval
+        self.final_kmeans = final_kmeans
         self.kept_epoch: int | None = None
         self.kept_criterion = self.start_criterion = math.nan
         self._start = torch.empty(0)  # (M, K) neighbours of the measured images at the start
@@ -71,14 +93,14 @@ class KeepBest(pl.Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if _guards(trainer) and len(data.held_back_rows) == 0 and trainer.is_global_zero:
             log.info(
-                "data.held_back=%g: no image is held back of fewer than %d; the guard measures on "
-                "all images, which are trained on as well",
+                "data.held_back=%g needs %d images; with fewer, all are trained on, and the guard "
+                "measures on all",
                 data.held_back,
                 FEWEST_IMAGES,
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the start, or write the kept state of a resumed run."""
+        """Keep the start, or write the kept state of a resumed run; end it if views hide images."""
         if not _guards(trainer):
             return
         if self.kept_epoch is not None:
@@ -89,6 +111,17 @@ class KeepBest(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(_logged(measures), step=trainer.global_step)
         self._keep(trainer, ODCModule.of(pl_module), self.start_criterion, trainer.current_epoch)
+        found = measures["view_retrieval"]
+        if found < self.min_view_retrieval:
+            trainer.should_stop = True
+            if trainer.is_global_zero:
+                log.warning(
+                    "only %.0f %% of the augmented views are similar to their own image, expected "
+                    "%.0f %%: they hide what tells these images apart, so nothing is trained; try "
+                    "milder views, such as data.crop=[0.8,1.0]",
+                    100 * found,
+                    100 * self.min_view_retrieval,
+                )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure if the epoch is due, and keep the state if it is better."""
@@ -113,12 +146,18 @@ class KeepBest(pl.Callback):
         if self._is_back or self.kept_epoch is None:
             return
         self._is_back = True
-        self._write(trainer)
-        if self._kept_step == trainer.global_step:
+        if self._kept_step == trainer.global_step and not self.final_kmeans:
+            self._write(trainer)
             return  # it is the last state
         module.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU
         module.load_state_dict(self._kept["network"])
-        SamplesMemory.of(trainer).memory.load_state_dict(self._kept["clusters"])
+        memory = SamplesMemory.of(trainer).memory
+        memory.load_state_dict(self._kept["clusters"])
+        bootstrap = find(trainer, KMeansBootstrap)
+        if self.final_kmeans and bootstrap is not None:
+            bootstrap.cluster(trainer, module, training_views=False)
+            self._kept = _state(module, memory)
+        self._write(trainer)
         scores = find(trainer, LabelScores)
         if scores is not None:
             scores.last = scores.score(trainer, module)
@@ -168,10 +207,7 @@ class KeepBest(pl.Callback):
         """Copy the state to RAM, and write it."""
         self.kept_epoch, self.kept_criterion = epoch, value
         self._kept_step = trainer.global_step
-        self._kept = {
-            "network": _copied(module.state_dict()),
-            "clusters": _copied(SamplesMemory.of(trainer).memory.state_dict()),
-        }
+        self._kept = _state(module, SamplesMemory.of(trainer).memory)
         self._write(trainer)
 
     def _write(self, trainer: pl.Trainer) -> None:
@@ -196,6 +232,10 @@ def is_better(value: float, kept: float, min_gain: float) -> bool:
 def _guards(trainer: pl.Trainer) -> bool:
     """Whether states are measured: ``data.held_back`` is above 0."""
     return bool(getattr(trainer.datamodule, "held_back", 0.0) > 0)  # type: ignore[attr-defined]
+
+
+def _state(module: ODCModule, memory: ClusterMemory) -> dict[str, dict[str, Tensor]]:
+    return {"network": _copied(module.state_dict()), "clusters": _copied(memory.state_dict())}
 
 
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:

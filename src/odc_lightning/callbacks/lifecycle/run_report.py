@@ -117,7 +117,7 @@ def write_report(
         write_clusters(run_dir / "clusters.csv", names, labels.cpu(), distances.cpu())
     summary = summary_of(trainer, data, started, pretrained)
     metrics_csv = run_dir / "metrics.csv"
-    if metrics_csv.exists():
+    if metrics_csv.exists() and trainer.global_step > 0:
         draw_curves(
             metrics_csv,
             run_dir / "curves.png",

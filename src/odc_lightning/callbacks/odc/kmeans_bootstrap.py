@@ -50,9 +50,19 @@ class KMeansBootstrap(pl.Callback):
         owner = SamplesMemory.of(trainer)
         if owner.initialized:
             return
-        memory, module = owner.memory, ODCModule.of(pl_module)
+        self.cluster(trainer, ODCModule.of(pl_module), self.training_views)
+        owner.initialized = True
+
+    def cluster(self, trainer: pl.Trainer, module: ODCModule, training_views: bool) -> None:
+        """Fill the samples memory with features of the network, and cluster them.
+
+        Args:
+            trainer, module: of the run.
+            training_views: see the class.
+        """
+        memory = SamplesMemory.of(trainer).memory
         self._extract(trainer, module, memory.features)
-        if self.training_views:  # images that the first epoch omits keep their eval features
+        if training_views:  # images that the first epoch omits keep their eval features
             self._look_at_views(trainer, module, memory.features)
         labels = cluster_globally(
             trainer,
@@ -61,11 +71,10 @@ class KMeansBootstrap(pl.Callback):
             self.iterations,
             self.seed,
             self.backend,
-            "Bootstrap: K-Means",
+            "K-Means",
         )
         memory.initialize(labels.to(memory.labels.device))
         broadcast(memory.centroids)
-        owner.initialized = True
 
     @staticmethod
     def _extract(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
@@ -77,7 +86,7 @@ class KMeansBootstrap(pl.Callback):
                 return module(images)
             return normalize(module.embed(images).float(), dim=1)
 
-        extract_features(trainer, module, embed, "train", rows, "Bootstrap: features")
+        extract_features(trainer, module, embed, "train", rows, "K-Means: features")
         if isinstance(neck, CenteringNeck):
             neck.mean.copy_(centre(rows))
             broadcast(neck.mean)
@@ -85,7 +94,7 @@ class KMeansBootstrap(pl.Callback):
     @staticmethod
     def _look_at_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
         """Replace rows (N, D) by features of training views, for images of the first epoch."""
-        batches = training_batches(trainer, module, module.embed, "Bootstrap: views")
+        batches = training_batches(trainer, module, module.embed, "K-Means: views")
         for indices, features in batches:
             looks = features.float().view(len(indices), -1, rows.shape[1])
             if isinstance(module.neck, CenteringNeck):
