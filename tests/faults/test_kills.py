@@ -8,21 +8,26 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from helpers.command import TWO_RANKS, end, run_to_the_end, start, wait_for
-from helpers.equal_runs import assert_equal_runs, checkpoint, losses
+from helpers.equal_runs import assert_equal_runs, assert_same, checkpoint, losses
 
 LONG = ("trainer.max_epochs=12",)
 STEPS = 12 * 9
 OFTEN = ("callbacks.checkpoint.every_n_train_steps=4",)
 AGAIN = ("train.resume=auto",)
+GUARD = ("data.held_back=0.1", "callbacks.keep_best.final_kmeans=true")
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_again_and_again_at_any_moment(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "more"), [(0, ()), (1, ()), (2, GUARD), (3, GUARD)])
+def test_killed_again_and_again_at_any_moment(
+    tmp_path: Path, seed: int, more: tuple[str, ...]
+) -> None:
     """SIGKILL, also while a checkpoint is written, until the run gets through."""
-    run_to_the_end(tmp_path / "whole", *LONG, *OFTEN)
+    settings = (*LONG, *OFTEN, *more)
+    run_to_the_end(tmp_path / "whole", *settings)
     moments = random.Random(seed)
     run = tmp_path / "killed"
     last = run / "checkpoints" / "last.ckpt"
@@ -32,14 +37,19 @@ def test_killed_again_and_again_at_any_moment(tmp_path: Path, seed: int) -> None
 
     for _ in range(6):
         former = saved()
-        process = start(run, *LONG, *OFTEN, *AGAIN)
+        process = start(run, *settings, *AGAIN)
         # A checkpoint takes some milliseconds, a step about as many.
         wait_for(lambda former=former: saved() > former, process)  # type: ignore[misc]
         time.sleep(moments.uniform(0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
         end(process, 30)
-    run_to_the_end(run, *LONG, *OFTEN, *AGAIN)
+    run_to_the_end(run, *settings, *AGAIN)
     assert_equal_runs(tmp_path / "whole", run)
+    best = [folder / "checkpoints" / "best.ckpt" for folder in (tmp_path / "whole", run)]
+    assert [file.is_file() for file in best] == [bool(more)] * 2
+    if more:
+        kept = [torch.load(file, weights_only=True) for file in best]
+        assert_same(*kept, "best.ckpt")
 
 
 @pytest.mark.long
