@@ -173,15 +173,16 @@ def report(study: Path, evaluations: Path | None = None) -> Iterator[str]:
 def _trained_states(found: Found, run: Run) -> list[str]:
     """The last state, and the kept one if it is neither the last nor the start."""
     known = states(found, run)
-    is_other = "kept" in known and known["kept"] != known["last"] and found[run]["kept_epoch"]
+    is_other = known.get("kept") != known.get("last") and found[run]["kept_epoch"]
     return [name for name in known if name == "last" or (name == "kept" and is_other)]
 
 
 def _rows(found: Found, data: str) -> Iterator[tuple[str, str | None]]:
     """The methods of a table with the state of each; the recipe with its last epoch too."""
-    if seeds_of(found, data, RECIPE):
+    if runs := seeds_of(found, data, RECIPE):
         yield RECIPE, None
-        yield RECIPE, "last"
+        if all("last" in states(found, run) for run in runs):  # else nothing was trained
+            yield RECIPE, "last"
     for method in RIVALS:
         if seeds_of(found, data, method):
             yield method, None

@@ -148,7 +148,7 @@ def test_all_measures_by_name() -> None:
     assert tuple(found) == NAMES
     pairs = [neighbours_agree(views[:, v], views[:, v + 1], features, own) for v in (0, 2)]
     assert found["neighbours_agree"] == pytest.approx(np.mean(pairs))
-    expected = found["neighbours_agree"] * found["neighbours_kept"] ** (1 / 3)
+    expected = found["neighbours_agree"] * found["neighbours_kept"] ** (1 / 5)
     assert criterion(found) == expected
     assert found["neighbours_kept"] == 1
     each = [view_retrieval(views[:, v], features, own) for v in range(V)]

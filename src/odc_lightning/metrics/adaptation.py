@@ -27,13 +27,13 @@ def criterion(measures: Mapping[str, float]) -> float:
     """The number by which a run keeps its best state, 0 or more; larger is better.
 
     The agreement of views about an image's neighbours rises with every invariance that is learned,
-    a harmful one too, which replaces the neighbours. The cube root of the share of neighbours that
+    a harmful one too, which replaces the neighbours. The fifth root of the share of neighbours that
     were kept limits how many neighbours a network may give up for agreement.
 
     Args:
         measures: of `adaptation_measures`.
     """
-    return measures["neighbours_agree"] * measures["neighbours_kept"] ** (1 / 3)
+    return measures["neighbours_agree"] * measures["neighbours_kept"] ** (1 / 5)
 
 
 def adaptation_measures(

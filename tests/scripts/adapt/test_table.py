@@ -92,6 +92,16 @@ def test_each_trained_state_counts_once(study: Path) -> None:
     assert len(pairs(read_scores(study / "runs"))) == 2 * 3 + 3 + 2
 
 
+def test_a_run_that_trained_nothing_has_no_last_epoch(study: Path) -> None:
+    leave(study, Run("solar", FROZEN, None, 0), {"start": state(0, 0.5)})
+    leave(study, Run("solar", RECIPE, None, 0), {"kept": state(0, 0.5, 0.4)}, 0)
+    found = read_scores(study / "runs")
+    assert not any(row.data == "solar" for row in pairs(found))
+    table = score_table(found, "solar")
+    assert "| the recipe | own | +0.0 |" in table
+    assert "last epoch" not in table
+
+
 def test_correlations_of_measures_with_gains() -> None:
     def pair(data: str, gain: float, change: float) -> Pair:
         return Pair(data, "dc", gain, {"criterion": change, "view_retrieval": 0.0})
