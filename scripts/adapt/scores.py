@@ -99,7 +99,9 @@ def scores_of(run: Path, frozen: Path) -> dict[str, Any]:
     files = {"start": frozen / "start"}
     if run != frozen:
         checkpoints = run / "checkpoints"
-        files = {"kept": checkpoints / KEPT, "last": checkpoints / LAST}
+        files = {"kept": checkpoints / KEPT}
+        if read_json(run / "summary.json")["train_loss"] is not None:  # something was trained
+            files["last"] = checkpoints / LAST
     models = {name: load(file, device="cpu") for name, file in files.items() if file.exists()}
     first = next(iter(models.values()))
     held_back = _held_back(first, images)

@@ -313,8 +313,12 @@ def test_nothing_is_trained_if_views_do_not_find_their_image(
     assert_same(written(run), spy.states[0], "best.ckpt")
     assert labels_written(run) == spy.states[0]["clusters"]["labels"].tolist()
     assert "Nothing was trained" in closing_lines(summary, run)
-    again = run_of(compose_config(*SETTINGS, "overwrite=true", "trainer.max_epochs=1"), Spy())
-    assert again["train_loss"] is not None
+    again = ("train.resume=auto", "callbacks.keep_best.min_view_retrieval=1")
+    assert run_of(compose_config(*SETTINGS, *again), spy)["train_loss"] is None
+    assert spy.images == set()
+    milder = ("train.resume=auto", "callbacks.keep_best.min_view_retrieval=0")
+    assert run_of(compose_config(*SETTINGS, *milder), spy)["train_loss"] is not None
+    assert len(spy.images) > 0
 
 
 def test_the_final_clusters_are_those_of_whole_images_by_the_kept_network(

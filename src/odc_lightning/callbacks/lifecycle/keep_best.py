@@ -83,6 +83,7 @@ class KeepBest(pl.Callback):
         self.final_kmeans = final_kmeans
         self.kept_epoch: int | None = None
         self.kept_criterion = self.start_criterion = math.nan
+        self._start_retrieval = math.nan
         self._start = torch.empty(0)  # (M, K) neighbours of the measured images at the start
         self._kept: dict[str, dict[str, Tensor]] = {}  # network and clusters, in RAM
         self._kept_step = 0
@@ -105,21 +106,22 @@ class KeepBest(pl.Callback):
             return
         if self.kept_epoch is not None:
             self._write(trainer)
-            return
-        measures = self._measure(trainer, ODCModule.of(pl_module))
-        self.start_criterion = criterion(measures)
-        for logger in trainer.loggers:
-            logger.log_metrics(_logged(measures), step=trainer.global_step)
-        self._keep(trainer, ODCModule.of(pl_module), self.start_criterion, trainer.current_epoch)
-        found = measures["view_retrieval"]
-        if found < self.min_view_retrieval:
+        else:
+            module = ODCModule.of(pl_module)
+            measures = self._measure(trainer, module)
+            self.start_criterion = criterion(measures)
+            self._start_retrieval = measures["view_retrieval"]
+            for logger in trainer.loggers:
+                logger.log_metrics(_logged(measures), step=trainer.global_step)
+            self._keep(trainer, module, self.start_criterion, trainer.current_epoch)
+        if self._start_retrieval < self.min_view_retrieval:
             trainer.should_stop = True
             if trainer.is_global_zero:
                 log.warning(
                     "only %.0f %% of the augmented views are similar to their own image, expected "
                     "%.0f %%: they hide what tells these images apart, so nothing is trained; try "
                     "milder views, such as data.crop=[0.8,1.0]",
-                    100 * found,
+                    100 * self._start_retrieval,
                     100 * self.min_view_retrieval,
                 )
 
@@ -171,6 +173,7 @@ class KeepBest(pl.Callback):
             "kept_criterion": self.kept_criterion,
             "start_criterion": self.start_criterion,
             "start_neighbours": self._start,
+            "start_view_retrieval": self._start_retrieval,
             "kept_step": self._kept_step,
             "kept": self._kept,
         }
@@ -182,6 +185,7 @@ class KeepBest(pl.Callback):
             self.kept_criterion = state_dict["kept_criterion"]
             self.start_criterion = state_dict["start_criterion"]
             self._start = state_dict["start_neighbours"]
+            self._start_retrieval = state_dict["start_view_retrieval"]
             self._kept_step = state_dict["kept_step"]
             self._kept = state_dict["kept"]
 
