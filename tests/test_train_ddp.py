@@ -74,6 +74,7 @@ def test_two_processes_keep_the_same_state(tmp_path: Path) -> None:
         *("model.backbone.width=4", "data.batch_size=32", "algorithm.num_clusters=12"),
         *("data.held_back=0.1", "trainer.max_epochs=2", "optimizer.lr=0.03"),
         *("callbacks.keep_best.min_gain=0", "callbacks.replica_check.every_n_steps=1"),
+        "callbacks.keep_best.final_kmeans=true",
         *(
             "+callbacks.kept._target_=helpers.ddp_probe.DumpKept",
             f"+callbacks.kept.folder={tmp_path}",
@@ -83,6 +84,8 @@ def test_two_processes_keep_the_same_state(tmp_path: Path) -> None:
     assert_equal_replicas(zero, one)
     kept, other = (torch.load(tmp_path / f"kept{rank}.pt", weights_only=True) for rank in (0, 1))
     assert_same(kept, other, "kept")
+    kept_at_end = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert_same(kept["kept"]["network"], kept_at_end["state_dict"], "best.ckpt")
     assert kept["start_neighbours"].shape == (50, 10)
     held_back = held_back_rows(261, 0.1, seed=0)
     trained = {*zero["indices"].tolist(), *one["indices"].tolist()}

@@ -87,9 +87,9 @@ def scores_of(run: Path, frozen: Path) -> dict[str, Any]:
         run, frozen: their folders; they may be the same.
 
     Returns:
-        - ``states``: ``kept`` (with a guard only) and ``last``, or ``start`` for the frozen
-          network: ``scores`` by labels, ``guard`` measures, and ``own_ami``, that of the run's
-          clusters or None.
+        - ``states``: ``kept`` (with a guard only) and ``last`` (if something was trained), or
+          ``start`` for the frozen network: ``scores`` by labels, ``guard`` measures, and
+          ``own_ami``, that of the run's clusters or None.
         - ``guard_start``: the measures of the frozen network on the same views.
         - ``frozen_ami``: of K-Means on its features, with as many clusters.
         - ``seconds``: of the training; ``kept_epoch``.
@@ -99,9 +99,7 @@ def scores_of(run: Path, frozen: Path) -> dict[str, Any]:
     files = {"start": frozen / "start"}
     if run != frozen:
         checkpoints = run / "checkpoints"
-        files = {"kept": checkpoints / KEPT}
-        if read_json(run / "summary.json")["train_loss"] is not None:  # something was trained
-            files["last"] = checkpoints / LAST
+        files = {"kept": checkpoints / KEPT, "last": checkpoints / LAST}
     models = {name: load(file, device="cpu") for name, file in files.items() if file.exists()}
     first = next(iter(models.values()))
     held_back = _held_back(first, images)

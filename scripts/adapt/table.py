@@ -181,7 +181,7 @@ def _rows(found: Found, data: str) -> Iterator[tuple[str, str | None]]:
     """The methods of a table with the state of each; the recipe with its last epoch too."""
     if runs := seeds_of(found, data, RECIPE):
         yield RECIPE, None
-        if all("last" in states(found, run) for run in runs):  # else nothing was trained
+        if all("last" in states(found, run) for run in runs):  # else some trained nothing
             yield RECIPE, "last"
     for method in RIVALS:
         if seeds_of(found, data, method):

@@ -135,6 +135,7 @@ class ClusterMemory:
         self._recompute_sums()
         self.centroids.copy_(self.refreshed_centroids("all"))
         self.involved.zero_()
+        self.offsets.zero_()
 
     def propose(self, indices: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Compute Eq. 2 and Eq. 3 for some samples; the memory does not change.

@@ -74,3 +74,15 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_that_cannot_be_whitened(rows: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fitted(rows, 2)
+
+
+def test_it_converges_where_divide_and_conquer_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = digits()
+    expected = fitted(rows, 10)
+
+    def fails(matrix: torch.Tensor) -> None:
+        raise torch.linalg.LinAlgError("linalg.eigh: The algorithm failed to converge")
+
+    monkeypatch.setattr(torch.linalg, "eigh", fails)
+    found = fitted(rows, 10)
+    torch.testing.assert_close(found.abs(), expected.abs(), rtol=1e-3, atol=1e-4)

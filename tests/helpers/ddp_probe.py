@@ -122,12 +122,12 @@ class DumpMemory(pl.Callback):
 
 
 class DumpKept(pl.Callback):
-    """Write what this rank's `KeepBest` keeps at the end of training."""
+    """Write what this rank's `KeepBest` has put back at the end of the run."""
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         keep = find(trainer, KeepBest)
         assert keep is not None
         torch.save(keep.state_dict(), self.folder / f"kept{trainer.global_rank}.pt")

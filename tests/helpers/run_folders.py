@@ -43,6 +43,7 @@ SUMMARY = {
     "nmi": None,
     "untrained": {"knn_top1": 0.5, "nmi": 0.25},
     "pretrained": None,
+    "steps": 100,
     "kept_epoch": None,
     "kept_criterion": None,
     "start_criterion": None,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from scipy.linalg import eigh  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -81,7 +82,7 @@ def whitening(sums: Moments, dim: int) -> Whitening:
         )
     mean = sums.total / sums.rows
     covariance = (sums.products - torch.outer(mean, sums.total)) / (sums.rows - 1)
-    variances, directions = torch.linalg.eigh(covariance)  # in ascending order
+    variances, directions = _eigh(covariance)  # in ascending order
     variances, directions = variances.flip(0)[:dim], directions.flip(1)[:, :dim]
     scale = sums.products.diagonal().mean() / sums.rows  # rounding errors are relative to this
     kept = variances > NEGLIGIBLE * torch.maximum(variances[0], NEGLIGIBLE * scale)
@@ -92,6 +93,19 @@ def whitening(sums: Moments, dim: int) -> Whitening:
         )
     matrix = directions[:, kept] * variances[kept].rsqrt()
     return Whitening(mean.float(), matrix.float())
+
+
+def _eigh(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of a symmetric matrix on the CPU.
+
+    LAPACK's divide and conquer, which torch uses, can fail to converge where many eigenvalues are
+    equal, as with more features than rows. Its QR iteration is slower and converges.
+    """
+    try:
+        return torch.linalg.eigh(covariance)
+    except torch.linalg.LinAlgError:
+        values, vectors = eigh(covariance.numpy(), driver="ev")
+        return torch.from_numpy(values), torch.from_numpy(vectors)
 
 
 def project_rows(project: Whitening, features: Tensor, out: Tensor) -> None:

@@ -18,7 +18,7 @@ def resolve(config: DictConfig, key: str = "") -> DictConfig:
 
     Args:
         config: the whole, or a part of it.
-        key: of the part.
+        key: the part's key in the whole config; empty for the whole.
 
     Raises:
         ValueError: a required setting has no value, or a reference cannot be resolved.

@@ -72,16 +72,13 @@ def _kept(summary: Summary) -> list[str]:
     epoch, start = summary["kept_epoch"], _decimal(summary["start_criterion"], 3)
     if epoch is None:
         return []
-    if epoch == 0 and summary["train_loss"] is None:
-        return [
-            "Nothing was trained, since the augmented views hide what tells these images apart.",
-            "The run ends with the network and the clusters that it started from.",
-        ]
     if epoch == 0:
-        return [
-            f"No epoch was better than the start (criterion {start}), so the run ends",
-            "with the network and the clusters that it started from.",
-        ]
+        reason = (
+            "Nothing was trained, since the augmented views hide what tells these images apart"
+            if summary["steps"] == 0
+            else f"No epoch was better than the start (criterion {start})"
+        )
+        return [f"{reason}.", "The run ends with the network that it started from."]
     kept = _decimal(summary["kept_criterion"], 3)
     return [f"{'kept':<20}epoch {epoch}, criterion {start} -> {kept}"]
 
@@ -89,7 +86,7 @@ def _kept(summary: Summary) -> list[str]:
 def _files(run_dir: Path) -> list[str]:
     """The run's folder and its files."""
     existing = {name: text for name, text in CONTENTS.items() if (run_dir / name).exists()}
-    if "checkpoints/best.ckpt" in existing:
+    if {"checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= existing.keys():
         existing["checkpoints/last.ckpt"] = "the state after the last step, to resume from"
     width = max((len(name) + 2 for name in existing), default=0)
     return [

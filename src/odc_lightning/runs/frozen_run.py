@@ -83,6 +83,7 @@ def _summary(
 ) -> Summary:
     """The summary of a run of no steps."""
     return {
+        "steps": 0,
         "train_loss": None,
         "chance_loss": math.log(memory.num_clusters),
         "label_switch_ratio_first": None,

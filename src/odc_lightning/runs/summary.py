@@ -21,7 +21,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("train_loss", "knn_top1", "nmi", "images_per_second"), _MAYBE),
     **dict.fromkeys(("label_switch_ratio_first", "label_switch_ratio_last"), _MAYBE),
     **dict.fromkeys(("kept_criterion", "start_criterion"), _MAYBE),
-    "kept_epoch": (int, type(None)),
+    **dict.fromkeys(("kept_epoch", "steps"), (int, type(None))),
     **dict.fromkeys(("chance_loss", "wall_seconds"), _NUMBER),
     **dict.fromkeys(("num_samples", "num_clusters"), (int,)),
     **dict.fromkeys(("untrained", "versions"), (dict,)),
@@ -29,7 +29,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "pretrained": (str, type(None)),
 }
 # Keys that summaries of earlier versions do not have; null there.
-LATER = ("kept_epoch", "kept_criterion", "start_criterion")
+LATER = ("kept_epoch", "kept_criterion", "start_criterion", "steps")
 
 
 class Scores(TypedDict):
@@ -42,16 +42,18 @@ class Scores(TypedDict):
 class Summary(TypedDict):
     """The contents of ``summary.json``; unknown values are None.
 
-    ``train_loss`` is the mean over the last epoch. ``chance_loss`` is the loss of the best
-    prediction that is the same for every image. ``label_switch_ratio_first`` and ``_last`` belong
-    to the first and the last epoch. ``targets`` names what the network is trained to distinguish:
-    ``clusters`` or, with supervision, ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1].
-    ``untrained`` has the scores before training, of the network as initialised or as loaded from
-    the checkpoint ``pretrained``. ``kept_epoch`` is that of the state with which the run ends by
-    the guard, 0 for the start; ``kept_criterion`` and ``start_criterion`` belong to it and to the
-    start. They are None without the guard.
+    ``steps`` are those of the optimiser. ``train_loss`` is the mean over the last epoch.
+    ``chance_loss`` is the loss of the best prediction that is the same for every image.
+    ``label_switch_ratio_first`` and ``_last`` belong to the first and the last epoch. ``targets``
+    names what the network is trained to distinguish: ``clusters`` or, with supervision,
+    ``classes``. ``knn_top1`` and ``nmi`` are in [0, 1]. ``untrained`` has the scores before
+    training, of the network as initialised or as loaded from the checkpoint ``pretrained``.
+    ``kept_epoch`` is that of the state with which the run ends by the guard, 0 for the start;
+    ``kept_criterion`` and ``start_criterion`` belong to it and to the start. They are None without
+    the guard.
     """
 
+    steps: int | None
     train_loss: float | None
     chance_loss: float
     label_switch_ratio_first: float | None

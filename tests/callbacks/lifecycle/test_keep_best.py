@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from sklearn.metrics import normalized_mutual_info_score
 from torch.nn.functional import normalize
 
 import odc_lightning
@@ -34,6 +35,8 @@ SETTINGS = (
     *("optimizer.lr=0.03", "scheduler=constant", "trainer.max_epochs=3", "trainer.accelerator=cpu"),
     *("callbacks.label_scores.knn=false", "data.held_back=0.1", "callbacks.keep_best.min_gain=0"),
 )
+
+MADE_ANEW = ("neck.mean", "head.prototypes")  # by the final K-Means
 
 
 class Spy(pl.Callback):
@@ -106,7 +109,7 @@ def test_a_run_that_gets_worse_ends_with_its_start(compose_config: Compose, tmp_
     assert summary["nmi"] == summary["untrained"]["nmi"]
     text = closing_lines(summary, run)
     assert "No epoch was better than the start (criterion " in text
-    assert "ends\nwith the network and the clusters that it started from." in text
+    assert ").\nThe run ends with the network that it started from." in text
     logged = json.loads((run / "summary.json").read_text())
     assert (logged["kept_epoch"], logged["kept_criterion"]) == (0, summary["kept_criterion"])
 
@@ -306,48 +309,76 @@ def test_nothing_is_trained_if_views_do_not_find_their_image(
     hidden = compose_config(*SETTINGS, "callbacks.keep_best.min_view_retrieval=1")
     with caplog.at_level(logging.WARNING):
         summary = run_of(hidden, spy)
-    assert "% of the augmented views are similar to their own image, expected 100 %" in caplog.text
+    assert "% of the augmented views find their own image among the most similar 1 %" in caplog.text
     assert spy.images == set()
     assert (summary["kept_epoch"], summary["train_loss"]) == (0, None)
     assert_same(spy.end, spy.states[0], "end")
     assert_same(written(run), spy.states[0], "best.ckpt")
     assert labels_written(run) == spy.states[0]["clusters"]["labels"].tolist()
-    assert "Nothing was trained" in closing_lines(summary, run)
-    again = ("train.resume=auto", "callbacks.keep_best.min_view_retrieval=1")
-    assert run_of(compose_config(*SETTINGS, *again), spy)["train_loss"] is None
-    assert spy.images == set()
-    milder = ("train.resume=auto", "callbacks.keep_best.min_view_retrieval=0")
-    assert run_of(compose_config(*SETTINGS, *milder), spy)["train_loss"] is not None
-    assert len(spy.images) > 0
+    text = closing_lines(summary, run)
+    assert "Nothing was trained" in text
+    assert "last.ckpt" not in text
 
 
+def test_a_resumed_run_measures_its_start_again_if_nothing_was_trained(
+    compose_config: Compose, tmp_path: Path
+) -> None:
+    spy = Spy()
+    saved = (*SETTINGS, "+callbacks.checkpoint.save_last=true", "train.resume=auto")
+    hidden = (*saved, "callbacks.keep_best.min_view_retrieval=1")
+    for _ in range(2):
+        assert run_of(compose_config(*hidden), spy)["steps"] == 0
+        assert checkpoint(tmp_path / "run")["global_step"] == 0
+        assert spy.images == set()
+    assert run_of(compose_config(*saved, "trainer.max_epochs=1"), spy)["steps"] > 0
+    before = checkpoint(tmp_path / "run")["global_step"]
+    # A run that has been trained is not stopped.
+    assert run_of(compose_config(*hidden, "trainer.max_epochs=2"), Spy())["steps"] > before
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+@pytest.mark.parametrize("neck", ["projection", "centering"])
 def test_the_final_clusters_are_those_of_whole_images_by_the_kept_network(
-    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compose_config: Compose,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epoch: int,
+    neck: str,
 ) -> None:
     whole: list[torch.Tensor] = []
+    classes: list[int] = []
 
     class Embeds(Spy):
         def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
             super().on_fit_end(trainer, pl_module)
             data = trainer.datamodule.extraction_dataloader("train")  # type: ignore[attr-defined]
+            classes.extend(trainer.datamodule.train_dataset.source.labels)  # type: ignore[attr-defined]
             module = ODCModule.of(pl_module).eval()
             with torch.no_grad():
                 whole.extend(module.embed(batch["image"]) for batch in data)
 
     spy, run = Embeds(), tmp_path / "run"
-    with_criteria(monkeypatch, 0.2, 0.5, 0.4)
+    with_criteria(monkeypatch, *(0.5 if each == epoch else 0.4 for each in range(3)))
     settings = ("trainer.max_epochs=2", "callbacks.keep_best.final_kmeans=true")
+    if neck == "centering":
+        settings = ("algorithm=odc_adapt", *settings)
     summary = run_of(compose_config(*SETTINGS, *settings), spy)
-    assert summary["kept_epoch"] == 1
-    kept = spy.states[1]
-    assert_same(spy.end["network"], kept["network"], "network")
+    assert summary["kept_epoch"] == epoch
+    kept = spy.states[epoch]
+    trained = {name: value for name, value in kept["network"].items() if name not in MADE_ANEW}
+    assert_same({name: spy.end["network"][name] for name in trained}, trained, "network")
     assert_same(written(run), spy.end, "best.ckpt")
     assert_same(written(run, "last"), spy.states[2], "last.ckpt")
     assert labels_written(run) == spy.end["clusters"]["labels"].tolist()
     features = normalize(torch.cat(whole), dim=1)
     torch.testing.assert_close(spy.end["clusters"]["features"], features, rtol=0, atol=1e-5)
     expected = kmeans(spy.end["clusters"]["features"], 12, iterations=20, seed=0).labels
-    assert spy.end["clusters"]["labels"].tolist() == expected.tolist()
+    labels = spy.end["clusters"]["labels"]
+    assert labels.tolist() == expected.tolist()
+    assert summary["nmi"] == pytest.approx(normalized_mutual_info_score(classes, labels))
+    if neck == "centering":
+        prototypes = normalize(spy.end["clusters"]["centroids"], dim=1)
+        assert torch.equal(spy.end["network"]["head.prototypes"][0], prototypes)
 
 
 def test_the_share_of_views_is_one() -> None:

@@ -40,6 +40,7 @@ def a_summary(**changes: Any) -> Summary:
         "knn_top1": 0.934,
         "nmi": 0.7812,
         "untrained": {"knn_top1": 0.812, "nmi": 0.4519},
+        "steps": 100,
         "kept_epoch": None,
         "kept_criterion": None,
         "start_criterion": None,

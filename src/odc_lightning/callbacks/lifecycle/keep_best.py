@@ -30,7 +30,9 @@ class KeepBest(pl.Callback):
     A state is the network and the clustering. It is measured before training, every n epochs and
     after the last one, on the images of ``data.held_back`` and on fixed views of them. The start
     counts as a state, so a run never ends with a network that the criterion calls worse. Training
-    itself is the same, bit for bit, as without this callback.
+    itself is the same, bit for bit, as without this callback, if it does not end the run before the
+    first step (``min_view_retrieval``). With ``final_kmeans`` the kept network's clusters are made
+    anew at the end.
 
     The kept state is in each checkpoint of the run, so that a resumed run ends as one that was
     never stopped. It is also a file of its own, ``best.ckpt``, which the commands prefer to the
@@ -83,7 +85,6 @@ class KeepBest(pl.Callback):
         self.final_kmeans = final_kmeans
         self.kept_epoch: int | None = None
         self.kept_criterion = self.start_criterion = math.nan
-        self._start_retrieval = math.nan
         self._start = torch.empty(0)  # (M, K) neighbours of the measured images at the start
         self._kept: dict[str, dict[str, Tensor]] = {}  # network and clusters, in RAM
         self._kept_step = 0
@@ -104,25 +105,25 @@ class KeepBest(pl.Callback):
         """Keep the start, or write the kept state of a resumed run; end it if views hide images."""
         if not _guards(trainer):
             return
-        if self.kept_epoch is not None:
+        if self.kept_epoch is not None and trainer.global_step > 0:
             self._write(trainer)
-        else:
-            module = ODCModule.of(pl_module)
-            measures = self._measure(trainer, module)
-            self.start_criterion = criterion(measures)
-            self._start_retrieval = measures["view_retrieval"]
-            for logger in trainer.loggers:
-                logger.log_metrics(_logged(measures), step=trainer.global_step)
-            self._keep(trainer, module, self.start_criterion, trainer.current_epoch)
-        if self._start_retrieval < self.min_view_retrieval:
+            return
+        self.kept_epoch, module = None, ODCModule.of(pl_module)
+        measures = self._measure(trainer, module)
+        self.start_criterion = criterion(measures)
+        for logger in trainer.loggers:
+            logger.log_metrics(_logged(measures), step=trainer.global_step)
+        self._keep(trainer, module, self.start_criterion, trainer.current_epoch)
+        if measures["view_retrieval"] < self.min_view_retrieval:
             trainer.should_stop = True
             if trainer.is_global_zero:
                 log.warning(
-                    "only %.0f %% of the augmented views are similar to their own image, expected "
-                    "%.0f %%: they hide what tells these images apart, so nothing is trained; try "
-                    "milder views, such as data.crop=[0.8,1.0]",
-                    100 * self._start_retrieval,
-                    100 * self.min_view_retrieval,
+                    "only %.0f %% of the augmented views find their own image among the most "
+                    "similar 1 %% (callbacks.keep_best.min_view_retrieval=%g): they hide what "
+                    "tells these images apart, so nothing is trained; try milder views, such as "
+                    "'data.crop=[0.8,1.0]'",
+                    100 * measures["view_retrieval"],
+                    self.min_view_retrieval,
                 )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -173,7 +174,6 @@ class KeepBest(pl.Callback):
             "kept_criterion": self.kept_criterion,
             "start_criterion": self.start_criterion,
             "start_neighbours": self._start,
-            "start_view_retrieval": self._start_retrieval,
             "kept_step": self._kept_step,
             "kept": self._kept,
         }
@@ -185,7 +185,6 @@ class KeepBest(pl.Callback):
             self.kept_criterion = state_dict["kept_criterion"]
             self.start_criterion = state_dict["start_criterion"]
             self._start = state_dict["start_neighbours"]
-            self._start_retrieval = state_dict["start_view_retrieval"]
             self._kept_step = state_dict["kept_step"]
             self._kept = state_dict["kept"]
 

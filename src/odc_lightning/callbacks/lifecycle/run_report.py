@@ -144,6 +144,7 @@ def summary_of(
     last = _scores(scores.last if scores else {})
     rows = data.batch_size // trainer.world_size * data.num_views
     return {
+        "steps": trainer.global_step,
         "train_loss": epochs[-1].loss if epochs else None,
         "chance_loss": pretext.chance if pretext else module.head.chance(rows),
         "label_switch_ratio_first": epochs[0].switch_ratio if switches else None,

@@ -58,12 +58,13 @@ class KMeansBootstrap(pl.Callback):
 
         Args:
             trainer, module: of the run.
-            training_views: see the class.
+            training_views: see `__init__`.
         """
-        memory = SamplesMemory.of(trainer).memory
+        owner = SamplesMemory.of(trainer)
+        memory = owner.memory
         self._extract(trainer, module, memory.features)
         if training_views:  # images that the first epoch omits keep their eval features
-            self._look_at_views(trainer, module, memory.features)
+            self._average_views(trainer, module, memory.features)
         labels = cluster_globally(
             trainer,
             memory.features,
@@ -75,6 +76,7 @@ class KMeansBootstrap(pl.Callback):
         )
         memory.initialize(labels.to(memory.labels.device))
         broadcast(memory.centroids)
+        owner.update_prototypes(module)
 
     @staticmethod
     def _extract(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
@@ -92,13 +94,16 @@ class KMeansBootstrap(pl.Callback):
             broadcast(neck.mean)
 
     @staticmethod
-    def _look_at_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
-        """Replace rows (N, D) by features of training views, for images of the first epoch."""
+    def _average_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:
+        """Replace rows (N, D) by means over training views, for images of the first epoch.
+
+        With a `CenteringNeck` the mean includes the whole image, whose feature is in the row.
+        """
         batches = training_batches(trainer, module, module.embed, "K-Means: views")
         for indices, features in batches:
-            looks = features.float().view(len(indices), -1, rows.shape[1])
+            views = features.float().view(len(indices), -1, rows.shape[1])
             if isinstance(module.neck, CenteringNeck):
-                looks = torch.cat([rows_at(rows, indices).unsqueeze(1), looks], dim=1)
-            means = mean_views(looks.flatten(0, 1), len(indices))
+                views = torch.cat([rows_at(rows, indices).unsqueeze(1), views], dim=1)
+            means = mean_views(views.flatten(0, 1), len(indices))
             indices, means, _ = all_gather_batch(indices, means, indices)
             put_rows(rows, indices, means[last_occurrences(indices)])

@@ -152,11 +152,14 @@ class SamplesMemory(PseudoLabels):
                 "the samples memory is empty: add the callback KMeansBootstrap (config key "
                 "algorithm.kmeans_bootstrap) or resume from a checkpoint of this run"
             )
-        head = ODCModule.of(pl_module).head
-        if isinstance(head, PrototypeHead):
-            head.prototypes.copy_(normalize(self.memory.centroids, dim=1))
+        self.update_prototypes(ODCModule.of(pl_module))
         num_views = batch["image"].shape[1] if batch["image"].ndim == 5 else 1
         batch["target"] = self.memory.labels[batch["index"]].repeat_interleave(num_views)
+
+    def update_prototypes(self, module: ODCModule) -> None:
+        """Set the prototypes of a `PrototypeHead` to the centroids."""
+        if isinstance(module.head, PrototypeHead):
+            module.head.prototypes.copy_(normalize(self.memory.centroids, dim=1))
 
     def on_train_batch_end(
         self,
