@@ -48,8 +48,8 @@ def test_killed_again_and_again_at_any_moment(
     best = [folder / "checkpoints" / "best.ckpt" for folder in (tmp_path / "whole", run)]
     assert [file.is_file() for file in best] == [bool(more)] * 2
     if more:
-        kept = [torch.load(file, weights_only=True) for file in best]
-        assert_same(*kept, "best.ckpt")
+        whole, killed = (torch.load(file, weights_only=True) for file in best)
+        assert_same(whole, killed, "best.ckpt")
 
 
 @pytest.mark.long

@@ -330,10 +330,11 @@ def test_a_resumed_run_measures_its_start_again_if_nothing_was_trained(
         assert run_of(compose_config(*hidden), spy)["steps"] == 0
         assert checkpoint(tmp_path / "run")["global_step"] == 0
         assert spy.images == set()
-    assert run_of(compose_config(*saved, "trainer.max_epochs=1"), spy)["steps"] > 0
-    before = checkpoint(tmp_path / "run")["global_step"]
+    first = run_of(compose_config(*saved, "trainer.max_epochs=1"), spy)["steps"]
+    assert first is not None
+    assert first == checkpoint(tmp_path / "run")["global_step"] > 0
     # A run that has been trained is not stopped.
-    assert run_of(compose_config(*hidden, "trainer.max_epochs=2"), Spy())["steps"] > before
+    assert run_of(compose_config(*hidden, "trainer.max_epochs=2"), Spy())["steps"] == 2 * first
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
@@ -359,9 +360,9 @@ def test_the_final_clusters_are_those_of_whole_images_by_the_kept_network(
 
     spy, run = Embeds(), tmp_path / "run"
     with_criteria(monkeypatch, *(0.5 if each == epoch else 0.4 for each in range(3)))
-    settings = ("trainer.max_epochs=2", "callbacks.keep_best.final_kmeans=true")
+    settings = ["trainer.max_epochs=2", "callbacks.keep_best.final_kmeans=true"]
     if neck == "centering":
-        settings = ("algorithm=odc_adapt", *settings)
+        settings.append("algorithm=odc_adapt")
     summary = run_of(compose_config(*SETTINGS, *settings), spy)
     assert summary["kept_epoch"] == epoch
     kept = spy.states[epoch]
