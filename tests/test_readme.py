@@ -290,8 +290,6 @@ def check_command(words: list[str]) -> None:
             assert shell.removeprefix("$(odc completion ").removesuffix(")") in SHELLS
         case ["python", "-m", "benchmarks.cluster_page", *arguments]:
             cluster_page.parse(arguments)
-        case ["python", "-m", "scripts.adapt.data" | "scripts.small_data.letters" as module, *rest]:
-            importlib.import_module(module).argument_parser().parse_args(rest)
         case ["python", "-m", "odc_lightning.search", *overrides]:
             check_search(overrides)
         case ["python", "-m", "odc_lightning.dashboard", *arguments]:

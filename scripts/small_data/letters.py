@@ -52,18 +52,13 @@ def make_letters(folder: Path, images_per_letter: int = 600, seed: int = 0) -> N
             draw(letter, photos, rng).save(folder / letter / f"{number:04}.png")
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """The command-line arguments."""
+def main() -> None:
+    """Command-line entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="output folder; created if missing")
     parser.add_argument("--images-per-letter", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
-    return parser
-
-
-def main() -> None:
-    """Command-line entry point."""
-    given = argument_parser().parse_args()
+    given = parser.parse_args()
     make_letters(given.folder, given.images_per_letter, given.seed)
 
 

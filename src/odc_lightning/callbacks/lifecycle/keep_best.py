@@ -64,7 +64,7 @@ class KeepBest(pl.Callback):
                 that learns to ignore it becomes worse. 0 for networks without pretraining.
             final_kmeans: cluster the kept network's features of whole images by K-Means at the end,
                 as `KMeansBootstrap` does. The samples memory has features of augmented views, from
-                several steps, whose clusters are less like what people see.
+                several steps.
 
         Raises:
             ValueError: an argument is out of range.

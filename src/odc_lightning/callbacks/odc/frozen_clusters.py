@@ -8,14 +8,13 @@ from torch import Tensor
 
 from odc_lightning.callbacks.odc.global_clustering import (
     allocate_features,
-    cluster_globally,
+    cluster_memory,
     num_samples_to_cluster,
 )
 from odc_lightning.clustering import centre
 from odc_lightning.features.extraction import extract_features
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.module import ODCModule
-from odc_lightning.utils.distributed import broadcast
 
 
 class FrozenClusters(NamedTuple):
@@ -48,18 +47,8 @@ def cluster_frozen(
     features, _ = allocate_features(trainer, num_samples, width, folder)
     extract_features(trainer, module, module, "train", features, "First clusters: features")
     mean = centre(features)
-    labels = cluster_globally(
-        trainer,
-        features,
-        module.num_clusters,
-        iterations,
-        seed,
-        "auto",
-        "First clusters: K-Means",
-    )
     memory = ClusterMemory(
         num_samples, module.num_clusters, width, device=device, features=features
     )
-    memory.initialize(labels.to(device))
-    broadcast(memory.centroids)
+    cluster_memory(trainer, memory, iterations, seed, "auto", "First clusters: K-Means")
     return FrozenClusters(memory, mean.to(device))

@@ -11,7 +11,8 @@ from odc_lightning.callbacks.find import find
 from odc_lightning.clustering import Backend, check_num_clusters, nonempty_kmeans
 from odc_lightning.features.extraction import shows_bars
 from odc_lightning.features.placement import Place, Precision, budget, place_features
-from odc_lightning.utils.distributed import from_rank_zero
+from odc_lightning.memory import ClusterMemory
+from odc_lightning.utils.distributed import broadcast, from_rank_zero
 
 
 def num_samples_to_cluster(trainer: pl.Trainer, num_clusters: int) -> int:
@@ -55,6 +56,27 @@ def allocate_features(
         folder=folder,
         free=free,
     )
+
+
+def cluster_memory(
+    trainer: pl.Trainer,
+    memory: ClusterMemory,
+    iterations: int,
+    seed: int,
+    backend: Backend,
+    description: str,
+) -> None:
+    """Start a memory, equal on all ranks, from a global clustering of the features in it.
+
+    Args:
+        trainer, iterations, seed, backend, description: see `cluster_globally`.
+        memory: with features (N, D).
+    """
+    labels = cluster_globally(
+        trainer, memory.features, memory.num_clusters, iterations, seed, backend, description
+    )
+    memory.initialize(labels.to(memory.labels.device))
+    broadcast(memory.centroids)
 
 
 def cluster_globally(

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from odc_lightning.callbacks.odc.global_clustering import cluster_globally
+from odc_lightning.callbacks.odc.global_clustering import cluster_memory
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.clustering import Backend, centre
 from odc_lightning.clustering.blocks import put_rows, rows_at
@@ -65,17 +65,7 @@ class KMeansBootstrap(pl.Callback):
         self._extract(trainer, module, memory.features)
         if training_views:  # images that the first epoch omits keep their eval features
             self._average_views(trainer, module, memory.features)
-        labels = cluster_globally(
-            trainer,
-            memory.features,
-            memory.num_clusters,
-            self.iterations,
-            self.seed,
-            self.backend,
-            "K-Means",
-        )
-        memory.initialize(labels.to(memory.labels.device))
-        broadcast(memory.centroids)
+        cluster_memory(trainer, memory, self.iterations, self.seed, self.backend, "K-Means")
         owner.update_prototypes(module)
 
     @staticmethod
