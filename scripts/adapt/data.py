@@ -99,8 +99,8 @@ def images_in(folder: Path) -> Iterable[Path]:
     return sorted(file for file in folder.glob("*/*") if file.suffix in SUFFIXES)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """The command-line arguments."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command-line entry point."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -108,12 +108,6 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="output folder; it must not exist")
     parser.add_argument("--from", type=Path, dest="source", help="the unpacked package, for food")
     parser.add_argument("--root", type=Path, default=Path("datasets"), help="for fashion")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command-line entry point."""
-    parser = argument_parser()
     given = parser.parse_args(argv)
     if given.folder.exists():
         parser.error(f"{given.folder} already exists; remove it, or name another folder")
