@@ -186,7 +186,6 @@ def beyond_the_product(
         step.prepare,
         REFRESH_EVERY,
     )
-    (once,) = in_turns([ours.memory.recompute], 1)
     rest, rest_of_obvious = mine - product, theirs - product
     on = NAMES[device]
     yield Table(
@@ -205,7 +204,6 @@ def beyond_the_product(
         terms.PRODUCT: product / has[terms.PRODUCT],
         terms.ROWS: rows / has[terms.ROWS],
         terms.REFRESH: refresh / REFRESH_EVERY / has[terms.REFRESH],
-        terms.PASS: once / (4 * plan.base.samples * plan.base.dim),
     }
 
 

@@ -40,7 +40,6 @@ def measure(quick: bool) -> Iterator[Table | Target]:
     peaks = {
         "K-Means by faiss": peak_of(clustering, size, "faiss"),
         "K-Means by torch": peak_of(clustering, size, "torch"),
-        "recomputation of the sums": peak_of(recomputation, size),
         "relabelling of small clusters": peak_of(relabelling, size),
     }
     rows: list[tuple[Cell, ...]] = [
@@ -69,11 +68,6 @@ def clustering(size: Size, backend: Backend) -> Callable[[], float]:
         return kmeans(features, size.clusters, iterations=size.iterations, backend=backend).inertia
 
     return work
-
-
-def recomputation(size: Size) -> Callable[[], float]:
-    """The recomputation at the end of an epoch; the returned work gives the error of the sums."""
-    return new_memory(size.samples, size.clusters, size.dim).recompute
 
 
 def relabelling(size: Size) -> Callable[[], int]:

@@ -35,7 +35,7 @@ def replicated(size: Size, ranks: int, feature_bytes: int) -> dict[str, int]:
     return {
         "features": feature_bytes * samples * dim,
         "labels": 8 * samples,
-        # Sums in fp64, centroids in fp32; sizes, involvement and offsets.
+        # Sums in int64, centroids in fp32; sizes, involvement and offsets.
         "centroids and sums": (8 + 4) * clusters * dim + (8 + 1 + 4) * clusters,
         "similarities of a step": 4 * -(-batch // ranks) * clusters,
     }
@@ -72,14 +72,12 @@ class Cost(NamedTuple):
         traffic: bytes that a rank receives in a step.
         kmeans: seconds of the bootstrap's K-Means, which rank 0 computes alone.
         sharing: seconds in which the ranks exchange their features for the bootstrap.
-        recomputation: seconds of the exact sums at the end of an epoch, computed on each rank.
     """
 
     step: float
     traffic: float
     kmeans: float
     sharing: float
-    recomputation: float
 
 
 def cost(known: Mapping[str, float], size: Size, ranks: int) -> Cost:
@@ -102,7 +100,6 @@ def cost(known: Mapping[str, float], size: Size, ranks: int) -> Cost:
             terms.amounts(size, ranks)[terms.RANKS],
             flops * known[terms.KMEANS],
             received * known[terms.RANKS] if received else 0.0,
-            4 * samples * dim * known[terms.PASS],
         )
     except KeyError as error:
         (name,) = error.args
@@ -166,7 +163,6 @@ def cost_table(known: Mapping[str, float], chosen: Sequence[Size], ranks: Sequen
                 (
                     *(size.samples, size.clusters, number, 1e3 * found.step),
                     *(found.traffic / 1e6, found.kmeans / 3600, found.sharing / 60),
-                    found.recomputation,
                 )
             )
     return Table(
@@ -174,7 +170,6 @@ def cost_table(known: Mapping[str, float], chosen: Sequence[Size], ranks: Sequen
         (
             *("N", "C", "ranks", "memory's part of a step (ms)", "received in a step (MB)"),
             *("K-Means of the bootstrap, on rank 0 (h)", "sharing of its features (min)"),
-            "exact sums of an epoch (s)",
         ),
         rows,
         f"D = {chosen[0].dim}, B = {chosen[0].batch:,} over all ranks; {ITERATIONS} iterations of "

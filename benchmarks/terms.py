@@ -15,7 +15,6 @@ REFRESH_EVERY = 10  # k
 PRODUCT = "product, seconds a flop"  # of the batch with the centroids
 ROWS = "rows, seconds a byte"  # gathered at random, or written
 REFRESH = "refresh, seconds a byte"  # of the centroids in fp32
-PASS = "pass, seconds a byte"  # of the features, for the exact sums at the end of an epoch
 RANKS = "ranks, seconds a byte"  # that a rank receives from the others
 KMEANS = "K-Means, seconds a flop"
 # The rest of a step's time is assigned to the best fitting of these three.
@@ -23,7 +22,7 @@ SIMILARITIES = "rest, seconds a similarity"  # B C of them
 NUMBERS = "rest, seconds a number"  # B D of them
 FIXED = "rest, seconds a step"
 
-ALL = (PRODUCT, ROWS, REFRESH, PASS, RANKS, KMEANS, SIMILARITIES, NUMBERS, FIXED)
+ALL = (PRODUCT, ROWS, REFRESH, RANKS, KMEANS, SIMILARITIES, NUMBERS, FIXED)
 
 TITLE = "Measured terms"
 

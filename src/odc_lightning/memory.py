@@ -16,9 +16,10 @@ from odc_lightning.clustering import (
     assign,
     balancing_offsets,
     cluster_sums,
-    exact_dtype,
+    means_of_sums,
     scores,
     squared_distances,
+    to_fixed_point,
 )
 from odc_lightning.clustering.blocks import put_rows, rows_at
 
@@ -34,7 +35,8 @@ class ClusterMemory:
         features: (N, D), the samples memory ``F_m`` of Eq. 2; fp32 and on the device of the other
             tensors, unless it was passed in (see `odc_lightning.features.placement`).
         labels: (N,) int64, the pseudo-labels; -1 before `initialize`.
-        sums: (C, D) fp64, the sum of each cluster's features.
+        sums: (C, D) int64, the sum of each cluster's features in fixed point, see
+            `odc_lightning.clustering.cluster_sums`; it has no rounding error of its own.
         counts: (C,) int64, the size of each cluster.
         centroids: (C, D) fp32, the centroids memory, as of the last refresh.
         involved: (C,) bool, True for clusters that a member joined or left since the last refresh.
@@ -93,9 +95,7 @@ class ClusterMemory:
             torch.zeros(num_samples, dim, device=device) if features is None else features
         )
         self.labels = torch.full((num_samples,), -1, device=device)
-        # fp64: after a million additions and subtractions the sums are still accurate to fp32.
-        # Apple's GPUs have no fp64; there each epoch's exact recomputation limits the error.
-        self.sums = torch.zeros(num_clusters, dim, dtype=exact_dtype(device), device=device)
+        self.sums = torch.zeros(num_clusters, dim, dtype=torch.int64, device=device)
         self.counts = torch.zeros(num_clusters, dtype=torch.int64, device=device)
         self.centroids = torch.zeros(num_clusters, dim, device=device)
         self.involved = torch.zeros(num_clusters, dtype=torch.bool, device=device)
@@ -188,9 +188,9 @@ class ClusterMemory:
         old_features, old_labels = rows_at(self.features, indices), self.labels[indices]
         # Earlier occurrences of a sample are added as zeros. Dropping them would need their number
         # on the host, which would have to wait for the GPU.
-        counted = once.to(self.sums.dtype).unsqueeze(1)
-        self.sums.index_add_(0, old_labels, old_features * counted, alpha=-1)
-        self.sums.index_add_(0, labels, features * counted)
+        counted = once.unsqueeze(1)
+        self.sums.index_add_(0, old_labels, to_fixed_point(old_features * counted), alpha=-1)
+        self.sums.index_add_(0, labels, to_fixed_point(features * counted))
         put_rows(self.features, indices, features)
         switched = self._move(indices, old_labels, labels, once)
         return switched.sum() / once.sum()
@@ -202,7 +202,7 @@ class ClusterMemory:
             indices: (M,) int64, without repetitions.
             labels: (M,) int64, the new clusters.
         """
-        features = rows_at(self.features, indices).to(self.sums.dtype)
+        features = to_fixed_point(rows_at(self.features, indices))
         old_labels = self.labels[indices]
         self.sums.index_add_(0, old_labels, features, alpha=-1)
         self.sums.index_add_(0, labels, features)
@@ -225,7 +225,7 @@ class ClusterMemory:
             chosen[clusters] = True
         else:
             chosen = self.involved if clusters == "involved" else torch.ones_like(self.involved)
-        means = (self.sums / self.counts.clamp(min=1).unsqueeze(1)).float()
+        means = means_of_sums(self.sums, self.counts)
         return torch.where((chosen & (self.counts > 0)).unsqueeze(1), means, self.centroids)
 
     def set_centroids(self, centroids: Tensor) -> Tensor:
@@ -239,18 +239,6 @@ class ClusterMemory:
         moved = (centroids - self.centroids).norm(dim=1) * filled
         self.centroids.copy_(centroids)
         return moved.sum() / filled.sum()
-
-    def recompute(self) -> float:
-        """Recompute the running sums from the features, in O(N D).
-
-        Returns:
-            The rounding error of the running sums: the largest absolute difference, over all
-            coordinates, between running and exact cluster means.
-        """
-        running = self.sums / self.counts.clamp(min=1).unsqueeze(1)
-        self._recompute_sums()
-        exact = self.sums / self.counts.clamp(min=1).unsqueeze(1)
-        return float((running - exact)[self.counts > 0].abs().max())
 
     def balanced_offsets(self, temperature: float, iterations: int, rows: Tensor) -> Tensor:
         """Compute the offsets that make clusters equally large, see `clustering.balancing_offsets`.
@@ -277,6 +265,8 @@ class ClusterMemory:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Copy the tensors of another memory of the same shape.
 
+        Sums of an earlier version, which are floats, are computed anew.
+
         Raises:
             ValueError: if a tensor is missing or has another shape; then nothing is copied.
         """
@@ -291,6 +281,8 @@ class ClusterMemory:
                 )
         for name in STATE:
             getattr(self, name).copy_(state[name])
+        if state["sums"].is_floating_point():
+            self._recompute_sums()
 
     def _move(self, indices: Tensor, old: Tensor, new: Tensor, once: Tensor) -> Tensor:
         """Update ``labels``, ``counts`` and ``involved``.

@@ -61,7 +61,6 @@ def test_time_and_traffic() -> None:
     )
     assert found.kmeans == pytest.approx(KNOWN[terms.KMEANS] * 2e8 * 10_000 * 256 * 21)
     assert found.sharing == pytest.approx(KNOWN[terms.RANKS] * 102.4e9 * 3 / 4)
-    assert found.recomputation == pytest.approx(KNOWN[terms.PASS] * 102.4e9)
     assert scale.cost(KNOWN, SIZE, 1).sharing == 0
 
 

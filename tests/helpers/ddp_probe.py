@@ -11,6 +11,8 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from helpers.paths import TESTS
 from helpers.processes import run_python
@@ -249,11 +251,25 @@ def diverging(rank: int, folder: str) -> None:
 
 
 def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> None:
-    """Random batches, uneven over the ranks; splits; now and then a state goes out and in."""
+    """Random batches, uneven over the ranks; splits; now and then a state goes out and in.
+
+    Each rank adds rows in another order, as GPUs do. The features are of such different sizes that
+    sums in double precision would depend on the order.
+    """
+    in_order = torch.Tensor.index_add_
+
+    def index_add_(
+        sums: Tensor, dim: int, index: Tensor, rows: Tensor, *, alpha: int = 1
+    ) -> Tensor:
+        order = torch.arange(len(index)).roll(rank)
+        return in_order(sums, dim, index[order], rows[order], alpha=alpha)
+
+    torch.Tensor.index_add_ = index_add_  # type: ignore[method-assign, assignment]
     shared, own = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2 + rank)
     owner, refresh, small = SamplesMemory(), CentroidRefresh(), SmallClusters(threshold=10)
     memory = owner.memory = ClusterMemory(num_samples, 20, 8)
-    memory.features.copy_(torch.randn(num_samples, 8, generator=shared))
+    first = torch.randn(num_samples, 8, generator=shared) ** 9
+    memory.features.copy_(normalize(first, dim=1))
     memory.initialize(torch.arange(num_samples) % 20)
     owner._global_step = sum_of_splits = empty = 0
     sizes: list[int] = []
@@ -262,7 +278,7 @@ def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> N
         empty += size == 0
         batch = {"index": torch.randint(0, num_samples, (size,), generator=own)}
         moving = 2 * torch.eye(8)[step // 100 % 8]
-        outputs = {"features": torch.randn(size, 8, generator=own) + moving}
+        outputs = {"features": torch.randn(size, 8, generator=own) ** 9 + moving}
         trainer: Any = SimpleNamespace(callbacks=[owner, refresh, small], global_step=step)
         owner.on_train_batch_end(trainer, None, outputs, batch, step)  # type: ignore[arg-type]
         refresh.on_train_batch_end(trainer)
@@ -274,6 +290,11 @@ def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> N
             sizes.append(resident_bytes())
     state = {"splits": sum_of_splits, "empty": empty, "sizes": torch.tensor(sizes)}
     torch.save({"memory": memory.state_dict(), **state}, f"{folder}/{rank}.pt")
+
+
+def short_soak(rank: int, folder: str) -> None:
+    """The first steps of `soak`."""
+    soak(rank, folder, steps=200)
 
 
 def resident_bytes() -> int:

@@ -13,7 +13,12 @@ from odc_lightning.clustering.centre import centre
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
 from odc_lightning.clustering.loss_weights import loss_weights
-from odc_lightning.clustering.means import cluster_means, cluster_sums, exact_dtype
+from odc_lightning.clustering.means import (
+    cluster_means,
+    cluster_sums,
+    means_of_sums,
+    to_fixed_point,
+)
 from odc_lightning.clustering.pca import Moments, Whitening, moments, project_rows, whitening
 from odc_lightning.clustering.small_clusters import (
     MovedHalf,
@@ -40,9 +45,9 @@ __all__ = [
     "check_num_clusters",
     "cluster_means",
     "cluster_sums",
-    "exact_dtype",
     "kmeans",
     "loss_weights",
+    "means_of_sums",
     "moments",
     "nearest",
     "nonempty_kmeans",
@@ -51,6 +56,7 @@ __all__ = [
     "scores",
     "spherical_kmeans",
     "squared_distances",
+    "to_fixed_point",
     "two_means",
     "whitening",
 ]

@@ -1,9 +1,10 @@
 """Centring: features minus their mean, scaled to unit length."""
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from odc_lightning.clustering.means import exact_dtype
+from odc_lightning.clustering.means import means_of_sums, to_fixed_point
 
 _ROWS = 2**14  # centred at once
 
@@ -17,9 +18,8 @@ def centre(features: Tensor) -> Tensor:
     Returns:
         The mean (D,) fp32.
     """
-    dtype = exact_dtype(features.device)
-    total = sum(rows.to(dtype).sum(dim=0) for rows in features.split(_ROWS))
-    mean: Tensor = (total / len(features)).float()
+    sums = torch.stack([to_fixed_point(rows).sum(dim=0) for rows in features.split(_ROWS)])
+    mean = means_of_sums(sums.sum(dim=0, keepdim=True), torch.tensor([len(features)]).to(sums))[0]
     for rows in features.split(_ROWS):
         rows.copy_(normalize(rows.float() - mean, dim=1))
     return mean

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.ddp_probe import diverging, run_ranks
+from helpers.ddp_probe import diverging, run_ranks, short_soak
 from odc_lightning.callbacks import ReplicaCheck
 from odc_lightning.callbacks.lifecycle.memory_digest import ROWS, digest, memory_digests
 from odc_lightning.memory import ClusterMemory
@@ -73,6 +73,14 @@ def test_ranks_that_disagree_stop_and_say_since_when(tmp_path: Path) -> None:
         message = state["refusal"]
         assert "ranks 0 and 2 differ in labels, counts at step 20" in message, rank
         assert "they agreed at step 10" in message
+
+
+@pytest.mark.ddp
+def test_ranks_agree_whatever_the_order_in_which_they_add(tmp_path: Path) -> None:
+    zero, one = run_ranks(short_soak, 2, tmp_path)
+    assert zero["splits"] > 10
+    for name, value in zero["memory"].items():
+        assert torch.equal(value, one["memory"][name]), name
 
 
 def test_how_often_is_checked() -> None:

@@ -24,7 +24,7 @@ class Spoil(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         memory = SamplesMemory.of(trainer).memory
         memory.labels.zero_()
-        memory.recompute()
+        memory.counts.copy_(torch.bincount(memory.labels, minlength=memory.num_clusters))
 
 
 class Record(pl.Callback):

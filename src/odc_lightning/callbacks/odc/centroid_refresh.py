@@ -7,15 +7,13 @@ from torch import Tensor
 
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.memory import Clusters
-from odc_lightning.utils.distributed import broadcast
 
 
 class CentroidRefresh(pl.Callback):
     """Set centroids to the means of their members after every k-th optimiser step.
 
-    Logs two metrics each epoch. ``odc/centroid_drift`` is the mean L2 distance by which the last
-    refresh moved the centroids. ``odc/running_sum_error`` is the rounding error of the running
-    sums, before the exact sums replace them.
+    Logs ``odc/centroid_drift`` each epoch, the mean L2 distance by which the last refresh moved the
+    centroids.
     """
 
     def __init__(self, every_n_steps: int = 10, clusters: Clusters = "involved") -> None:
@@ -46,16 +44,11 @@ class CentroidRefresh(pl.Callback):
         owner = SamplesMemory.of(trainer)
         if owner.step_completed and trainer.global_step % self.every_n_steps == 0:
             memory = owner.memory
-            # Means of floats differ between ranks by rounding; rank 0's keep replicas equal bit
-            # for bit.
-            centroids = broadcast(memory.refreshed_centroids(self.clusters))
-            self.drift = memory.set_centroids(centroids)
+            self.drift = memory.set_centroids(memory.refreshed_centroids(self.clusters))
             memory.involved.zero_()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Replace the running sums by exact ones, and log the error and the drift."""
-        error = SamplesMemory.of(trainer).memory.recompute()
-        pl_module.log("odc/running_sum_error", error)
+        """Log the drift of the last refresh."""
         if self.drift is not None:
             pl_module.log("odc/centroid_drift", self.drift)
 

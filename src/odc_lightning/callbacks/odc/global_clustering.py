@@ -12,7 +12,7 @@ from odc_lightning.clustering import Backend, check_num_clusters, nonempty_kmean
 from odc_lightning.features.extraction import shows_bars
 from odc_lightning.features.placement import Place, Precision, budget, place_features
 from odc_lightning.memory import ClusterMemory
-from odc_lightning.utils.distributed import broadcast, from_rank_zero
+from odc_lightning.utils.distributed import from_rank_zero
 
 
 def num_samples_to_cluster(trainer: pl.Trainer, num_clusters: int) -> int:
@@ -76,7 +76,6 @@ def cluster_memory(
         trainer, memory.features, memory.num_clusters, iterations, seed, backend, description
     )
     memory.initialize(labels.to(memory.labels.device))
-    broadcast(memory.centroids)
 
 
 def cluster_globally(

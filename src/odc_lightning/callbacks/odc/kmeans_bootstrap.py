@@ -13,7 +13,7 @@ from odc_lightning.features.extraction import extract_features, training_batches
 from odc_lightning.memory import last_occurrences, mean_views
 from odc_lightning.models import CenteringNeck
 from odc_lightning.module import ODCModule
-from odc_lightning.utils.distributed import all_gather_batch, broadcast
+from odc_lightning.utils.distributed import all_gather_batch
 
 
 class KMeansBootstrap(pl.Callback):
@@ -81,7 +81,6 @@ class KMeansBootstrap(pl.Callback):
         extract_features(trainer, module, embed, "train", rows, "K-Means: features")
         if isinstance(neck, CenteringNeck):
             neck.mean.copy_(centre(rows))
-            broadcast(neck.mean)
 
     @staticmethod
     def _average_views(trainer: pl.Trainer, module: ODCModule, rows: Tensor) -> None:

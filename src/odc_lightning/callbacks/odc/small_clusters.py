@@ -15,7 +15,7 @@ from odc_lightning.clustering import (
     plan_relabelling,
 )
 from odc_lightning.memory import ClusterMemory
-from odc_lightning.utils.distributed import broadcast, from_rank_zero
+from odc_lightning.utils.distributed import from_rank_zero
 
 
 class SmallClusters(pl.Callback):
@@ -90,7 +90,7 @@ class SmallClusters(pl.Callback):
         device = memory.labels.device
         memory.relabel(plan.indices.to(device), plan.labels.to(device))
         clusters = plan.clusters.to(device)
-        memory.set_centroids(broadcast(memory.refreshed_centroids(clusters)))
+        memory.set_centroids(memory.refreshed_centroids(clusters))
         memory.offsets[clusters] = 0  # the offsets were computed for the previous members
         return plan.num_splits
 

@@ -39,7 +39,6 @@ PANELS = {
     "train/feature_rank": Panel("Rank of the features", "effective directions"),
     "odc/empty_clusters": Panel("Empty clusters", "clusters"),
     "odc/small_clusters_split": Panel("Splits of largest clusters", "a step"),
-    "odc/running_sum_error": Panel("Running-sum error"),
 }
 
 
