@@ -8,6 +8,7 @@ from torch import Tensor
 
 from odc_lightning.clustering.assign import best_scores, nearest
 from odc_lightning.clustering.blocks import blocks_of, rows_at
+from odc_lightning.utils.optional import import_faiss
 
 Backend = Literal["auto", "faiss", "torch"]
 
@@ -91,12 +92,10 @@ def _faiss_kmeans(
     device: torch.device,
 ) -> KMeansResult:
     try:
-        import faiss
+        faiss = import_faiss()
     except ImportError as error:
-        raise ValueError(
-            "the K-Means backend 'faiss' was chosen, and faiss cannot be imported "
-            f"({error}); install faiss-gpu or faiss-cpu, or choose the backend 'torch'"
-        ) from error
+        message = f"K-Means backend 'faiss': {error}, or choose the backend 'torch'"
+        raise ValueError(message) from error
 
     points = features.detach().float().cpu().contiguous().numpy()
     clustering = faiss.Kmeans(

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from odc_lightning.features.image_features import image_features
 from odc_lightning.inference.kept_reference import Kept, read_kept, write_kept
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
-from odc_lightning.utils.arrays import FloatArray
+from odc_lightning.metrics.neighbours import nearest_directions
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +51,22 @@ class Reference:
         labels: (N,) int64, their clusters in the run.
         clusters: centroids in eval mode.
         agreement: share of the run's images whose nearest centroid is that of their own cluster.
-        index: faiss index of their features of unit length, by inner product.
+        features: (N, D) fp32 of unit length, of the run's images.
     """
 
     def __init__(
-        self, names: list[str], labels: Tensor, clusters: RunClusters, agreement: float, index: Any
+        self,
+        names: list[str],
+        labels: Tensor,
+        clusters: RunClusters,
+        agreement: float,
+        features: Tensor,
     ) -> None:
         self.names = names
         self.labels = labels
         self.clusters = clusters
         self.agreement = agreement
-        self.index = index
+        self.features = features
         self._usual: dict[int, float] = {}
 
     @property
@@ -84,24 +89,21 @@ class Reference:
                 f"neighbours={k} with {len(self.names)} training images; expected 1 to "
                 f"{len(self.names) - 1}"
             )
-        similarities, indices = self.index.search(features.numpy(), k)
+        similarities, indices = nearest_directions(self.features, features, k)
         outlier = _distance(similarities[:, -1]) / self._usual_distance(k)
-        return Neighbours(
-            torch.from_numpy(indices), torch.from_numpy(similarities), torch.from_numpy(outlier)
-        )
+        return Neighbours(indices, similarities, outlier)
 
     def _usual_distance(self, k: int) -> float:
         """The 95 % quantile of the distances between the run's images and their K-th neighbour."""
         if k not in self._usual:
             count = min(MAX_MEASURED, len(self.names))
-            rows = np.linspace(0, len(self.names) - 1, count).astype(np.int64)
-            features = np.stack([self.index.reconstruct(int(row)) for row in rows])
-            similarities, indices = self.index.search(features, k + 1)
-            itself = indices == rows[:, None]
+            rows = torch.from_numpy(np.linspace(0, len(self.names) - 1, count).astype(np.int64))
+            similarities, indices = nearest_directions(self.features, self.features[rows], k + 1)
+            itself = indices == rows.unsqueeze(1)
             # With more than K identical images, an image may be missing from its own neighbours.
-            itself[:, -1] |= ~itself.any(axis=1)
+            itself[:, -1] |= ~itself.any(dim=1)
             others = similarities[~itself].reshape(count, k)
-            usual = float(np.quantile(_distance(others[:, -1]), USUAL))
+            usual = float(np.quantile(_distance(others[:, -1]).numpy(), USUAL))
             self._usual[k] = max(usual, 1e-6)  # 0 if all images are identical
         return self._usual[k]
 
@@ -133,7 +135,7 @@ def reference_of(network: TrainedNetwork) -> Reference:
     centroids, counts = torch.from_numpy(kept.centroids), torch.from_numpy(kept.counts)
     clusters = RunClusters(centroids, counts, _metric(network))
     labels = torch.from_numpy(kept.labels)
-    return Reference(kept.names, labels, clusters, kept.agreement, _index(kept.features))
+    return Reference(kept.names, labels, clusters, kept.agreement, torch.from_numpy(kept.features))
 
 
 def _made_now(network: TrainedNetwork, kept: Kept | None) -> Kept | None:
@@ -148,15 +150,6 @@ def _made_now(network: TrainedNetwork, kept: Kept | None) -> Kept | None:
     except ValueError:
         return None
     return None if _names(source) == kept.names else _make(network, source)
-
-
-def _index(features: FloatArray) -> Any:
-    """A faiss index of features (N, D), by inner product."""
-    import faiss
-
-    index = faiss.IndexFlatIP(features.shape[1])
-    index.add(features)
-    return index
 
 
 def _make(network: TrainedNetwork, source: SubsetSource) -> Kept:
@@ -221,6 +214,6 @@ def _facts(network: TrainedNetwork) -> dict[str, object]:
     }
 
 
-def _distance(similarities: FloatArray) -> FloatArray:
+def _distance(similarities: Tensor) -> Tensor:
     """The L2 distances of unit vectors with these cosines."""
-    return np.sqrt(np.clip(2 - 2 * similarities, 0, None))
+    return (2 - 2 * similarities).clamp(min=0).sqrt()

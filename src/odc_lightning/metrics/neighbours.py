@@ -8,6 +8,7 @@ from torch import Tensor
 
 from odc_lightning.clustering import Backend
 from odc_lightning.utils.blocks import blocks
+from odc_lightning.utils.optional import import_faiss
 
 
 def nearest_neighbours(
@@ -45,24 +46,17 @@ def nearest_neighbours(
     """
     check_search(bank, queries, k, exclude_self)
     chosen = _choose(backend, bank.device)
-    search, device, per_query = _torch_search, bank.device, bank.shape[1] + len(bank)
-    if chosen == "faiss":
-        # faiss allocates a block of similarities itself, of a fixed size.
-        search, device, per_query = _faiss_search, torch.device("cpu"), bank.shape[1] + k
+    device = torch.device("cpu") if chosen == "faiss" else bank.device
     directions = torch.empty(bank.shape, dtype=torch.float32, device=device)
     for rows in blocks(len(bank), bank.shape[1]):
         directions[rows] = _normalised(bank[rows])
+    return _nearest(directions, queries, k, exclude_self, chosen)
 
-    similarities = torch.empty(len(queries), k, device=bank.device)
-    indices = torch.empty(len(queries), k, dtype=torch.int64, device=bank.device)
-    # Large blocks, since each of them reads the whole bank.
-    for rows in blocks(len(queries), per_query, times=2):
-        asked = _normalised(queries[rows]).to(device)
-        found = _in_order(*search(directions, asked, k + int(exclude_self)))
-        if exclude_self:
-            found = _without_self(rows.start, *found)
-        similarities[rows], indices[rows] = found
-    return similarities, indices
+
+def nearest_directions(directions: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`nearest_neighbours` in a bank (N, D) fp32 of unit rows, of which no copy is made."""
+    check_search(directions, queries, k, exclude_self=False)
+    return _nearest(directions, queries, k, False, _choose("auto", directions.device))
 
 
 def check_search(bank: Tensor, queries: Tensor, k: int, exclude_self: bool) -> None:
@@ -93,15 +87,36 @@ def _choose(backend: Backend, device: torch.device) -> Literal["faiss", "torch"]
     if backend == "torch" or (backend == "auto" and device.type != "cpu"):
         return "torch"
     try:
-        import faiss  # noqa: F401
+        import_faiss()
     except ImportError as error:
         if backend == "auto":
             return "torch"
-        raise ValueError(
-            "the kNN backend 'faiss' was chosen, and faiss cannot be imported "
-            f"({error}); install faiss-gpu or faiss-cpu, or choose the backend 'torch'"
-        ) from error
+        raise ValueError(f"kNN backend 'faiss': {error}, or choose the backend 'torch'") from error
     return "faiss"
+
+
+def _nearest(
+    directions: Tensor,
+    queries: Tensor,
+    k: int,
+    exclude_self: bool,
+    backend: Literal["faiss", "torch"],
+) -> tuple[Tensor, Tensor]:
+    """Search block by block; the result is on the queries' device."""
+    search, per_query = _torch_search, sum(directions.shape)
+    if backend == "faiss":
+        # faiss allocates a block of similarities itself, of a fixed size.
+        search, per_query = _faiss_search, directions.shape[1] + k
+    similarities = torch.empty(len(queries), k, device=queries.device)
+    indices = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
+    # Large blocks, since each of them reads the whole bank.
+    for rows in blocks(len(queries), per_query, times=2):
+        asked = _normalised(queries[rows]).to(directions.device)
+        found = _in_order(*search(directions, asked, k + int(exclude_self)))
+        if exclude_self:
+            found = _without_self(rows.start, *found)
+        similarities[rows], indices[rows] = found
+    return similarities, indices
 
 
 def _normalised(features: Tensor) -> Tensor:
@@ -110,8 +125,7 @@ def _normalised(features: Tensor) -> Tensor:
 
 
 def _faiss_search(bank: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    import faiss
-
+    faiss = import_faiss()
     # Searches like an IndexFlatIP, without the copy of the bank that an index would make.
     similarities, indices = faiss.knn(
         queries.numpy(), bank.numpy(), k, metric=faiss.METRIC_INNER_PRODUCT

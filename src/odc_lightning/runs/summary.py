@@ -1,6 +1,5 @@
 """``summary.json``: the results of a run."""
 
-import importlib
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import torchvision
 
 import odc_lightning
 from odc_lightning.utils.json_file import read_json, write_json
+from odc_lightning.utils.optional import import_faiss
 from odc_lightning.utils.seals import check_seal, sealing
 
 _NUMBER = (int, float)
@@ -76,7 +76,7 @@ class Summary(TypedDict):
 def package_versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that affect a run's results; None if not installed."""
     try:
-        faiss_version = importlib.import_module("faiss").__version__
+        faiss_version = import_faiss().__version__
     except ImportError:
         faiss_version = None
     return {

@@ -1,6 +1,5 @@
 """The page of a run's clusters, at the end of its training."""
 
-import logging
 import shutil
 from pathlib import Path
 
@@ -11,9 +10,7 @@ from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.data import ImageSource
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.reporting.cluster_page import ClusteredImages, PageSettings, build_cluster_page
-from odc_lightning.utils.text import first_line
-
-log = logging.getLogger(__name__)
+from odc_lightning.utils.optional import logged_failure
 
 PAGE = "clusters"  # the folder in that of the run
 
@@ -53,9 +50,7 @@ def try_page(source: ImageSource, memory: ClusterMemory, folder: Path, title: st
         memory.features.cpu(),
         memory.centroids.float().cpu(),
     )
-    try:
+    with logged_failure(f"the page {folder}"):
         build_cluster_page(clustered, folder, PageSettings(title))
-    except Exception as error:  # of any library that draws or decodes
-        log.warning("the page %s cannot be made: %s", folder, first_line(error))
-        return None
-    return folder / "index.html"
+        return folder / "index.html"
+    return None

@@ -22,6 +22,7 @@ from odc_lightning.reporting.figures import draw_curves
 from odc_lightning.runs.csv_files import write_clusters
 from odc_lightning.runs.replaced import remove_run
 from odc_lightning.runs.summary import Scores, Summary, package_versions, write_summary
+from odc_lightning.utils.optional import logged_failure
 from odc_lightning.utils.whole_files import whole_file
 
 log = logging.getLogger(__name__)
@@ -118,13 +119,15 @@ def write_report(
     summary = summary_of(trainer, data, started, pretrained)
     metrics_csv = run_dir / "metrics.csv"
     if metrics_csv.exists() and trainer.global_step > 0:
-        draw_curves(
-            metrics_csv,
-            run_dir / "curves.png",
-            summary["num_clusters"],
-            data.num_samples,
-            summary["chance_loss"],
-        )
+        curves = run_dir / "curves.png"
+        with logged_failure(str(curves)):
+            draw_curves(
+                metrics_csv,
+                curves,
+                summary["num_clusters"],
+                data.num_samples,
+                summary["chance_loss"],
+            )
     summary["wall_seconds"] = time.monotonic() - started
     write_summary(run_dir / "summary.json", summary)
 

@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from odc_lightning.callbacks.monitors.label_scores import is_due
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.reporting.figures import choose_rows, draw_sheet, draw_strips
+from odc_lightning.utils.optional import logged_failure
 
 SHEET, GALLERY = "clusters/contact_sheet", "clusters/gallery"
 # Maximum rows (clusters) and columns (images) of a sheet, and the side of an image in pixels.
@@ -46,6 +47,10 @@ class ClusterMedia(pl.Callback):
         due = is_due(trainer, self.every_n_epochs)
         if not due or owner is None or not trainer.is_global_zero:
             return
+        with logged_failure(f"the contact sheet of epoch {trainer.current_epoch + 1}"):
+            self._draw(trainer, owner)
+
+    def _draw(self, trainer: pl.Trainer, owner: PseudoLabels) -> None:
         source = trainer.datamodule.train_dataset.source  # type: ignore[attr-defined]
         labels, distances = owner.labels.cpu().numpy(), owner.distances().cpu().numpy()
         rows = choose_rows(labels, distances, "size", ROWS, COLUMNS)
