@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import lr_scheduler
 
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
+from odc_lightning.callbacks import KMeansBootstrap, SamplesMemory
 from odc_lightning.models import (
     AlexNet,
     ColorizationHead,
@@ -123,6 +124,45 @@ def test_a_target_may_be_a_function_of_the_features(batch: dict[str, torch.Tenso
     torch.testing.assert_close(found["loss"], expected)
     assert torch.equal(seen[0], found["features"])
     assert not seen[0].requires_grad
+
+
+def test_a_target_is_computed_in_full_precision(batch: dict[str, torch.Tensor]) -> None:
+    """The memory is fp32; autocast would round the product with the centroids."""
+    module = quiet(tiny_module(C, dropout=0.0))
+    seen: list[torch.Tensor] = []
+
+    def labels(features: torch.Tensor) -> torch.Tensor:
+        seen.append(features.float() @ features.float().T)
+        return batch["target"]
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = module.training_step({**batch, "target": labels}, 0)["features"].float()
+        assert torch.is_autocast_enabled("cpu")
+    assert seen[0].dtype == torch.float32
+    assert torch.equal(seen[0], features @ features.T)
+
+
+def test_a_bootstrap_leaves_the_compiled_graphs_of_the_training_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its short last batch would make their sizes symbolic, and its mode would compile others."""
+    graphs: list[Any] = []
+    real = torch.compile
+
+    def counted(graph: Any, inputs: list[Any]) -> Any:
+        graphs.append(inputs)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda model, **_: real(model, backend=counted))
+    torch.compiler.reset()
+    module = tiny_module(C)
+    module.compile_network = True
+    data = TinyData(36, [list(range(16)), list(range(16, 32))])  # extraction: 16, 16 and 4 images
+    callbacks = [SamplesMemory(), KMeansBootstrap(training_views=True)]
+    tiny_trainer(callbacks, max_epochs=2).fit(module, datamodule=data)
+    assert len(graphs) == 2  # backbone and neck
+    assert not any(isinstance(each, torch.SymInt) for inputs in graphs for each in inputs)
+    torch.compiler.reset()
 
 
 def test_a_compiled_network_is_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:

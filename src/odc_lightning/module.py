@@ -143,7 +143,8 @@ class ODCModule(pl.LightningModule):
         features = self.embed(batch["image"])
         target = batch["target"]
         if callable(target):
-            target = target(features.detach())
+            with torch.autocast(features.device.type, enabled=False):  # the memory is fp32
+                target = target(features.detach())
         if len(features) != len(target):
             raise ValueError(
                 f"got {len(features)} rows of features (images of shape "

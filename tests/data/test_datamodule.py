@@ -231,6 +231,25 @@ def test_batch_is_over_all_ranks() -> None:
     assert all(len(batch) == 4 for batch in shares[0])
 
 
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda:1", True)])
+def test_batches_are_pinned_for_a_gpu_alone(
+    monkeypatch: pytest.MonkeyPatch, device: str, pinned: bool
+) -> None:
+    """Pinning opens a CUDA context, also where the trainer is on the CPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    data = on_rank(ready(), 0, 1)
+    assert data.trainer is not None
+    data.trainer.strategy.root_device = torch.device(device)
+    loaders = [
+        data.train_dataloader(),
+        data.extraction_dataloader("train"),
+        data.rows_dataloader(np.arange(3), views=True),
+    ]
+    assert [loader.pin_memory for loader in loaders] == [pinned] * 3
+    data.trainer = None
+    assert not data.train_dataloader().pin_memory
+
+
 def test_training_batches() -> None:
     data = ready(batch_size=16)
     batches = list(data.train_dataloader())

@@ -107,8 +107,12 @@ def _faiss_kmeans(
         # faiss silently subsamples above 256 points per centroid, and warns below 39.
         max_points_per_centroid=len(points),
         min_points_per_centroid=1,
-        gpu=device.type == "cuda" and faiss.get_num_gpus() > 0,
     )
+    if device.type == "cuda" and faiss.get_num_gpus() > 0:
+        # The run's own GPU; with gpu=True faiss takes all that it sees.
+        clustering.index = faiss.index_cpu_to_gpu(
+            faiss.StandardGpuResources(), device.index or 0, clustering.index
+        )
     centroids = None
     for _ in range(iterations):
         clustering.train(points, init_centroids=centroids)

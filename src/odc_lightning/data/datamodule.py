@@ -31,6 +31,7 @@ from odc_lightning.data.scan import Problem, ScanMode, scan_source, without_prob
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import chosen_part, same_classes
 from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.devices import pins_memory
 from odc_lightning.utils.distributed import shard
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class ImageDataModule(pl.LightningDataModule):
             drop_last=self.drop_last,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pins_memory(self.trainer),
             generator=torch.Generator(),  # else each epoch draws from the global generator
         )
 
@@ -257,7 +258,7 @@ class ImageDataModule(pl.LightningDataModule):
             batch_size,
             sampler=keys,
             num_workers=self._num_workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pins_memory(self.trainer),
             generator=torch.Generator(),
         )
 

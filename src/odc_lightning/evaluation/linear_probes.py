@@ -18,6 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from odc_lightning.data import EpochSampler
 from odc_lightning.data.dataset import Key
 from odc_lightning.models.linear_probe import LinearProbe
+from odc_lightning.utils.devices import pins_memory
 from odc_lightning.utils.distributed import shard
 
 Batch = dict[str, Any]
@@ -208,7 +209,7 @@ class Batches(pl.LightningDataModule):
             batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pins_memory(self.trainer),
             generator=torch.Generator(),
             collate_fn=_same if isinstance(dataset, FeatureRows) else None,
             **kwargs,

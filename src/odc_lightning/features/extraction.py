@@ -1,7 +1,7 @@
 """Extraction of features within a Trainer, over the ranks of a run."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -34,6 +34,15 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes.items():
             part.training = mode
+
+
+def uncompiled() -> AbstractContextManager[None]:
+    """Run compiled modules as they are.
+
+    The smaller last batch of a pass would make the graph of the training symbolic and slower, and
+    each mode would compile another graph.
+    """
+    return torch.compiler.set_stance("force_eager")
 
 
 def extract_features(
@@ -132,7 +141,7 @@ def _embedded(
     batches = track(
         loader, description=description, disable=not shows_bars(trainer), transient=True
     )
-    with evaluating(module), trainer.precision_plugin.forward_context():
+    with evaluating(module), trainer.precision_plugin.forward_context(), uncompiled():
         for batch in batches:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
             yield embed(batch["image"]).float()
@@ -160,7 +169,7 @@ def training_batches(
     batches = track(
         loader, description=description, disable=not shows_bars(trainer), transient=True
     )
-    with torch.no_grad():
+    with torch.no_grad(), uncompiled():
         for batch in batches:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
             with trainer.precision_plugin.forward_context():

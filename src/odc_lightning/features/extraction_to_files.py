@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -14,6 +13,7 @@ from odc_lightning.data.dataset import Sample
 from odc_lightning.features.feature_files import FeatureFiles
 from odc_lightning.models import Backbone
 from odc_lightning.models.frozen_features import FrozenFeatures
+from odc_lightning.utils.devices import pins_memory
 from odc_lightning.utils.distributed import from_rank_zero, shard
 
 TrainerFactory = Callable[..., pl.Trainer]
@@ -64,7 +64,7 @@ class _Extraction(pl.LightningModule):
             batch_size=self.batch_size,
             sampler=range(len(self.dataset))[shard(len(self.dataset), rank, ranks)],
             num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pins_memory(self.trainer),
         )
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:

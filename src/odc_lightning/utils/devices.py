@@ -1,8 +1,21 @@
 """The device that a command computes on."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from odc_lightning.utils.text import first_line
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+
+def pins_memory(trainer: "pl.Trainer | None") -> bool:
+    """Whether a dataloader should pin its batches: those of a trainer on a CUDA GPU alone.
+
+    Pinning opens a CUDA context, which a run on the CPU of a machine with a GPU must not do.
+    """
+    return trainer is not None and trainer.strategy.root_device.type == "cuda"
 
 
 def usable_device(device: torch.device | str | int | None) -> torch.device:
