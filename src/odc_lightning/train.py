@@ -32,6 +32,7 @@ from odc_lightning.runs.closing_lines import closing_lines
 from odc_lightning.runs.resume import finished_before, keep_metrics
 from odc_lightning.runs.summary import Summary, read_summary
 from odc_lightning.sweeps.jobs import in_multirun
+from odc_lightning.utils.parent_watch import watch_rank_zero
 from odc_lightning.utils.text import printable
 
 # Warnings that every run raises and that users cannot act on.
@@ -72,6 +73,7 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
     pages = build_pages(config, started)
     trainer = build_trainer(config, [*pages, *extra_callbacks])
     refuse_ranks_in_multirun(trainer)
+    watch_rank_zero(trainer)
     keep_metrics(trainer.loggers, config.ckpt_path)
     trainer.callbacks.insert(0, RunReport(config, lines, start, started, records))  # type: ignore[attr-defined]
     failed = True

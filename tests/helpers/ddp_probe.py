@@ -2,7 +2,9 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -295,6 +297,20 @@ def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> N
 def short_soak(rank: int, folder: str) -> None:
     """The first steps of `soak`."""
     soak(rank, folder, steps=200)
+
+
+def patient(rank: int, folder: str) -> None:
+    """Rank 0 takes longer to decide than a collective of the training's group may last."""
+
+    def decide() -> str:
+        time.sleep(3)
+        return "decided"
+
+    distributed.from_rank_zero(lambda: None)  # connects the ranks, which takes its time
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=1))
+    decision = distributed.from_rank_zero(decide)
+    dist.distributed_c10d._set_pg_timeout(timedelta(minutes=30))
+    torch.save({"decision": decision}, f"{folder}/{rank}.pt")
 
 
 def resident_bytes() -> int:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from helpers.ddp_probe import collectives, run_ranks
+from helpers.ddp_probe import collectives, patient, run_ranks
 from odc_lightning.utils import distributed
 
 
@@ -30,6 +30,11 @@ def test_collectives_of_three_ranks(tmp_path: Path) -> None:
     raw = torch.cat([state["raw_weights"] for state in states])
     expected_loss = (raw * torch.cat(losses)).sum() / raw.sum()
     torch.testing.assert_close(found.mean(), expected_loss)
+
+
+@pytest.mark.ddp
+def test_ranks_wait_for_rank_zero_beyond_the_timeout_of_the_training(tmp_path: Path) -> None:
+    assert run_ranks(patient, 2, tmp_path) == [{"decision": "decided"}] * 2
 
 
 def test_alone_they_do_nothing() -> None:

@@ -38,6 +38,12 @@ def refusal(error: BaseException) -> str | None:
             f"{first_line(error).rstrip('.')}; the memory or the shared memory is too small for "
             "the dataloader workers (odc doctor checks it)"
         )
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be imported yet
+        return (
+            f"{first_line(error).partition('. GPU')[0].rstrip('.')}; set "
+            "trainer.precision=bf16-mixed, lower data.batch_size and optimizer.lr in proportion, "
+            "or use more GPUs, which share the batch"
+        )
     if isinstance(error, OSError):
         return str(error) if error.errno in _MACHINE_ERRORS else None
     if isinstance(error, ValueError) and module_of(error).startswith(("odc_lightning", "__main__")):

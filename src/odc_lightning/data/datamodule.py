@@ -27,12 +27,12 @@ from odc_lightning.data.fingerprints import check_same_images, fingerprints
 from odc_lightning.data.held_back import NUM_VIEWS, VIEWS_EPOCH, held_back_rows
 from odc_lightning.data.loader import ResumableLoader, choose_num_workers
 from odc_lightning.data.sampler import EpochSampler
-from odc_lightning.data.scan import Problem, ScanMode, scan_source, without_problems
+from odc_lightning.data.scan import ScanMode, scan_source, without_problems
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import chosen_part, same_classes
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.devices import pins_memory
-from odc_lightning.utils.distributed import shard
+from odc_lightning.utils.distributed import from_rank_zero, shard
 
 if TYPE_CHECKING:
     from odc_lightning.data.gpu_augmentation import BatchedAugmentation
@@ -343,9 +343,5 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _readable(self, source: ImageSource) -> ImageSource:
         """The images without damaged files; the first rank scans each file once, for all ranks."""
-        problems: list[Problem] = []
-        if self.trainer is None or self.trainer.is_global_zero:
-            problems = scan_source(source, self.scan, self.reading)
-        if self.trainer is not None:
-            problems = self.trainer.strategy.broadcast(problems)
+        problems = from_rank_zero(lambda: scan_source(source, self.scan, self.reading))
         return without_problems(source, problems, self.on_error)

@@ -1,6 +1,7 @@
 """A few collectives, which do nothing in a single process."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -8,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 T = TypeVar("T")
+_PATIENT: dict[str, Any] = {}  # the group without a timeout, and the world that it was made in
 ROWS_AT_ONCE = 2**16
 
 
@@ -105,7 +107,8 @@ def from_rank_zero(decide: Callable[[], T]) -> T:
     """The result of ``decide`` on rank 0, returned on every rank; other ranks do not call it.
 
     For decisions that depend on rounding: every rank applies that of rank 0. An exception on rank 0
-    is raised on every rank, since the others would wait for a decision that never comes.
+    is raised on every rank, since the others would wait for a decision that never comes. They wait
+    for any time: a collective of the training's own group would end the run after its timeout.
     """
     rank, ranks = world()
     if ranks == 1:
@@ -116,11 +119,20 @@ def from_rank_zero(decide: Callable[[], T]) -> T:
             outcome[0] = decide()
         except Exception as error:
             outcome[1] = error
-    dist.broadcast_object_list(outcome, src=0)
+    dist.broadcast_object_list(outcome, src=0, group=_patient_group())
     decision, failure = outcome
     if failure is not None:
         raise failure
     return decision
+
+
+def _patient_group() -> Any:
+    """A group of all ranks without a timeout; the first call is a collective."""
+    world_group = dist.group.WORLD
+    if _PATIENT.get("world") is not world_group:
+        _PATIENT["world"] = world_group
+        _PATIENT["group"] = dist.new_group(backend="gloo", timeout=timedelta(days=10_000))
+    return _PATIENT["group"]
 
 
 def broadcast(tensor: Tensor) -> Tensor:
