@@ -8,13 +8,13 @@ from importlib import metadata
 from pathlib import Path
 
 from odc_lightning.features.placement import available_ram
+from odc_lightning.runs.summary import package_versions
 
 PACKAGES = ("torch", "numpy", "scikit-learn")
 
 
 def machine() -> dict[str, str | int | float]:
     """Processor, RAM, load, GPU, and the versions of the numerical libraries."""
-    import faiss
     import torch
 
     return {
@@ -27,7 +27,7 @@ def machine() -> dict[str, str | int | float]:
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
-        "faiss": faiss.__version__,
+        "faiss": package_versions()["faiss"],
     }
 
 
