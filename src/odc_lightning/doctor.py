@@ -24,8 +24,8 @@ State = Literal["ok", "warning", "failure"]
 FAISS_BUILDS = ("faiss", "faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 MALICIOUS = {"pytorch-lightning": ("2.6.2", "2.6.3"), "lightning": ("2.6.2", "2.6.3")}
 MIN_DISK_BYTES = 5e9  # several checkpoints with a memory of a million samples
-# Two batches (torch's prefetch_factor) of each of eight workers: 512 images of 224 pixels in fp32, as
-# in the experiments on ImageNet. Docker's default is 64 MB.
+# Two batches (torch's prefetch_factor) of each of eight workers: 512 images of 224 pixels in fp32.
+# Docker's default is 64 MB.
 MIN_SHARED_MEMORY_BYTES = 2 * 8 * 512 * 3 * 224 * 224 * 4
 MIN_OPEN_FILES = 4096  # each dataloader worker shares one file per batch
 
