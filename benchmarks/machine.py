@@ -27,7 +27,7 @@ def machine() -> dict[str, str | int | float]:
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
-        "faiss": package_versions()["faiss"],
+        "faiss": package_versions()["faiss"] or "none",
     }
 
 
