@@ -152,6 +152,8 @@ def test_a_run_ends_with_its_best_epoch_which_all_commands_read(
         rows = [row for row in csv.DictReader(file) if row["guard/neighbours_agree"]]
     assert [row["epoch"] for row in rows] == ["", "0", "1", "2"]
     assert float(rows[0]["guard/neighbours_kept"]) == 1
+    criteria = [float(row["guard/criterion"]) for row in rows]
+    assert criteria == pytest.approx([0.25, 0.3, 0.5, 0.5])
     assert all(0 < float(row["guard/neighbours_agree"]) < 1 for row in rows)
 
 

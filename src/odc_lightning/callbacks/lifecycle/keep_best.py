@@ -112,7 +112,7 @@ class KeepBest(pl.Callback):
         measures = self._measure(trainer, module)
         self.start_criterion = criterion(measures)
         for logger in trainer.loggers:
-            logger.log_metrics(_logged(measures), step=trainer.global_step)
+            logger.log_metrics(_logged(measures, self.start_criterion), step=trainer.global_step)
         self._keep(trainer, module, self.start_criterion, trainer.current_epoch)
         if measures["view_retrieval"] < self.min_view_retrieval:
             trainer.should_stop = True
@@ -131,8 +131,8 @@ class KeepBest(pl.Callback):
         if not _guards(trainer) or not is_due(trainer, self.every_n_epochs):
             return
         measures = self._measure(trainer, ODCModule.of(pl_module))
-        pl_module.log_dict(_logged(measures))
         value = criterion(measures)
+        pl_module.log_dict(_logged(measures, value))
         if is_better(value, self.kept_criterion, self.min_gain):
             self._keep(trainer, ODCModule.of(pl_module), value, trainer.current_epoch + 1)
 
@@ -246,5 +246,6 @@ def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
 
 
-def _logged(measures: dict[str, float]) -> dict[str, float]:
-    return {f"guard/{name}": value for name, value in measures.items()}
+def _logged(measures: dict[str, float], value: float) -> dict[str, float]:
+    logged = {**measures, "criterion": value}
+    return {f"guard/{name}": number for name, number in logged.items()}

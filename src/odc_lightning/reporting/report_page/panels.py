@@ -39,6 +39,13 @@ PANELS = {
     "train/feature_rank": Panel("Rank of the features", "effective directions"),
     "odc/empty_clusters": Panel("Empty clusters", "clusters"),
     "odc/small_clusters_split": Panel("Splits of largest clusters", "a step"),
+    "guard/criterion": Panel("Criterion of the guard", "the best state is kept"),
+    "guard/neighbours_agree": Panel("Neighbours of two views", "share in common"),
+    "guard/neighbours_kept": Panel("Neighbours of the start", "share kept"),
+    "guard/view_retrieval": Panel("Views that find their image", "share of views"),
+    "guard/effective_rank": Panel("Rank of held-back features", "effective directions"),
+    "guard/fisher_ratio": Panel("Variance between and within images", "ratio"),
+    "guard/cluster_stability": Panel("Clusters of two views", "AMI"),
 }
 
 
