@@ -51,7 +51,7 @@ def test_memory() -> None:
     for axis, expected in values.items():
         assert [row[0] for row in tables[axes.axis_title(axis, "CPU")].rows] == expected
     (known,) = (title for title in tables if title.startswith(terms.TITLE))
-    assert len(tables[known].rows) == 7
+    assert len(tables[known].rows) == 6
     assert tables["Parts of the memory's step, GPU"].rows[0][:2] == ("sample update", NO_GPU)
     missing = [target.what for target in targets if target.measured is None]
     assert missing == [
