@@ -44,6 +44,7 @@ from odc_lightning.runs.images import as_read_by, images_of_run, present_images
 from odc_lightning.runs.results import write_results
 from odc_lightning.runs.wandb_run import with_wandb_group
 from odc_lightning.utils.home import expanded
+from odc_lightning.utils.parent_watch import watch_rank_zero
 from odc_lightning.utils.text import printable
 from odc_lightning.utils.timing import timed
 
@@ -94,6 +95,7 @@ def evaluate(config: DictConfig) -> Evaluation:
     with refused_settings():
         trainer = network.make_trainer()
     refuse_ranks_in_multirun(trainer)
+    watch_rank_zero(trainer)
     protocols: list[Protocol] = build_all(config.get("protocol"))
     evaluation = Evaluation(
         name=config.name,
