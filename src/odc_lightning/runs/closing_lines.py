@@ -74,7 +74,7 @@ def _kept(summary: Summary) -> list[str]:
         return []
     if epoch == 0:
         reason = (
-            "Nothing was trained, since the augmented views hide what tells these images apart"
+            "Nothing was trained: too few augmented views find their own image (see the warning)"
             if summary["steps"] == 0
             else f"No epoch was better than the start (criterion {start})"
         )

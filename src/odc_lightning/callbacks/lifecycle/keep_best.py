@@ -61,7 +61,8 @@ class KeepBest(pl.Callback):
                 gain is noise.
             min_view_retrieval: end the run before its first step if the start's share of views that
                 find their image is smaller: they hide what tells the images apart, and a network
-                that learns to ignore it becomes worse. 0 for networks without pretraining.
+                that learns to ignore it becomes worse; or the network is too weak to tell. 0 for
+                networks without pretraining.
             final_kmeans: cluster the kept network's features of whole images by K-Means at the end,
                 as `KMeansBootstrap` does. The samples memory has features of augmented views, from
                 several steps.
@@ -119,9 +120,10 @@ class KeepBest(pl.Callback):
             if trainer.is_global_zero:
                 log.warning(
                     "only %.0f %% of the augmented views find their own image among the most "
-                    "similar 1 %% (callbacks.keep_best.min_view_retrieval=%g): they hide what "
-                    "tells these images apart, so nothing is trained; try milder views, such as "
-                    "'data.crop=[0.8,1.0]'",
+                    "similar 1 %% (callbacks.keep_best.min_view_retrieval=%g), so nothing "
+                    "is trained: the views hide what tells these images apart (try milder ones, "
+                    "such as 'data.crop=[0.8,1.0]'), or the network is weak (try another one, or "
+                    "callbacks.keep_best.min_view_retrieval=0 to train it all the same)",
                     100 * measures["view_retrieval"],
                     self.min_view_retrieval,
                 )
