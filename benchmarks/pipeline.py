@@ -30,9 +30,8 @@ from benchmarks.tables import Cell, Table, Target
 from benchmarks.timing import in_turns
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.data import IndexedDataset, image_folder
-from odc_lightning.data.augmentation_draws import DrawnDataset, split
 
-OURS, OURS_BATCHED = "ours", "ours, data.augment_on=gpu (decode, crop and draw)"
+OURS, OURS_PIXELS = "ours", "ours, as pixels for a GPU"
 IMAGE_FOLDER = "torchvision's ImageFolder, the same transforms"
 ON_TENSORS = "torchvision's decode_image, the same on tensors"
 NOT_SMOOTHED = "torchvision's decode_image, on tensors, antialias=False"
@@ -73,7 +72,7 @@ def measure(
 def feeding(seconds: dict[str, float], cores: Sequence[int]) -> Table:
     """The training speeds up to which no step waits for images."""
     rows: list[tuple[Cell, ...]] = [
-        (way, *(number / seconds[way] for number in cores)) for way in (OURS, OURS_BATCHED)
+        (way, *(number / seconds[way] for number in cores)) for way in (OURS, OURS_PIXELS)
     ]
     return Table(
         "Images/s that cores feed",
@@ -89,7 +88,7 @@ def waits(seconds: dict[str, float], cores: Sequence[int], gpu_speeds: Sequence[
     """The share of a step that GPUs of these speeds wait for images."""
     rows: list[tuple[Cell, ...]] = [
         (f"{way}, {number} cores", *(waiting(seconds[way], number, speed) for speed in gpu_speeds))
-        for way in (OURS, OURS_BATCHED)
+        for way in (OURS, OURS_PIXELS)
         for number in cores
     ]
     return Table(
@@ -124,7 +123,7 @@ def ways(folder: Path) -> dict[str, OneImage]:
     transform = imagenet_transform()
     source = image_folder(str(folder))
     by_ours = IndexedDataset(source, transform)
-    drawn = DrawnDataset(source, split(transform), seed=0, num_views=1)
+    as_pixels = IndexedDataset(source, transform, as_pixels=True)
     by_theirs = ImageFolder(str(folder), transform)
     files = [source.path(index) for index in range(len(source))]
 
@@ -142,7 +141,7 @@ def ways(folder: Path) -> dict[str, OneImage]:
         IMAGE_FOLDER: lambda index: by_theirs[index],
         ON_TENSORS: on_tensors(v2.RandomResizedCrop(224)),
         NOT_SMOOTHED: on_tensors(v2.RandomResizedCrop(224, antialias=False)),
-        OURS_BATCHED: lambda index: drawn[(0, index, 0)],
+        OURS_PIXELS: lambda index: as_pixels[(0, index, 0)],
         DECODE: source.load,
         DECODE_TENSOR: decoded,
     }

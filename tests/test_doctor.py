@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from odc_lightning import doctor
+from odc_lightning.data.loader import MOST_WORKERS
 from odc_lightning.doctor import Finding, main
 
 
@@ -113,3 +114,11 @@ def test_little_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (finding.state, finding.found) == ("warning", "0.0 GB free")
     (finding,) = doctor.shared_memory()
     assert "--shm-size" in finding.advice
+
+
+def test_shared_memory_grows_with_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.MOST_WORKERS == MOST_WORKERS
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(total=1e9, free=0))
+    for cores, state in ((4, "ok"), (16, "warning")):
+        monkeypatch.setattr(doctor.os, "cpu_count", lambda cores=cores: cores)
+        assert next(doctor.shared_memory()).state == state

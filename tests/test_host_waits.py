@@ -2,6 +2,7 @@
 
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning import callbacks
 from odc_lightning.clustering import loss_weights
 from odc_lightning.memory import ClusterMemory
+from odc_lightning.utils.devices import Fetched
 
 # What a GPU's host can only go on from once it knows numbers that are on the GPU.
 WAITS = {
@@ -45,31 +47,48 @@ class Waits(TorchDispatchMode):
             index is not None and index.dtype == torch.bool for index in args[1]
         )
         if func in WAITS or by_mask:
-            frames = [Path(frame.filename) for frame in traceback.extract_stack()]
-            ours = [file.stem for file in frames if {"odc_lightning", "optim"} & set(file.parts)]
-            lightnings = [file.stem for file in frames if "pytorch_lightning" in file.parts]
-            self.found[(ours or lightnings or ["unknown"])[-1]] += 1
+            self.note()
         return func(*args, **(kwargs or {}))
+
+    def note(self) -> None:
+        """Count a wait of the file that is being run."""
+        frames = [Path(frame.filename) for frame in traceback.extract_stack()]
+        ours = [file.stem for file in frames if {"odc_lightning", "optim"} & set(file.parts)]
+        lightnings = [file.stem for file in frames if "pytorch_lightning" in file.parts]
+        self.found[(ours or lightnings or ["unknown"])[-1]] += 1
 
 
 class Watch(pl.Callback):
     """Counts waits from one step's end to a later one's, in the middle of an epoch."""
 
-    def __init__(self, start: int, stop: int) -> None:
+    def __init__(self, start: int, stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.start, self.stop, self.waits = start, stop, Waits()
+        self.watching = False
+        for name in ("tolist", "cpu", "numpy"):  # on the CPU these reach no operation of torch
+            monkeypatch.setattr(torch.Tensor, name, self.noted(getattr(torch.Tensor, name)))
+
+    def noted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(tensor: torch.Tensor, *arguments: Any) -> Any:
+            if self.watching:
+                self.waits.note()
+            return method(tensor, *arguments)
+
+        return call
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.global_step == self.start:
             self.waits.__enter__()
+            self.watching = True
         if trainer.global_step == self.stop:
             self.waits.__exit__(None, None, None)
+            self.watching = False
 
 
 @pytest.mark.parametrize("finite_check", [True, False])
-def test_a_step_waits_for_the_loss_and_for_small_clusters_alone(
-    tmp_path: Path, finite_check: bool
+def test_a_step_waits_for_what_it_has_asked_for_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finite_check: bool
 ) -> None:
-    watch = Watch(5, 9)
+    watch = Watch(5, 9, monkeypatch)
     parts = [
         callbacks.SamplesMemory(),
         callbacks.KMeansBootstrap(),
@@ -88,8 +107,28 @@ def test_a_step_waits_for_the_loss_and_for_small_clusters_alone(
         parts.append(callbacks.FiniteCheck(str(tmp_path)))
     trainer = tiny_trainer(callbacks.in_order(parts), max_steps=12, log_every_n_steps=1000)
     trainer.fit(tiny_module(4), datamodule=TinyData(480, 16))
-    expected = {"small_clusters": 4, **({"finite_check": 4} if finite_check else {})}
-    assert dict(watch.waits.found) == expected
+    # Numbers whose copy to the host was queued before the backward pass.
+    assert dict(watch.waits.found) == {"devices": 8 if finite_check else 4}
+
+
+def test_what_a_step_waits_for_is_queued_before_the_backward_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that is queued later would arrive after all gradients: the GPU would run dry."""
+    asked: Counter[str] = Counter()
+    queue = Fetched.__init__
+
+    def noted(self: Fetched, tensor: torch.Tensor) -> None:
+        hooks = [frame.name for frame in traceback.extract_stack() if frame.name.startswith("on_")]
+        asked[hooks[-1]] += 1
+        queue(self, tensor)
+
+    monkeypatch.setattr(Fetched, "__init__", noted)
+    clustering = [callbacks.SamplesMemory(), callbacks.KMeansBootstrap()]
+    parts = [*clustering, callbacks.SmallClusters(2), callbacks.FiniteCheck(str(tmp_path))]
+    trainer = tiny_trainer(callbacks.in_order(parts), max_steps=6)
+    trainer.fit(tiny_module(4), datamodule=TinyData(480, 16))
+    assert asked == {"on_before_backward": 12}
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])

@@ -32,14 +32,8 @@ def batch() -> dict[str, torch.Tensor]:
     return {"image": torch.randn(B, 3, 2, 2), "target": torch.arange(B) % C}
 
 
-def quiet(module: ODCModule) -> ODCModule:
-    """Without a Trainer there is nowhere to log to."""
-    module.log = lambda *_, **__: None  # type: ignore[method-assign]
-    return module
-
-
 def test_the_loss_is_cross_entropy_with_the_pseudo_labels(batch: dict[str, torch.Tensor]) -> None:
-    module = quiet(tiny_module(C, dropout=0.0))
+    module = tiny_module(C, dropout=0.0)
     out = module.training_step(batch, 0)
     logits = module.head(module.neck(module.backbone(batch["image"])))
     torch.testing.assert_close(out["loss"], cross_entropy(logits, batch["target"]))
@@ -47,7 +41,7 @@ def test_the_loss_is_cross_entropy_with_the_pseudo_labels(batch: dict[str, torch
 
 
 def test_weights_of_mean_one_give_torchs_weighted_mean(batch: dict[str, torch.Tensor]) -> None:
-    module = quiet(tiny_module(C, dropout=0.0))
+    module = tiny_module(C, dropout=0.0)
     of_class = torch.rand(C) + 0.1
     weight = of_class[batch["target"]]
     out = module.training_step({**batch, "weight": weight / weight.mean()}, 0)
@@ -58,7 +52,7 @@ def test_weights_of_mean_one_give_torchs_weighted_mean(batch: dict[str, torch.Te
 def test_the_features_are_the_training_forwards_own_and_detached(
     batch: dict[str, torch.Tensor],
 ) -> None:
-    module = quiet(tiny_module(C))  # with dropout: a second forward would give others
+    module = tiny_module(C)  # with dropout: a second forward would give others
     torch.manual_seed(3)
     out = module.training_step(batch, 0)
     torch.manual_seed(3)
@@ -68,7 +62,7 @@ def test_the_features_are_the_training_forwards_own_and_detached(
 
 
 def test_each_view_has_its_row_and_needs_its_label(batch: dict[str, torch.Tensor]) -> None:
-    module = quiet(tiny_module(C, dropout=0.0).eval())
+    module = tiny_module(C, dropout=0.0).eval()
     images = torch.randn(B, 2, 3, 2, 2)
     out = module.training_step({"image": images, "target": torch.arange(2 * B) % C}, 0)
     torch.testing.assert_close(out["features"][5], module.embed(images[2, 1][None])[0])
@@ -111,7 +105,7 @@ def test_a_dense_network_learns_only_what_its_maps_need() -> None:
 
 
 def test_a_target_may_be_a_function_of_the_features(batch: dict[str, torch.Tensor]) -> None:
-    module = quiet(tiny_module(C, dropout=0.0))
+    module = tiny_module(C, dropout=0.0)
     expected = module.training_step(batch, 0)["loss"]
     seen: list[torch.Tensor] = []
 
@@ -128,7 +122,7 @@ def test_a_target_may_be_a_function_of_the_features(batch: dict[str, torch.Tenso
 
 def test_a_target_is_computed_in_full_precision(batch: dict[str, torch.Tensor]) -> None:
     """The memory is fp32; autocast would round the product with the centroids."""
-    module = quiet(tiny_module(C, dropout=0.0))
+    module = tiny_module(C, dropout=0.0)
     seen: list[torch.Tensor] = []
 
     def labels(features: torch.Tensor) -> torch.Tensor:

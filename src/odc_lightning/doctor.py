@@ -24,9 +24,10 @@ State = Literal["ok", "warning", "failure"]
 FAISS_BUILDS = ("faiss", "faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 MALICIOUS = {"pytorch-lightning": ("2.6.2", "2.6.3"), "lightning": ("2.6.2", "2.6.3")}
 MIN_DISK_BYTES = 5e9  # several checkpoints with a memory of a million samples
-# Two batches (torch's prefetch_factor) of each of eight workers: 512 images of 224 pixels in fp32.
-# Docker's default is 64 MB.
-MIN_SHARED_MEMORY_BYTES = 2 * 8 * 512 * 3 * 224 * 224 * 4
+MOST_WORKERS = 32  # that of odc_lightning.data, which a broken installation cannot import
+# Two batches (torch's prefetch_factor) of a worker: 512 images of 224 pixels. Docker's default for
+# all workers is 64 MB.
+SHARED_BYTES_PER_WORKER = 2 * 512 * 3 * 224 * 224
 MIN_OPEN_FILES = 4096  # each dataloader worker shares one file per batch
 
 
@@ -208,7 +209,7 @@ def shared_memory() -> Iterator[Finding]:
     if not place.is_dir():
         return
     size = shutil.disk_usage(place).total
-    little = size < MIN_SHARED_MEMORY_BYTES
+    little = size < min(MOST_WORKERS, os.cpu_count() or 1) * SHARED_BYTES_PER_WORKER
     yield Finding(
         "shared memory",
         f"{size / 1e9:.2f} GB",

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from odc_lightning.models import Backbone, Head
-from odc_lightning.utils.seeds import sample_seed
+from odc_lightning.utils.logged_steps import is_logged
+from odc_lightning.utils.seeds import sample_seed, seed_step
 
 
 class ODCModule(pl.LightningModule):
@@ -27,7 +28,13 @@ class ODCModule(pl.LightningModule):
       gradient.
     - ``"weight"``: (R,), optional, the weight of each row's loss, of mean 1 over the batch of all
       ranks.
+
+    Attributes:
+        step_features: (R, D) without gradient, of the current training step, for callbacks that
+            need them before the backward pass.
     """
+
+    step_features: Tensor
 
     def __init__(
         self,
@@ -123,8 +130,8 @@ class ODCModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step by (seed, batch, rank), so that a resumed run draws the same numbers."""
-        step_seed = sample_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
-        torch.manual_seed(step_seed)
+        batch_number = self.trainer.fit_loop.total_batch_idx
+        seed_step(sample_seed(self.seed, batch_number, self.global_rank), self.device)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
         """Compute Eq. 1, the loss of the head with the pseudo-labels.
@@ -155,9 +162,11 @@ class ODCModule(pl.LightningModule):
         if "weight" in batch:
             losses = losses * batch["weight"]
         loss = losses.mean()
-        # Without prog_bar: Lightning would read the loss after each step, and the host would wait.
-        self.log("train/loss", loss, batch_size=len(batch["image"]))
-        return {"loss": loss, "features": features.detach()}
+        if is_logged(self._trainer):
+            # Without prog_bar: Lightning would read the loss, and the host would wait.
+            self.log("train/loss", loss, batch_size=len(batch["image"]))
+        self.step_features = features.detach()
+        return {"loss": loss, "features": self.step_features}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build one optimiser, with a parameter group for the head, and its scheduler."""

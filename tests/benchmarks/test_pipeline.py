@@ -11,7 +11,6 @@ from PIL import Image
 from benchmarks import pipeline
 from odc_lightning.utils.seeds import sample_seed, seeded
 
-pytest.importorskip("kornia")
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
 
 
@@ -24,13 +23,13 @@ def test_tables_and_target() -> None:
     assert torch.get_num_threads() == threads
     images_a_second = numbers(rates)
     assert set(images_a_second) == {
-        *(pipeline.OURS, pipeline.OURS_BATCHED, pipeline.DECODE),
+        *(pipeline.OURS, pipeline.OURS_PIXELS, pipeline.DECODE),
         *(pipeline.IMAGE_FOLDER, pipeline.ON_TENSORS),
         *(pipeline.NOT_SMOOTHED, pipeline.DECODE_TENSOR),
     }
     assert all(number > 0 for row in images_a_second.values() for number in row)
     fed = numbers(feeding)
-    for way in (pipeline.OURS, pipeline.OURS_BATCHED):
+    for way in (pipeline.OURS, pipeline.OURS_PIXELS):
         rate = images_a_second[way][0]
         assert fed[way] == pytest.approx([8 * rate, 16 * rate, 32 * rate])
     theirs = (images_a_second[way][0] for way in (pipeline.IMAGE_FOLDER, pipeline.ON_TENSORS))
@@ -63,7 +62,8 @@ def test_the_ways_read_the_same_photographs(tmp_path: Path) -> None:
         with seeded(sample_seed(0, 0, index)):
             on_tensors = ways[pipeline.ON_TENSORS](index)
         assert (ours - on_tensors).abs().mean() < 0.1  # hues in 8 bits, and not
-        assert ways[pipeline.OURS_BATCHED](index)["image"].shape == (3, 224, 224)
+        pixels = ways[pipeline.OURS_PIXELS](index)["image"]
+        assert (pixels.shape, pixels.dtype) == ((3, 224, 224), torch.uint8)
         decoded = torch.from_numpy(np.array(ways[pipeline.DECODE](index)))
         difference = decoded.permute(2, 0, 1).int() - ways[pipeline.DECODE_TENSOR](index).int()
         assert difference.abs().max() <= 2  # two builds of the JPEG library

@@ -15,6 +15,12 @@ from odc_lightning.checkpoints import read_plain_yaml, read_run_config, run_conf
 from odc_lightning.config import CONFIG_DIR
 
 
+def test_keys_of_earlier_versions_are_left_out(tmp_path: Path) -> None:
+    data: Any = CONFIG["data"]
+    write_config(tmp_path / "config.yaml", data={**data, "augment_on": "gpu"})
+    assert read_run_config(tmp_path / "config.yaml") == CONFIG
+
+
 def test_the_smallest_config(tmp_path: Path) -> None:
     write_config(tmp_path / "config.yaml", note="a: ä")
     config = read_run_config(tmp_path / "config.yaml")

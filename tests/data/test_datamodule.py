@@ -55,9 +55,16 @@ def photos(folder: Path, count: int) -> None:
         Image.new("RGB", (12, 10), (i, 0, 0)).save(folder / f"{i:02}.jpg")
 
 
-def on_rank(data: ImageDataModule, rank: int, world_size: int) -> ImageDataModule:
+def on_rank(
+    data: ImageDataModule, rank: int, world_size: int, device: str = "cpu"
+) -> ImageDataModule:
     data.trainer = Mock(
-        global_rank=rank, world_size=world_size, num_devices=world_size, is_global_zero=rank == 0
+        global_rank=rank,
+        world_size=world_size,
+        num_devices=world_size,
+        is_global_zero=rank == 0,
+        strategy=Mock(root_device=torch.device(device)),
+        precision_plugin=Mock(convert_input=lambda images: images),
     )
     return data
 
@@ -295,16 +302,13 @@ def test_extraction_without_validation_images() -> None:
         ready().extraction_dataloader("val")
 
 
-CROP_AND_MORE = v2.Compose(
-    [
-        v2.RandomResizedCrop(8),
-        v2.RandomHorizontalFlip(),
-        v2.ColorJitter(0.4, 0.4),
-        v2.PILToTensor(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.RandomErasing(),
-    ]
-)
+NORMALIZED = [
+    v2.PILToTensor(),
+    v2.ToDtype(torch.float32, scale=True),
+    v2.Normalize([0.5, 0.4, 0.3], [0.2, 0.3, 0.4]),
+]
+EVALUATED = v2.Compose([v2.Resize(8), v2.CenterCrop(8), *NORMALIZED])
+CROP_AND_COLOUR = v2.Compose([v2.RandomResizedCrop(8), v2.ColorJitter(0.4, 0.4), *NORMALIZED])
 
 
 def on_this_machine(data: ImageDataModule, precision: Any = None) -> ImageDataModule:
@@ -315,63 +319,47 @@ def on_this_machine(data: ImageDataModule, precision: Any = None) -> ImageDataMo
     return data
 
 
+@pytest.mark.filterwarnings("ignore:.*pin_memory")  # without a GPU nothing is pinned
 @pytest.mark.parametrize("num_views", [1, 2])
-def test_augmentation_in_batch_gives_the_views_of_the_loading_processes(num_views: int) -> None:
-    pytest.importorskip("kornia")
-    settings: dict[str, Any] = {"train_transform": CROP_AND_MORE, "num_views": num_views}
-    by_loaders = next(iter(ready(**settings).train_dataloader()))
-    data = ready(**settings, augment_on="gpu")
-    loaded = next(iter(data.train_dataloader()))
-    assert loaded["image"].dtype == torch.uint8
-    batch = data.on_after_batch_transfer(loaded, 0)
-    assert batch.keys() == {"image", "index"}
-    assert torch.equal(batch["index"], by_loaders["index"])
-    assert batch["image"].shape == by_loaders["image"].shape
-    torch.testing.assert_close(batch["image"], by_loaders["image"], rtol=0, atol=4 / 255)
+def test_images_go_to_a_gpu_as_pixels_and_become_the_same_numbers(num_views: int) -> None:
+    settings: dict[str, Any] = {
+        "train_transform": CROP_AND_COLOUR,
+        "eval_transform": EVALUATED,
+        "num_views": num_views,
+        "val": partial(toy, 12),
+    }
+    expected, data = on_rank(ready(**settings), 0, 1), on_rank(ready(**settings), 0, 1, "cuda")
+
+    def loaders(module: ImageDataModule) -> list[Any]:
+        rows = np.array([3, 1])
+        return [
+            module.train_dataloader(),
+            *(module.extraction_dataloader(split) for split in ("train", "val")),
+            *(module.rows_dataloader(rows, views=views) for views in (False, True)),
+        ]
+
+    for loader, ours in zip(loaders(expected), loaders(data), strict=True):
+        batch = next(iter(ours))
+        assert batch["image"].dtype == torch.uint8
+        there = data.on_after_batch_transfer(batch, 0)
+        assert torch.equal(there["image"], next(iter(loader))["image"])
 
 
-def test_augmentation_in_batch_leaves_evaluation_as_it_is() -> None:
-    pytest.importorskip("kornia")
-    data = ready(val=partial(toy, 12), augment_on="gpu")
-    for split in ("train", "val"):
-        batch = next(iter(data.extraction_dataloader(split)))
-        expected = next(iter(ready(val=partial(toy, 12)).extraction_dataloader(split)))
-        done = data.on_after_batch_transfer(dict(batch), 0)
-        assert done.keys() == expected.keys()
-        assert torch.equal(done["image"], expected["image"])
-    assert data.train_dataset[0]["image"].dtype == torch.float32
-
-
-def test_augmentation_in_batch_ends_in_the_precision_of_the_trainer() -> None:
-    pytest.importorskip("kornia")
-    data = on_this_machine(make(train_transform=CROP_AND_MORE, augment_on="gpu"))
+def test_pixels_become_numbers_in_the_precision_of_the_trainer() -> None:
+    data = on_this_machine(make(train_transform=CROP_AND_COLOUR, eval_transform=EVALUATED))
     data.setup("fit")
-    plugin = HalfPrecision("bf16-true")
-    batch = plugin.convert_input(next(iter(data.train_dataloader())))
-    exact = data.on_after_batch_transfer(dict(batch), 0)["image"]
+    pixels = {"image": torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)}
+    exact = data.on_after_batch_transfer(dict(pixels), 0)["image"]
     assert exact.dtype == torch.float32
-    data = on_this_machine(data, plugin)
-    assert torch.equal(data.on_after_batch_transfer(batch, 0)["image"], exact.bfloat16())
+    data = on_this_machine(data, HalfPrecision("bf16-true"))
+    assert torch.equal(data.on_after_batch_transfer(pixels, 0)["image"], exact.bfloat16())
 
 
-def test_augmentation_in_batch_on_a_cpu_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    pytest.importorskip("kornia")
-    data = on_this_machine(make(augment_on="gpu"))
-    for _ in range(2):
-        data.setup("fit")
-    assert caplog.text.count("augment_on=gpu saves no time here") == 1
-
-
-def test_where_augmentation_may_be() -> None:
-    with pytest.raises(ValueError, match=r"data\.augment_on='tpu'; expected cpu or gpu"):
-        make(augment_on="tpu")
-    pytest.importorskip("kornia")
-    build = Mock(side_effect=toy)
-    impossible = make(build, train_transform=v2.Compose([v2.RandomInvert()]), augment_on="gpu")
-    with pytest.raises(ValueError, match="cannot apply RandomInvert"):
-        impossible.setup("fit")
-    build.assert_not_called()
-    impossible.setup("predict")  # where nothing is augmented
+@pytest.mark.filterwarnings("ignore:.*pin_memory")
+def test_images_go_as_numbers_where_training_and_evaluation_normalise_differently() -> None:
+    other = v2.Compose([*EVALUATED.transforms[:-1], v2.Normalize([0.4] * 3, [0.2] * 3)])
+    data = on_rank(ready(train_transform=CROP_AND_COLOUR, eval_transform=other), 0, 1, "cuda")
+    assert next(iter(data.train_dataloader()))["image"].dtype == torch.float32
 
 
 def test_held_back_images_are_in_the_data_set_but_in_no_batch() -> None:

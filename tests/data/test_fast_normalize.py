@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from data.test_dataset import SHIPPED, shipped
 from odc_lightning.data import ArraySource, IndexedDataset
-from odc_lightning.data.fast_normalize import NormalizedPixels, with_quick_ending
+from odc_lightning.data.fast_normalize import NormalizedPixels, shared_ending, with_quick_ending
 from odc_lightning.utils.seeds import seeded
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -84,3 +84,22 @@ def test_what_is_no_rgb_image_goes_the_usual_way() -> None:
     gray = Image.fromarray(np.arange(36, dtype=np.uint8).reshape(6, 6))
     for image in (gray, v2.functional.pil_to_tensor(gray.convert("RGB"))):
         assert torch.equal(with_quick_ending(usual)(image), usual(image))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_pixels_that_are_normalised_later_are_the_same_numbers(mode: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).convert(mode)
+    pixels = with_quick_ending(v2.Compose(ENDING), later=True)(image)
+    assert pixels.dtype == torch.uint8
+    ending = shared_ending(v2.Compose(ENDING))
+    assert ending is not None
+    expected = v2.Compose(ENDING)(image.convert("RGB"))
+    assert torch.equal(ending.normalize(torch.stack([pixels, pixels]))[1], expected)
+
+
+def test_an_ending_is_shared_if_all_its_numbers_are() -> None:
+    one, other = v2.Compose(ENDING), v2.Compose([*ENDING[:2], v2.Normalize([0.1] * 3, STD)])
+    assert shared_ending(one, v2.Compose([v2.Resize(8), *ENDING])) is not None
+    assert shared_ending(one, other) is None
+    assert shared_ending(one, len) is None

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from odc_lightning.data import ArraySource, EpochSampler, IndexedDataset, digits, image_folder
-from odc_lightning.data.loader import ResumableLoader, choose_num_workers
+from odc_lightning.data.loader import MOST_WORKERS, ResumableLoader, choose_num_workers
 
 pytestmark = pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
 
@@ -123,5 +123,5 @@ def test_state_counts_the_batches_of_the_epoch() -> None:
 def test_choice_of_workers(tmp_path: Path) -> None:
     assert choose_num_workers(digits("train")) == 0
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    assert 1 <= choose_num_workers(image_folder(str(tmp_path))) <= 8
+    assert 1 <= choose_num_workers(image_folder(str(tmp_path))) <= MOST_WORKERS
     assert choose_num_workers(ArraySource(np.zeros((20_000, 2, 2), np.uint8), "toy")) >= 1

@@ -15,8 +15,8 @@ from odc_lightning.train import train
 
 @pytest.mark.long
 @pytest.mark.ddp
-def test_ranks_agree_through_thousands_of_ragged_batches(tmp_path: Path) -> None:
-    """Batches of 0 to 9 samples on either rank, splits at many steps, states that go to disk."""
+def test_ranks_agree_through_thousands_of_batches_of_any_size(tmp_path: Path) -> None:
+    """Batches of 0 to 9 samples, splits at many steps, states that go to disk."""
     zero, one = run_ranks(soak, 2, tmp_path)
     assert zero["splits"] > 100
     assert zero["empty"] > 100

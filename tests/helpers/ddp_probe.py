@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 
 from helpers.paths import TESTS
 from helpers.processes import run_python
+from helpers.tiny import tiny_module
 from odc_lightning.callbacks import (
     CentroidRefresh,
     KeepBest,
@@ -63,8 +64,8 @@ def _start(rank: int, worker: Callable[[int, str], None], world_size: int, folde
 
 
 def collectives(rank: int, folder: str) -> None:
-    """Each collective once, with batches of rank + 1 samples."""
-    size = rank + 1
+    """Each collective once, with batches of two samples."""
+    size = 2
     indices = 2**40 + 10 * rank + torch.arange(size)  # beyond what fp32 and int32 can hold
     features = torch.full((size, 3), rank + 0.1)
     labels = torch.full((size,), rank)
@@ -253,7 +254,7 @@ def diverging(rank: int, folder: str) -> None:
 
 
 def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> None:
-    """Random batches, uneven over the ranks; splits; now and then a state goes out and in.
+    """Random batches of any size; splits; now and then a state goes out and in.
 
     Each rank adds rows in another order, as GPUs do. The features are of such different sizes that
     sums in double precision would depend on the order.
@@ -274,15 +275,18 @@ def soak(rank: int, folder: str, steps: int = 3000, num_samples: int = 400) -> N
     memory.features.copy_(normalize(first, dim=1))
     memory.initialize(torch.arange(num_samples) % 20)
     owner._global_step = sum_of_splits = empty = 0
+    module = tiny_module(20)
     sizes: list[int] = []
     for step in range(1, steps + 1):
-        size = int(torch.randint(0, 10, (), generator=own))
+        size = int(torch.randint(0, 10, (), generator=shared))
         empty += size == 0
-        batch = {"index": torch.randint(0, num_samples, (size,), generator=own)}
+        owner._indices = torch.randint(0, num_samples, (size,), generator=own)
         moving = 2 * torch.eye(8)[step // 100 % 8]
-        outputs = {"features": torch.randn(size, 8, generator=own) ** 9 + moving}
+        module.step_features = torch.randn(size, 8, generator=own) ** 9 + moving
         trainer: Any = SimpleNamespace(callbacks=[owner, refresh, small], global_step=step)
-        owner.on_train_batch_end(trainer, None, outputs, batch, step)  # type: ignore[arg-type]
+        owner.on_before_backward(trainer, module, torch.zeros(()))
+        small.on_before_backward(trainer)
+        owner.on_train_batch_end(trainer)
         refresh.on_train_batch_end(trainer)
         small.on_train_batch_end(trainer)
         sum_of_splits += small.num_splits

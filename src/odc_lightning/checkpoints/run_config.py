@@ -125,6 +125,7 @@ def read_run_config(file: Path) -> DictConfig:
             raise ValueError(f"{file}: {name} {found}; expected {kind.text}: {RESTORE}")
     # By this key version 0.1.0 downloaded timm's weights; those of the checkpoint follow anyway.
     plain["model"]["backbone"].pop("pretrained", None)
+    plain["data"].pop("augment_on", None)  # by this one it could augment on the GPU
     config: DictConfig = OmegaConf.create(plain)
     return config
 

@@ -13,7 +13,6 @@ from odc_lightning.data.subset import SUBSET_KEYS
 
 def check_choices(
     on_error: str,
-    augment_on: str,
     num_views: int,
     subset: Iterable[str] | None,
     seed: int,
@@ -22,7 +21,7 @@ def check_choices(
     """Check those settings of the data module that do not depend on the images.
 
     Args:
-        on_error, augment_on, num_views, seed, held_back: see `odc_lightning.data.ImageDataModule`.
+        on_error, num_views, seed, held_back: see `odc_lightning.data.ImageDataModule`.
         subset: the keys of ``data.subset``.
 
     Raises:
@@ -30,8 +29,6 @@ def check_choices(
     """
     if on_error not in ("raise", "skip"):
         raise ValueError(f"data.on_error={on_error!r}; expected raise or skip")
-    if augment_on not in ("cpu", "gpu"):
-        raise ValueError(f"data.augment_on={augment_on!r}; expected cpu or gpu")
     if num_views < 1:
         raise ValueError(f"data.num_views={num_views}; expected 1 or more")
     unknown = set(subset or ()) - set(SUBSET_KEYS)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from odc_lightning.checkpoints import TrainingRun
-from odc_lightning.data.augmentation_draws import DrawnDataset, SizedView, split
 from odc_lightning.data.checks import (
     check_batches,
     check_choices,
@@ -22,6 +20,7 @@ from odc_lightning.data.checks import (
 )
 from odc_lightning.data.dataset import IndexedDataset, Key, Sample, Transform
 from odc_lightning.data.decoding.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
+from odc_lightning.data.fast_normalize import shared_ending
 from odc_lightning.data.files.search import report_passed_over
 from odc_lightning.data.fingerprints import check_same_images, fingerprints
 from odc_lightning.data.held_back import NUM_VIEWS, VIEWS_EPOCH, held_back_rows
@@ -33,11 +32,6 @@ from odc_lightning.data.subset import chosen_part, same_classes
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.devices import pins_memory
 from odc_lightning.utils.distributed import from_rank_zero, shard
-
-if TYPE_CHECKING:
-    from odc_lightning.data.gpu_augmentation import BatchedAugmentation
-
-log = logging.getLogger(__name__)
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -64,8 +58,6 @@ class ImageDataModule(pl.LightningDataModule):
             `odc_lightning.data.held_back`. They are in `train_dataset` like all others.
         drop_last: leave out the incomplete batch at the end of an epoch.
         sampling_with_replacement: as in the authors' code; the paper does not say.
-        augment_on: where training images are augmented: `cpu`, by the dataloader workers; or
-            `gpu`, batch by batch on the network's device, except for what changes the size.
         seed: for the order and the augmentation.
         root, exclude: folder in which the builders look for files, and what they pass over there;
             the configs refer to them.
@@ -98,7 +90,6 @@ class ImageDataModule(pl.LightningDataModule):
         drop_last: bool = True,
         sampling_with_replacement: bool = False,
         num_views: int = 1,
-        augment_on: Literal["cpu", "gpu"] = "cpu",
         seed: int = 0,
         root: str | None = None,
         exclude: Sequence[str] | None = None,
@@ -111,7 +102,7 @@ class ImageDataModule(pl.LightningDataModule):
         name: str | None = None,
     ) -> None:
         super().__init__()
-        check_choices(on_error, augment_on, num_views, subset, seed, held_back)
+        check_choices(on_error, num_views, subset, seed, held_back)
         self.build_train = train
         self.build_val = val
         self.train_transform = train_transform
@@ -128,7 +119,6 @@ class ImageDataModule(pl.LightningDataModule):
         self.drop_last = drop_last
         self.sampling_with_replacement = sampling_with_replacement
         self.num_views = num_views
-        self.augment_on = augment_on
         self.seed = seed
         self.root = root
         self.exclude = exclude
@@ -140,8 +130,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.name = name
         self._sources: tuple[ImageSource, ImageSource | None] | None = None
         self._images: Tensor | None = None
-        self._sized_view: SizedView | None = None
-        self._augmentation: BatchedAugmentation | None = None
+        self._ending = shared_ending(train_transform, eval_transform)
         self._is_set_up = False
         self._may_train = False
 
@@ -171,8 +160,6 @@ class ImageDataModule(pl.LightningDataModule):
         for_training = stage in (None, "fit")
         if self._is_set_up and (self._may_train or not for_training):
             return
-        if for_training and self.augment_on == "gpu":
-            self._divide_augmentation()
         if not self._is_set_up:
             self._make_datasets()
         if for_training:
@@ -197,11 +184,8 @@ class ImageDataModule(pl.LightningDataModule):
             held_back=self.held_back_rows,
         )
         num_workers = self._num_workers
-        dataset = self.train_dataset
-        if self._sized_view is not None:
-            dataset = DrawnDataset(dataset.source, self._sized_view, self.seed, self.num_views)
         return ResumableLoader(
-            dataset,
+            self._sent(self.train_dataset),
             self.batch_size // self._world_size,
             sampler=sampler,
             drop_last=self.drop_last,
@@ -254,7 +238,7 @@ class ImageDataModule(pl.LightningDataModule):
         self, dataset: IndexedDataset, keys: Sequence[Key], batch_size: int
     ) -> DataLoader[Sample]:
         return DataLoader(
-            dataset,
+            self._sent(dataset),
             batch_size,
             sampler=keys,
             num_workers=self._num_workers,
@@ -263,13 +247,13 @@ class ImageDataModule(pl.LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """With ``augment_on="gpu"``, apply the rest of the augmentation to a training batch."""
-        if self._augmentation is None or "drawn" not in batch:
+        """Normalise images that came as pixels, on the network's device."""
+        if self._ending is None or batch["image"].dtype != torch.uint8:
             return batch
-        views = self._augmentation.of_batch(batch["image"], batch.pop("drawn"))
-        if self.trainer is not None:  # it has converted the images that came from the loader
-            views = self.trainer.precision_plugin.convert_input(views)
-        return {**batch, "image": views}
+        images = self._ending.normalize(batch["image"])
+        if self.trainer is not None:  # it has converted numbers that came from the loader
+            images = self.trainer.precision_plugin.convert_input(images)
+        return {**batch, "image": images}
 
     def state_dict(self) -> dict[str, Any]:
         """The fingerprints (N,) of the training images, under `images`."""
@@ -328,15 +312,13 @@ class ImageDataModule(pl.LightningDataModule):
         self.train_dataset = IndexedDataset(train, self.train_transform, self.seed, self.num_views)
         self.val_dataset = None if val is None else self._as_evaluated(val)
 
-    def _divide_augmentation(self) -> None:
-        from odc_lightning.data.gpu_augmentation import (
-            BatchedAugmentation,  # and kornia, only where needed
+    def _sent(self, dataset: IndexedDataset) -> IndexedDataset:
+        """The data set as dataloaders send it: to a GPU as pixels, a quarter of the bytes."""
+        if self._ending is None or not pins_memory(self.trainer):
+            return dataset
+        return IndexedDataset(
+            dataset.source, dataset.transform, dataset.seed, dataset.num_views, as_pixels=True
         )
-
-        self._sized_view = split(self.train_transform)
-        self._augmentation = BatchedAugmentation(self._sized_view.later)
-        if self.trainer is not None and self.trainer.strategy.root_device.type == "cpu":
-            log.warning("data.augment_on=gpu saves no time here: the network is on the CPU as well")
 
     def _as_evaluated(self, source: ImageSource) -> IndexedDataset:
         return IndexedDataset(source, self.eval_transform, self.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NotRequired, TypedDict
+from typing import TypedDict
 
 import torch
 from PIL import Image
@@ -23,7 +23,6 @@ class Sample(TypedDict):
 
     image: Tensor
     index: int
-    drawn: NotRequired[str]  # parameters of the rest of the augmentation, see `DrawnDataset`
 
 
 class IndexedDataset(Dataset[Sample]):
@@ -39,14 +38,21 @@ class IndexedDataset(Dataset[Sample]):
         transform: from a PIL image to a float32 tensor (3, H, W).
         num_views: V, how many views of the image `transform` draws. Two or more are stacked,
             (V, 3, H, W); the first equals the view of ``num_views=1``.
+        as_pixels: give uint8 where `transform` ends as `NormalizedPixels` does, which makes them
+            numbers later.
     """
 
     def __init__(
-        self, source: ImageSource, transform: Transform, seed: int = 0, num_views: int = 1
+        self,
+        source: ImageSource,
+        transform: Transform,
+        seed: int = 0,
+        num_views: int = 1,
+        as_pixels: bool = False,
     ) -> None:
         self.source = source
         self.transform = transform
-        self._quick: Transform = with_quick_ending(transform)
+        self._quick: Transform = with_quick_ending(transform, later=as_pixels)
         self.seed = seed
         self.num_views = num_views
 
@@ -54,16 +60,8 @@ class IndexedDataset(Dataset[Sample]):
         return len(self.source)
 
     def __getitem__(self, key: Key) -> Sample:
-        return self.sample(key, self.views(key))
-
-    def views(self, key: Key) -> list[Any]:
-        """V results of `transform`."""
         epoch, index, copy = key if isinstance(key, tuple) else (0, key, 0)
         image = self.source.load(index)
         with seeded(sample_seed(self.seed, epoch, index, copy)):
-            return [self._quick(image) for _ in range(self.num_views)]
-
-    def sample(self, key: Key, views: list[Tensor]) -> Sample:
-        """The views as the dataset yields them, with the index of their image."""
-        index = key[1] if isinstance(key, tuple) else key
+            views = [self._quick(image) for _ in range(self.num_views)]
         return {"image": views[0] if self.num_views == 1 else torch.stack(views), "index": index}

@@ -1,8 +1,9 @@
-"""The device that a command computes on."""
+"""The device that a command computes on, and numbers from it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from odc_lightning.utils.text import first_line
 
@@ -40,3 +41,23 @@ def usable_device(device: torch.device | str | int | None) -> torch.device:
             f"{' or '.join(['cpu', *gpus, *mps])}"
         ) from error
     return chosen
+
+
+class Fetched:
+    """A small tensor on its way from the device to the host, which goes on meanwhile."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        """Queue the copy; on the CPU there is nothing to do."""
+        self._copied: torch.cuda.Event | None = None
+        self._tensor = tensor
+        if tensor.is_cuda:
+            self._tensor = torch.empty_like(tensor, device="cpu", pin_memory=True)
+            self._tensor.copy_(tensor, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def value(self) -> Any:
+        """The number, or the numbers as a list; waits for what was queued before the copy alone."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return self._tensor.tolist()

@@ -18,6 +18,19 @@ def sample_seed(seed: int, epoch: int, index: int, copy: int = 0) -> int:
     return int(mixed[0])
 
 
+def seed_step(seed: int, device: torch.device) -> None:
+    """Seed torch's generators of the CPU and of this device.
+
+    `torch.manual_seed` seeds those of all devices, and takes up to a millisecond where none of them
+    has been used yet.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run the body with torch's CPU generator seeded, and put the generator back afterwards."""

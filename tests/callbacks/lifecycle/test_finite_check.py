@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import FiniteCheck, KMeansBootstrap, SamplesMemory
-from odc_lightning.clustering import cluster_sums
 
 N, C, B = 48, 4, 16
 
@@ -41,8 +41,9 @@ class Spoil(pl.Callback):
 def test_stops_with_step_images_and_state(tmp_path: Path, features: bool) -> None:
     memory, step = SamplesMemory(), 4
     check = FiniteCheck(str(tmp_path / "not_finite"))
-    callbacks = [check, memory, KMeansBootstrap(), Spoil(step, features)]
-    trainer = tiny_trainer(callbacks, max_epochs=4)
+    every_step = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=1)
+    callbacks = [check, memory, KMeansBootstrap(), Spoil(step, features), every_step]
+    trainer = tiny_trainer(callbacks, max_epochs=4, enable_checkpointing=True)
     module = tiny_module(C)
     message = rf"the loss is (nan|inf) at step {step} of epoch 1; the batch's images are"
     with pytest.raises(ValueError, match=message):
@@ -52,10 +53,12 @@ def test_stops_with_step_images_and_state(tmp_path: Path, features: bool) -> Non
     assert (state["epoch"], state["step"]) == (1, step)
     assert len(state["batch"]["index"]) == B
     assert state["batch"]["image"].shape[0] == B
-    # Nothing of that step is in the memory, and no weight has learned from it.
-    assert torch.isfinite(memory.memory.features).all()
-    sums = cluster_sums(memory.memory.features, memory.memory.labels, C)
-    assert torch.equal(memory.memory.sums, sums)
+    # No weight has learned from that step, and no checkpoint has its features.
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == step
+    state_of_memory = saved["callbacks"][memory.state_key]
+    assert torch.isfinite(state_of_memory["features"]).all()
+    assert torch.isfinite(state_of_memory["centroids"]).all()
     bad = [name for name, value in module.named_parameters() if not value.isfinite().all()]
     assert len(bad) == (0 if features else 1)  # the weight that was spoilt
     assert all(not state["state_dict"][name].isfinite().all() for name in bad)

@@ -42,7 +42,7 @@ class Record(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self.losses.append(float(trainer.callback_metrics["train/loss"]))
+        self.losses.append(float(outputs["loss"]) * trainer.accumulate_grad_batches)
         self.ratios.append(float(SamplesMemory.of(trainer).switch_ratio))
 
 

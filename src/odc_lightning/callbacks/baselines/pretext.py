@@ -13,6 +13,7 @@ from odc_lightning.callbacks.find import find
 from odc_lightning.features.extraction import Split, evaluating
 from odc_lightning.module import ODCModule
 from odc_lightning.utils.distributed import sum_over_ranks, world
+from odc_lightning.utils.logged_steps import is_logged
 
 
 class Pretext(pl.Callback, ABC):
@@ -85,7 +86,7 @@ class Pretext(pl.Callback, ABC):
         batch_idx: int,
     ) -> None:
         """Log the accuracy on the batch: features before the step, head after it."""
-        if _are_classes(batch["target"]):
+        if _are_classes(batch["target"]) and is_logged(trainer):
             with torch.no_grad(), trainer.precision_plugin.forward_context():
                 scores = ODCModule.of(pl_module).head(outputs["features"])
             accuracy = (scores.argmax(dim=1) == batch["target"]).float().mean()

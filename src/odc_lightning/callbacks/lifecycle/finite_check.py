@@ -9,22 +9,24 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from odc_lightning.utils.distributed import world
+from odc_lightning.utils.devices import Fetched
+from odc_lightning.utils.distributed import sum_over_ranks
 
 
 class FiniteCheck(pl.Callback):
-    """Raise an error at a NaN or infinite loss, before weights or memory are updated.
+    """Raise an error at a NaN or infinite loss, before the weights are updated.
 
     Only the loss is checked: every row of features contributes to it, so NaN or infinite features
-    make it NaN or infinite too. On a GPU the loss is read after the backward pass has been queued,
-    so that the GPU has work while the host waits.
+    make it NaN or infinite too. It is read after the backward pass has been queued, so that a GPU
+    has work while the host waits. All ranks stop at a bad loss of any rank: the backward pass
+    averages gradients over ranks, so it reaches all of them.
     """
 
     def __init__(self, folder: str) -> None:
         """Set the folder for network and batch, saved as ``folder/step_S_rank_R.pt``."""
         self.folder = Path(folder)
         self._batch: Mapping[str, Any] = {}
-        self._loss: Fetched | None = None
+        self._losses: Fetched | None = None  # (2,), this rank's and the sum of all
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -35,30 +37,26 @@ class FiniteCheck(pl.Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
-        """Start copying the loss to the host; with several ranks, check it now.
-
-        The backward pass averages gradients over ranks, so one bad loss would reach all of them.
-
-        Raises:
-            ValueError: if the loss is not finite.
-        """
-        self._loss = Fetched(loss.detach())
-        if world()[1] > 1:
-            self._check(trainer, pl_module)
+        """Start copying the loss to the host."""
+        own = loss.detach()
+        self._losses = Fetched(torch.stack([own, sum_over_ranks(own)]))
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Check the loss, before the optimiser changes the weights.
 
         Raises:
-            ValueError: if the loss is not finite.
+            ValueError: if the loss of this or another rank is not finite.
         """
-        self._check(trainer, pl_module)
+        assert self._losses is not None
+        own, total = self._losses.value()
+        if not math.isfinite(own):
+            self._stop(trainer, pl_module, f"the loss is {own:g}")
+        if not math.isfinite(total):
+            raise ValueError(
+                f"the loss of another rank is NaN or infinite at step {trainer.global_step}; "
+                "the error of that rank says more"
+            )
         self._batch = {}
-
-    def _check(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        loss = math.nan if self._loss is None else self._loss.value()
-        if not math.isfinite(loss):
-            self._stop(trainer, pl_module, f"the loss is {loss:g}")
 
     def _stop(self, trainer: pl.Trainer, pl_module: pl.LightningModule, problem: str) -> None:
         """Save network and batch, and raise an error that names the file and the images."""
@@ -80,23 +78,3 @@ class FiniteCheck(pl.Callback):
             "these images; if they are fine, resume from the last checkpoint with a lower "
             "optimizer.lr (train.resume=auto and this run's hydra.run.dir), or start a new run"
         )
-
-
-class Fetched:
-    """A number that is copied from the device to the host without blocking the host."""
-
-    def __init__(self, number: Tensor) -> None:
-        """Queue a copy of a 0-dim tensor to the host."""
-        self._copied: torch.cuda.Event | None = None
-        self._number = number
-        if number.is_cuda:
-            self._number = torch.empty_like(number, device="cpu", pin_memory=True)
-            self._number.copy_(number, non_blocking=True)
-            self._copied = torch.cuda.Event()
-            self._copied.record()
-
-    def value(self) -> float:
-        """Wait for the copy, but not for operations queued after it, and return the number."""
-        if self._copied is not None:
-            self._copied.synchronize()
-        return float(self._number)

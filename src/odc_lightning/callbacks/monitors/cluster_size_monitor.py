@@ -9,17 +9,18 @@ from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.odc.small_clusters import SmallClusters
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.metrics import cluster_entropy
+from odc_lightning.utils.logged_steps import is_logged
 
 
 class ClusterSizeMonitor(pl.Callback):
-    """Log sizes, entropy, empty clusters and splits after each step, if there are clusters."""
+    """Log sizes, entropy, empty clusters and splits in logged steps, if there are clusters."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         """Log the state from which the next step starts, after `SmallClusters` has run."""
         owner = PseudoLabels.find(trainer)
-        if owner is None:
+        if owner is None or not is_logged(trainer):
             return
         counts = owner.counts
         pl_module.log("odc/cluster_size_min", counts.min().float())

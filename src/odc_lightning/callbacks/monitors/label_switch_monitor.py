@@ -7,10 +7,11 @@ from torch import Tensor
 
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.metrics import normalized_mutual_information
+from odc_lightning.utils.logged_steps import is_logged
 
 
 class LabelSwitchMonitor(pl.Callback):
-    """Log ``odc/label_switch_ratio`` each step and ``odc/nmi_previous_epoch`` each epoch.
+    """Log ``odc/label_switch_ratio`` each logged step and ``odc/nmi_previous_epoch`` each epoch.
 
     If labels change only between epochs, there is no switch ratio, and the second epoch logs the
     first NMI. Without clusters nothing is logged.
@@ -33,7 +34,7 @@ class LabelSwitchMonitor(pl.Callback):
     ) -> None:
         """Log the share of the last global batch whose label changed."""
         owner = PseudoLabels.find(trainer)
-        if owner is not None and owner.switch_ratio is not None:
+        if owner is not None and owner.switch_ratio is not None and is_logged(trainer):
             pl_module.log("odc/label_switch_ratio", owner.switch_ratio)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

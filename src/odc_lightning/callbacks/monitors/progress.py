@@ -89,7 +89,7 @@ class Progress(ProgressBar):
         if self._training is None:  # resumed in the middle of an epoch
             self.on_train_epoch_start(trainer, pl_module)
         self._move(self._training, batch_idx)
-        self._show_numbers(trainer)
+        self._show_numbers(trainer, outputs)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the epoch's line if there is no bar."""
@@ -181,8 +181,13 @@ class Progress(ProgressBar):
             self._bars.remove_task(self._evaluation)
         self._evaluation = None
 
-    def _show_numbers(self, trainer: pl.Trainer) -> None:
-        """Update the view, time left and speed, not more often than they may be read."""
+    def _show_numbers(self, trainer: pl.Trainer, outputs: Any = None) -> None:
+        """Update the view, time left and speed, not more often than they may be read.
+
+        Args:
+            trainer: of the run.
+            outputs: of the step that has ended; few steps are logged.
+        """
         task, now = self._training, monotonic()
         if self._bars is None or task is None or now - self._last_read < SECONDS_BETWEEN_READS:
             return
@@ -190,7 +195,12 @@ class Progress(ProgressBar):
         owner, monitor = PseudoLabels.find(trainer), find(trainer, HealthMonitor)
         sizes = owner.counts.tolist() if owner is not None and owner.initialized else []
         warning = None if monitor is None else monitor.latest
-        self._view.update(trainer.callback_metrics, sizes, warning)
+        metrics: dict[str, Any] = dict(trainer.callback_metrics)
+        if outputs is not None:  # Lightning divides the loss by the number of accumulated batches
+            metrics["train/loss"] = outputs["loss"] * trainer.accumulate_grad_batches
+        if owner is not None and owner.switch_ratio is not None:
+            metrics["odc/label_switch_ratio"] = owner.switch_ratio
+        self._view.update(metrics, sizes, warning)
         rate = _images_per_second(trainer)
         speed = "" if rate is None else f"{rate:,.0f} images/s"
         self._bars.update(task, speed=speed, eta=self._eta(trainer))

@@ -1,8 +1,7 @@
-"""The samples memory (Sec. 3.1): read at the start of a batch, updated at its end."""
+"""The samples memory (Sec. 3.1): read at the start of a batch, updated by its features."""
 
 import logging
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,11 +31,12 @@ log = logging.getLogger(__name__)
 class SamplesMemory(PseudoLabels):
     """Owner of the `ClusterMemory` of a run; other callbacks get it by `SamplesMemory.of`.
 
-    At the start of a batch its pseudo-labels become ``batch["target"]``, one entry per view. After
-    the step, the features of the same forward pass, averaged over the views of each image, update
-    the memory by Eq. 2 and Eq. 3. With several ranks, each rank computes the new features and
-    labels of its samples, and all ranks write the same global batch. The prototypes of a
-    `PrototypeHead` are kept equal to the centroids.
+    At the start of a batch its pseudo-labels become ``batch["target"]``, one entry per view. The
+    features of the forward pass, averaged over the views of each image, update the memory by Eq. 2
+    and Eq. 3. This is done before the backward pass, on which it does not depend: a GPU computes
+    gradients while the host reads what `SmallClusters` needs to know. With several ranks, each rank
+    computes the new features and labels of its samples, and all ranks write the same global batch.
+    The prototypes of a `PrototypeHead` are kept equal to the centroids.
 
     Attributes:
         memory: the samples and centroids memories, allocated in ``setup``.
@@ -78,6 +78,7 @@ class SamplesMemory(PseudoLabels):
         self.switch_ratio: Tensor = torch.zeros(())
         self.step_completed = False
         self._global_step = 0
+        self._indices = torch.empty(0, dtype=torch.int64)  # (B,) of the current batch
 
     @staticmethod
     def of(trainer: pl.Trainer) -> "SamplesMemory":
@@ -153,6 +154,7 @@ class SamplesMemory(PseudoLabels):
                 "algorithm.kmeans_bootstrap) or resume from a checkpoint of this run"
             )
         self.update_prototypes(ODCModule.of(pl_module))
+        self._indices = batch["index"]
         num_views = batch["image"].shape[1] if batch["image"].ndim == 5 else 1
         batch["target"] = self.memory.labels[batch["index"]].repeat_interleave(num_views)
 
@@ -161,17 +163,16 @@ class SamplesMemory(PseudoLabels):
         if isinstance(module.head, PrototypeHead):
             module.head.prototypes.copy_(normalize(self.memory.centroids, dim=1))
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Mapping[str, Tensor],  # type: ignore[override]
-        batch: Any,
-        batch_idx: int,
+    def on_before_backward(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
         """Update the memory by Eq. 2 and Eq. 3, for the batch of all ranks."""
-        features, labels = self.memory.propose(batch["index"], outputs["features"])
-        self.switch_ratio = self.memory.write(*all_gather_batch(batch["index"], features, labels))
+        features = ODCModule.of(pl_module).step_features
+        new, labels = self.memory.propose(self._indices, features)
+        self.switch_ratio = self.memory.write(*all_gather_batch(self._indices, new, labels))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Note whether the batch completed an optimiser step."""
         self.step_completed = trainer.global_step > self._global_step
         self._global_step = trainer.global_step
 

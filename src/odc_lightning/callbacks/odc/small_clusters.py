@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from torch import Tensor
 
 from odc_lightning.callbacks.odc.held_back import has_held_back
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
@@ -15,6 +16,7 @@ from odc_lightning.clustering import (
     plan_relabelling,
 )
 from odc_lightning.memory import ClusterMemory
+from odc_lightning.utils.devices import Fetched
 from odc_lightning.utils.distributed import from_rank_zero
 
 
@@ -56,6 +58,7 @@ class SmallClusters(pl.Callback):
         self.moved_half = moved_half
         self.seed = seed
         self.num_splits = 0
+        self._any_small: Fetched | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check the threshold before training starts.
@@ -67,24 +70,32 @@ class SmallClusters(pl.Callback):
             memory = SamplesMemory.of(trainer).memory
             check_num_clusters(memory.num_samples, memory.num_clusters, self.threshold)
 
+    def on_before_backward(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Ask whether the batch has made a cluster small; the answer arrives during the step."""
+        self._any_small = Fetched(self._small(SamplesMemory.of(trainer).memory).any())
+
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Remove small clusters after each optimiser step; O(C) if none is small."""
         owner = SamplesMemory.of(trainer)
-        if not owner.step_completed:
+        if not owner.step_completed or self._any_small is None:
             return
-        self.num_splits = self._repair(owner.memory, (self.seed, trainer.global_step))
+        self.num_splits = 0
+        if self._any_small.value():
+            self.num_splits = self._repair(owner.memory, (self.seed, trainer.global_step))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Remove small clusters that held-back images have left at the end of the epoch."""
         if has_held_back(trainer):
             memory = SamplesMemory.of(trainer).memory
-            self._repair(memory, (self.seed, trainer.global_step, 1))
+            if self._small(memory).any():
+                self._repair(memory, (self.seed, trainer.global_step, 1))
+
+    def _small(self, memory: ClusterMemory) -> Tensor:
+        """Which clusters are small, (C,) bool; sizes are equal on all ranks, so the answer is."""
+        return memory.counts <= self.threshold
 
     def _repair(self, memory: ClusterMemory, seed: Sequence[int]) -> int:
         """Remove small clusters, and return the number of those that were split."""
-        # Sizes are integers and equal on all ranks, so all ranks take the same branch.
-        if not bool((memory.counts <= self.threshold).any()):
-            return 0
         rng = np.random.default_rng(seed)
         plan = from_rank_zero(lambda: self._plan(memory, rng))
         device = memory.labels.device
