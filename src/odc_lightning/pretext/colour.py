@@ -1,5 +1,7 @@
 """Conversion of sRGB to CIE Lab and to gray of the same lightness (IEC 61966-2-1, D65)."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ def srgb_to_lab(images: Tensor) -> Tensor:
         Lab (..., 3, H, W). The white point is that of the matrix, so white is (100, 0, 0) and every
         gray is (L, 0, 0).
     """
-    matrix = images.new_tensor(XYZ)
+    matrix = _matrix(images.device, images.dtype)
     linear = _to_linear(images)
     xyz = torch.einsum("ij,...jhw->...ihw", matrix / matrix.sum(dim=1, keepdim=True), linear)
     root = torch.where(
@@ -44,9 +46,15 @@ def gray_of_same_lightness(images: Tensor) -> Tensor:
     Returns:
         sRGB (..., 3, H, W) with three equal channels.
     """
-    weights = images.new_tensor(XYZ[1])
+    weights = _matrix(images.device, images.dtype)[1]
     luminance = torch.einsum("j,...jhw->...hw", weights / weights.sum(), _to_linear(images))
     return _from_linear(luminance).unsqueeze(-3).expand_as(images)
+
+
+@cache
+def _matrix(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """`XYZ`, copied to a device once: each copy would let the host wait for it."""
+    return torch.tensor(XYZ, device=device, dtype=dtype)
 
 
 def _to_linear(srgb: Tensor) -> Tensor:
