@@ -12,11 +12,13 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from conftest import Compose
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning import callbacks
 from odc_lightning.clustering import loss_weights
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.pretext import gamut_bins
+from odc_lightning.train import train
 from odc_lightning.utils.devices import Fetched
 
 # What a GPU's host can only go on from once it knows numbers that are on the GPU.
@@ -33,6 +35,10 @@ WAITS = {
         "lift_fresh",  # numbers of the host become a tensor, which is copied to the device
     )
 }
+
+
+# Files that make batches, of numbers of the host.
+LOADING = {"combined_loader", "dataset", "fast_normalize", "loader"}
 
 
 class Waits(TorchDispatchMode):
@@ -58,7 +64,7 @@ class Waits(TorchDispatchMode):
         ours = [file.stem for file in frames if {"odc_lightning", "optim"} & set(file.parts)]
         lightnings = [file.stem for file in frames if "pytorch_lightning" in file.parts]
         where = (ours or lightnings or ["unknown"])[-1]
-        if where != "combined_loader":  # batches are made of numbers of the host
+        if where not in LOADING:
             self.found[where] += 1
 
 
@@ -133,6 +139,32 @@ def test_what_a_step_waits_for_is_queued_before_the_backward_pass(
     trainer = tiny_trainer(callbacks.in_order(parts), max_steps=6)
     trainer.fit(tiny_module(4), datamodule=TinyData(480, 16))
     assert asked == {"on_before_backward": 12}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("algorithm=odc", "algorithm.num_clusters=12"),
+        ("experiment=odc_small", "data=digits", "model=convnet", "algorithm.num_clusters=12"),
+        ("algorithm=odc_adapt", "algorithm.num_clusters=12"),
+        ("algorithm=deepcluster", "algorithm.num_clusters=12"),
+        ("algorithm=deepcluster_v2", "algorithm.num_clusters=12"),
+        ("algorithm=rotation",),
+        ("experiment=jigsaw_fashion_mnist", "data=digits"),
+        ("algorithm=supervised", "algorithm.num_clusters=10"),
+    ],
+    ids=lambda settings: settings[0].partition("=")[2],
+)
+def test_a_step_of_any_algorithm_waits_for_nothing_else(
+    compose_config: Compose, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
+) -> None:
+    few = ("data.batch_size=32", "data.subset={num_images: 352}", "model.backbone.width=4")
+    rare = ("trainer.log_every_n_steps=1000", "callbacks.label_scores.knn=false")
+    data = () if "data=digits" in settings else ("data=digits",)
+    config = compose_config(*settings, *data, *few, *rare, "trainer.max_epochs=1")
+    watch = Watch(5, 9, monkeypatch)
+    train(config, [watch])
+    assert set(watch.waits.found) == {"devices"}
 
 
 def test_colorization_waits_for_nothing_after_its_first_batch() -> None:

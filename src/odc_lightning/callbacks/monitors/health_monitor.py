@@ -69,9 +69,9 @@ class HealthMonitor(pl.Callback):
         loss = outputs["loss"].detach().float() * trainer.accumulate_grad_batches
         owner = PseudoLabels.find(trainer)
         ratio = None if owner is None else owner.switch_ratio
-        switch_ratio = torch.tensor(math.nan) if ratio is None else ratio
+        switch_ratio = loss.new_full((), math.nan) if ratio is None else ratio
         cosine = health_rules.mean_cosine(features)
-        values = torch.stack([loss, switch_ratio.to(loss.device, non_blocking=True), cosine])
+        values = torch.stack([loss, switch_ratio, cosine])
         # Sums restored from a checkpoint are on the CPU.
         self._sums = values if self._sums is None else self._sums.to(values.device) + values
         self._num_steps += 1
