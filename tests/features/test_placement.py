@@ -12,6 +12,7 @@ from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import CentroidRefresh, KMeansBootstrap, SamplesMemory, SmallClusters
 from odc_lightning.callbacks.order import in_order
 from odc_lightning.clustering import cluster_sums
+from odc_lightning.features import placement
 from odc_lightning.features.placement import (
     Budget,
     Precision,
@@ -19,6 +20,7 @@ from odc_lightning.features.placement import (
     budget,
     choose_place,
     place_features,
+    where_it_fits,
 )
 from odc_lightning.memory import ClusterMemory
 
@@ -66,6 +68,16 @@ def test_the_nearest_place_with_room(free: Budget, wanted: str, expected: str) -
 def test_no_room(free: Budget, wanted: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         choose_place(10 * GB, free, wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("free", "place"), [(4 * 4000, "meta"), (4 * 4000 - 1, "cpu")])
+def test_features_go_to_a_device_if_two_copies_take_half_its_memory(
+    monkeypatch: pytest.MonkeyPatch, free: int, place: str
+) -> None:
+    monkeypatch.setattr(placement, "budget", lambda *_: Budget(device=free, ram=GB, disk=GB))
+    features = torch.zeros(100, 10)
+    assert where_it_fits(features, torch.device("meta")).device.type == place
+    assert where_it_fits(features, torch.device("cpu")) is features
 
 
 def test_unknown_settings(tmp_path: Path) -> None:

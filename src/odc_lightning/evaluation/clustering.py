@@ -4,7 +4,7 @@ import numpy as np
 from torch.nn.functional import normalize
 
 from odc_lightning.clustering import kmeans
-from odc_lightning.evaluation.network import EvaluatedNetwork, as_tensor
+from odc_lightning.evaluation.network import EvaluatedNetwork
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
 from odc_lightning.metrics.clustering_scores import clustering_scores
 from odc_lightning.metrics.scores import Score
@@ -39,7 +39,7 @@ class Clustering(Protocol):
         names = [train.source.name(index) for index in range(len(train.source))]
         clusters = network.clusters_of(names)
         scores = [] if clusters is None else self._scores("run", train.classes, clusters)
-        features = normalize(as_tensor(network.features(self.layer, "train")), dim=1)
+        features = normalize(network.tensor(self.layer, "train"), dim=1)
         results = [
             kmeans(
                 features, train.num_classes, iterations=self.iterations, seed=network.seed + restart
@@ -47,7 +47,7 @@ class Clustering(Protocol):
             for restart in range(self.restarts)
         ]
         best = min(results, key=lambda result: result.inertia)
-        return scores + self._scores(self.layer, train.classes, best.labels.numpy())
+        return scores + self._scores(self.layer, train.classes, best.labels.cpu().numpy())
 
     def _scores(self, layer: str, truth: np.ndarray, clusters: np.ndarray) -> list[Score]:
         setting = quantity(len(np.unique(clusters)), "cluster")

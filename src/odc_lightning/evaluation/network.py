@@ -24,6 +24,7 @@ from odc_lightning.data.loader import choose_num_workers
 from odc_lightning.features.digests import facts_of
 from odc_lightning.features.extraction_to_files import extract_to_files
 from odc_lightning.features.feature_files import FeatureFiles, Features
+from odc_lightning.features.placement import where_it_fits
 from odc_lightning.metrics.low_shot_draws import one_versus_rest
 from odc_lightning.models import POOLED, Backbone
 from odc_lightning.utils.arrays import IntArray
@@ -159,6 +160,11 @@ class EvaluatedNetwork:
         """Features (N, width), memory-mapped and read-only."""
         self.prepare([layer])
         return self._files_of(split).load(layer)
+
+    def tensor(self, layer: str, split: Split) -> Tensor:
+        """Features (N, width) on the device of the evaluation, or in RAM where they do not fit."""
+        device = self.make_trainer().strategy.root_device
+        return where_it_fits(as_tensor(self.features(layer, split)), device)
 
     def num_workers(self, source: ImageSource) -> int:
         """The number of dataloader workers."""
