@@ -3,7 +3,8 @@
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,21 @@ def test_nothing_is_overwritten_or_left_behind(
     with pytest.raises(ValueError, match=r"differ by .* nothing was exported"):
         export_folder(model, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_a_run_without_a_reference_are_read_on_its_device(
+    photos_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, seen = load(photos_run, device="cpu"), []
+
+    @contextmanager
+    def moved(network: TrainedModel) -> Iterator[None]:
+        seen.append("reference" in vars(network))
+        yield
+
+    monkeypatch.setattr(sys.modules["odc_lightning.hub.export_folder"], "on_cpu", moved)
+    export_folder(model, tmp_path / "out", onnx=False)
+    assert seen == [True]
 
 
 def test_without_the_extra(

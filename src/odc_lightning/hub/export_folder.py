@@ -45,10 +45,12 @@ def export_folder(model: TrainedModel, out: Path, *, onnx: bool = True) -> dict[
     """
     if out.exists():
         raise ValueError(f"out={out} exists already; choose another folder")
+    # On the model's device, since a run without a reference reads all its images for it.
+    clusters = None if model.labels is None else model.reference.clusters
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out) as folder, on_cpu(model):
-            checks = _write(model, folder, onnx)
+            checks = _write(model, clusters, folder, onnx)
             for file in folder.iterdir():  # safetensors makes files for their owner alone
                 file.chmod(0o644)
     except OSError as error:
@@ -60,8 +62,10 @@ def export_folder(model: TrainedModel, out: Path, *, onnx: bool = True) -> dict[
 
 
 @torch.no_grad()
-def _write(model: TrainedModel, folder: Path, onnx: bool) -> dict[str, float]:
-    export = _Export(model, folder)
+def _write(
+    model: TrainedModel, clusters: RunClusters | None, folder: Path, onnx: bool
+) -> dict[str, float]:
+    export = _Export(model, clusters, folder)
     export.write_weights()
     export.write_program()
     if export.cluster_network is not None:
@@ -82,7 +86,7 @@ class _Export:
         cluster_network: None if the run has no clusters.
     """
 
-    def __init__(self, model: TrainedModel, folder: Path) -> None:
+    def __init__(self, model: TrainedModel, clusters: RunClusters | None, folder: Path) -> None:
         """Compute the features that are compared."""
         self.model = model
         self.folder = folder
@@ -90,7 +94,7 @@ class _Export:
         self.expected = model.backbone(self.images)
         self.published = publish(model.backbone, _plain(model.run.config.model.backbone))
         self.network = BackboneNetwork(model.backbone)
-        self.clusters = None if model.labels is None else model.reference.clusters
+        self.clusters = clusters
         self.cluster_network = (
             None
             if self.clusters is None

@@ -60,6 +60,8 @@ class GracefulStop(pl.Callback):
         if self._submitit_signal is not None:
             signals.append(signal.Signals(self._submitit_signal))
         self._former = {number: signal.signal(number, self._note) for number in signals}
+        # Lightning exchanges SIGTERM before each step, and the host waits for the answer.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
     @property
     def late(self) -> int:
