@@ -45,8 +45,9 @@ class NormalizedPixels:
     def normalize(self, pixels: Tensor) -> Tensor:
         """Pixels (..., 3, H, W) uint8 as normalised float32, on their device."""
         numbers = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)
-        return numbers.mul_(1 / 255).sub_(mean).div_(std)
+        # They stay there: the host would wait for a copy in every batch.
+        self.mean, self.std = self.mean.to(pixels.device), self.std.to(pixels.device)
+        return numbers.mul_(1 / 255).sub_(self.mean).div_(self.std)
 
 
 def with_quick_ending(transform: Any, later: bool = False) -> Any:
