@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from torch.nn.functional import normalize
 from torch.utils.data import DataLoader, Dataset
 
@@ -182,29 +183,36 @@ def only_in(callback: pl.Callback, kinds: tuple[int, ...]) -> pl.Callback:
     return callback
 
 
+def composed(size: Size, folder: str, *overrides: str) -> DictConfig:
+    """The config of a training of this size, whose files are in ``folder``."""
+    given = [
+        *size.overrides,
+        f"algorithm.num_clusters={size.num_clusters}",
+        f"data.batch_size={size.batch}",
+        f"run_dir={folder}",
+        "trainer.max_epochs=1",
+        *overrides,
+    ]
+    with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        return compose("train", given)
+
+
+def callbacks_of(config: DictConfig) -> tuple[list[pl.Callback], list[pl.Callback]]:
+    """The algorithm's callbacks without the bootstrap, and those that only observe a step."""
+    algorithm = [c for c in build_all(config.algorithm) if not isinstance(c, KMeansBootstrap)]
+    observing = {k: v for k, v in config.callbacks.items() if k not in BETWEEN_STEPS}
+    return algorithm, build_all(observing)
+
+
 def seconds(size: Size, accelerator: str = "cpu", precision: str = "32-true") -> list[float]:
     """Median seconds of each of the `KINDS` of step."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
-        overrides = [
-            *size.overrides,
-            f"algorithm.num_clusters={size.num_clusters}",
-            f"data.batch_size={size.batch}",
-            f"run_dir={folder}",
-            "trainer.max_epochs=1",
-            # Every third step of the Trainer is a step of ODC; 10 of these are between refreshes.
-            "algorithm.centroid_refresh.every_n_steps=30",
-        ]
-        with initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-            config = compose("train", overrides)
+        # Every third step of the Trainer is a step of ODC; 10 of these are between refreshes.
+        config = composed(size, folder, "algorithm.centroid_refresh.every_n_steps=30")
         torch.manual_seed(0)
         clock = Clock()
-        algorithm = [
-            callback
-            for callback in build_all(config.algorithm)
-            if not isinstance(callback, KMeansBootstrap)
-        ]
-        looking = build_all({k: v for k, v in config.callbacks.items() if k not in BETWEEN_STEPS})
+        algorithm, looking = callbacks_of(config)
         parts = in_order(
             [
                 *(only_in(callback, (1, 2)) for callback in algorithm),
