@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rich
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
@@ -30,6 +31,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_CACHE"] = str(Path(tempfile.gettempdir(), "odc_lightning tests: no weights"))
 
 Compose = Callable[..., DictConfig]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests with the mark ``gpu`` where there is none."""
+    if item.get_closest_marker("gpu") is not None and not torch.cuda.is_available():
+        pytest.skip("needs a GPU that torch can use (CUDA)")
 
 
 @pytest.fixture(autouse=True)

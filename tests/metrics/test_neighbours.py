@@ -143,17 +143,3 @@ def test_auto_is_torch_where_faiss_does_not_import(monkeypatch: pytest.MonkeyPat
 def test_an_unknown_backend() -> None:
     with pytest.raises(ValueError, match="'auto', 'faiss' or 'torch', got 'sklearn'"):
         nearest_neighbours(torch.eye(3), torch.eye(3), 1, backend="sklearn")  # type: ignore[arg-type]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("backend", ["auto", *BACKENDS])
-def test_features_on_a_gpu(backend: Backend) -> None:
-    bank = randn(300, 24)
-    similarities, indices = nearest_neighbours(
-        bank.cuda(), bank.cuda(), 20, exclude_self=True, backend=backend
-    )
-    expected = nearest_neighbours(bank, bank, 20, exclude_self=True)
-    assert similarities.is_cuda
-    assert indices.is_cuda
-    assert torch.equal(indices.cpu(), expected[1])
-    torch.testing.assert_close(similarities.cpu(), expected[0])
