@@ -21,7 +21,7 @@ SETUP_BENCH := $(VENV)/.installed-bench
 EXPLAIN := awk -F ':.*\#\# ' '/^[a-z-]+:.*\#\# / {printf "  make %-17s %s\n", $$1, $$2}'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart lint type format test test-slow test-ddp docs bench clean
+.PHONY: help setup quickstart lint type format test test-slow test-ddp docs bench gpu clean
 
 help: ## Explain every target
 	@$(EXPLAIN) Makefile
@@ -61,6 +61,9 @@ docs: $(SETUP_DEV) ## Build the documentation in outputs/site; a broken link is 
 
 bench: $(SETUP_DEV) ## Measure time and memory of every part and its baselines (outputs/bench)
 	$(RUN) benchmarks
+
+gpu: $(SETUP_DEV) ## Measure and check on a GPU what only a GPU can tell, in nine minutes (outputs/gpu)
+	$(RUN) benchmarks.gpu
 
 clean: ## Remove the environment, caches and builds, but not outputs/
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

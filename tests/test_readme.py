@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks.__main__
+import benchmarks.gpu.__main__
 import benchmarks.scale
 import pytest
 from hydra import compose, initialize_config_dir
@@ -279,6 +280,8 @@ def check_command(words: list[str]) -> None:
             pass
         case ["python", "-m", "benchmarks", *arguments]:
             benchmarks.__main__.parse(arguments)
+        case ["python", "-m", "benchmarks.gpu", *arguments]:
+            benchmarks.gpu.__main__.parse(arguments)
         case ["python", "-m", "benchmarks.scale", *arguments]:
             benchmarks.scale.parse(arguments)
         case ["python", "-m", module, *arguments] if module in WITH_CONFIG:
