@@ -26,7 +26,7 @@ SETTINGS = (
     "trainer.log_every_n_steps=1",
 )
 CASES = {
-    "deterministic": ("+trainer.deterministic=true",),
+    "deterministic": ("trainer.deterministic=true",),
     "plain": (),
     "features in RAM": ("algorithm.samples_memory.place=ram",),
     "16-mixed": ("trainer.precision=16-mixed",),

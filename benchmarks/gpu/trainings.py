@@ -13,7 +13,7 @@ from benchmarks.gpu.small import DIGITS, NARROW, PATCHES, clusters, small_run
 CROP, CROP_AND_FLIP = (
     f"augmentation@data.train_transform={name}" for name in ("small_crop", "small_crop_and_flip")
 )
-DETERMINISTIC = "+trainer.deterministic=true"
+DETERMINISTIC = "trainer.deterministic=true"
 
 
 def cases(dry_run: bool) -> dict[str, tuple[str, ...]]:

@@ -36,7 +36,7 @@ def test_a_resumed_run_is_the_whole_run(
     settings = (
         *SMALL,
         f"algorithm.samples_memory.place={place}",
-        "+trainer.deterministic=true",
+        "trainer.deterministic=true",
     )
     stop = (f"+trainer.max_steps={STOP}", f"callbacks.checkpoint.every_n_train_steps={STOP}")
     try:
