@@ -144,7 +144,7 @@ def test_what_a_step_waits_for_is_queued_before_the_backward_pass(
 @pytest.mark.parametrize(
     "settings",
     [
-        ("algorithm=odc", "algorithm.num_clusters=12"),
+        ("algorithm=odc", "algorithm.num_clusters=12", "algorithm.small_clusters.threshold=0"),
         ("experiment=odc_small", "data=digits", "model=convnet", "algorithm.num_clusters=12"),
         ("algorithm=odc_adapt", "algorithm.num_clusters=12"),
         ("algorithm=deepcluster", "algorithm.num_clusters=12"),

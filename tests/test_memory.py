@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from odc_lightning.clustering import cluster_sums, plan_relabelling
+from odc_lightning.clustering.blocks import rows_at
 from odc_lightning.memory import STATE, ClusterMemory
 
 N, C, D = 40, 5, 3
@@ -122,6 +123,7 @@ def test_soft_targets_by_hand() -> None:
 
 def test_soft_targets_become_labels_as_the_temperature_falls() -> None:
     memory = filled(assignment="cosine")
+    torch.manual_seed(0)  # of features that are not equally near to two centroids
     indices, features = torch.arange(N), torch.randn(2 * N, D)
     _, labels = memory.propose(indices, features)
     targets = memory.soft_targets(indices, features, temperature=1e-4)
@@ -134,6 +136,32 @@ def test_offsets_decide_labels() -> None:
     indices, features = torch.arange(N), torch.randn(N, D)
     memory.offsets[3] = 5.0
     assert memory.propose(indices, features)[1].tolist() == [3] * N
+
+
+def test_rows_are_fetched_once_a_step_and_anew_after_a_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[int] = []
+
+    def counted(features: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        calls.append(len(indices))
+        return rows_at(features, indices)
+
+    monkeypatch.setattr("odc_lightning.memory.rows_at", counted)
+    memory, twin = filled(), filled()
+    batches = [torch.arange(10), torch.arange(5, 15)]
+    for indices in (*batches, batches[1]):  # the same tensor again, after its rows were written
+        features = torch.randn(10, D)
+        memory.soft_targets(indices, features, temperature=0.1)
+        memory.write(indices, *memory.propose(indices, features))
+        twin.write(indices, *twin.propose(indices.clone(), features))
+    assert len(calls) == 3 + 3 * 2
+    for same in (memory, twin):
+        same.features.mul_(2)
+    expected = twin.propose(batches[1].clone(), features)[0]
+    assert torch.equal(memory.propose(batches[1], features)[0], expected)
+    for name, tensor in twin.state_dict().items():
+        assert torch.equal(tensor, memory.state_dict()[name])
 
 
 def test_looking_changes_nothing() -> None:

@@ -100,6 +100,7 @@ class ClusterMemory:
         self.centroids = torch.zeros(num_clusters, dim, device=device)
         self.involved = torch.zeros(num_clusters, dtype=torch.bool, device=device)
         self.offsets = torch.zeros(num_clusters, device=device)
+        self._fetched: tuple[Tensor, int, Tensor] | None = None
 
     @property
     def num_samples(self) -> int:
@@ -185,13 +186,14 @@ class ClusterMemory:
         last = last_occurrences(indices)
         once = last == torch.arange(len(indices), device=indices.device)
         features, labels = features[last].to(self.features.dtype), labels[last]
-        old_features, old_labels = rows_at(self.features, indices), self.labels[indices]
+        old_features, old_labels = self._rows(indices), self.labels[indices]
         # Earlier occurrences of a sample are added as zeros. Dropping them would need their number
         # on the host, which would have to wait for the GPU.
         counted = once.unsqueeze(1)
         self.sums.index_add_(0, old_labels, to_fixed_point(old_features * counted), alpha=-1)
         self.sums.index_add_(0, labels, to_fixed_point(features * counted))
         put_rows(self.features, indices, features)
+        self._fetched = None
         switched = self._move(indices, old_labels, labels, once)
         return switched.sum() / once.sum()
 
@@ -308,8 +310,20 @@ class ClusterMemory:
 
     def _updated(self, indices: Tensor, new: Tensor) -> Tensor:
         """Apply Eq. 2 to rows (B,) of the memory, with new features (B, D) of unit length."""
-        updated = torch.lerp(rows_at(self.features, indices), new, self.momentum)
+        updated = torch.lerp(self._rows(indices), new, self.momentum)
         return normalize(updated, dim=1) if self.renormalize else updated
+
+    def _rows(self, indices: Tensor) -> Tensor:
+        """The features (B, D) fp32 of a batch, fetched once for all that a step does with them.
+
+        They may be in RAM or on disk. Those fetched last serve again for the same tensor of
+        indices, as long as nothing has been written to the features.
+        """
+        version = self.features._version
+        fetched = self._fetched
+        if fetched is None or fetched[0] is not indices or fetched[1] != version:
+            fetched = self._fetched = indices, version, rows_at(self.features, indices)
+        return fetched[2]
 
     def _recompute_sums(self) -> None:
         self.counts.copy_(torch.bincount(self.labels, minlength=self.num_clusters))

@@ -42,7 +42,7 @@ def tiny_data(num_samples: int) -> TinyData:
 
 def test_a_step_has_four_rows_an_image() -> None:
     seen = Seen()
-    tiny_trainer([seen]).fit(tiny_module(4), datamodule=tiny_data(16))
+    tiny_trainer([seen], log_every_n_steps=1).fit(tiny_module(4), datamodule=tiny_data(16))
     assert seen.rows == [(4, 4, 16, 16)] * 4
     assert all(0 <= share <= 1 for share in seen.logged)
 
