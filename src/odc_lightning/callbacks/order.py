@@ -1,13 +1,13 @@
 """The one fixed order of the callbacks.
 
-Callbacks read the memory at the start of a batch and write to it at the end. Guards, which may
-reject the batch, run before all others. At the end of a batch:
+Callbacks read the memory at the start of a batch. After the forward pass `SamplesMemory` writes the
+batch's new features and labels, and then `SmallClusters` asks whether a cluster is small. Guards,
+which may reject the batch, run before all others. At the end of a batch:
 
-1. `SamplesMemory` writes the batch's new features and labels.
-2. `CentroidRefresh` updates the centroids from the memory, every k iterations.
-3. `SmallClusters` removes small clusters, so that no later step sees one.
-4. `BalancedClusters` balances the clusters, with the centroids of the next step.
-5. Callbacks that only observe (monitors, scores, progress) see the state of the next step.
+1. `CentroidRefresh` updates the centroids from the memory, every k iterations.
+2. `SmallClusters` removes small clusters, so that no later step sees one.
+3. `BalancedClusters` balances the clusters, with the centroids of the next step.
+4. Callbacks that only observe (monitors, scores, progress) see the state of the next step.
 
 At the start of a batch `SamplesMemory` sets the labels, `LossReweighting` computes weights from
 them, and then `CurrentTargets` replaces them. `KMeansBootstrap` fills the samples memory, so it
