@@ -317,7 +317,8 @@ class ClusterMemory:
         """The features (B, D) fp32 of a batch, fetched once for all that a step does with them.
 
         They may be in RAM or on disk. Those fetched last serve again for the same tensor of
-        indices, as long as nothing has been written to the features.
+        indices, as long as nothing has been written to the features. With several ranks, `write`
+        gets the indices of all of them, whose rows are fetched too.
         """
         version = self.features._version
         fetched = self._fetched

@@ -21,6 +21,7 @@ from helpers.processes import run_python
 from helpers.tiny import tiny_module
 from odc_lightning.callbacks import (
     CentroidRefresh,
+    FiniteCheck,
     KeepBest,
     Pretext,
     PrototypeClustering,
@@ -315,6 +316,26 @@ def patient(rank: int, folder: str) -> None:
     decision = distributed.from_rank_zero(decide)
     dist.distributed_c10d._set_pg_timeout(timedelta(minutes=30))
     torch.save({"decision": decision}, f"{folder}/{rank}.pt")
+
+
+def bad_loss(rank: int, folder: str) -> None:
+    """Rank 1 has a NaN loss, and takes its time to save network and batch."""
+    check, module = FiniteCheck(f"{folder}/not_finite"), tiny_module(4)
+    trainer: Any = SimpleNamespace(global_step=3, current_epoch=0, global_rank=rank)
+    check.on_train_batch_start(trainer, module, {"index": torch.arange(2)}, 0)
+    check.on_before_backward(trainer, module, torch.tensor(float("nan") if rank else 1.0))
+    save = torch.save
+
+    def slow_save(*arguments: Any) -> None:
+        time.sleep(2)
+        save(*arguments)
+
+    torch.save = slow_save  # type: ignore[assignment]
+    try:
+        check.on_after_backward(trainer, module)
+    except ValueError as error:
+        saved = Path(folder, "not_finite", "step_3_rank_1.pt").is_file()
+        save({"error": str(error), "saved": saved}, f"{folder}/{rank}.pt")
 
 
 def resident_bytes() -> int:

@@ -1,8 +1,9 @@
 """The one fixed order of the callbacks.
 
 Callbacks read the memory at the start of a batch. After the forward pass `SamplesMemory` writes the
-batch's new features and labels, and then `SmallClusters` asks whether a cluster is small. Guards,
-which may reject the batch, run before all others. At the end of a batch:
+batch's new features and labels, and then `SmallClusters` asks whether a cluster is small. Guards
+run before all others: they ask after the forward pass, and reject the batch before the optimiser
+step. At the end of a batch:
 
 1. `CentroidRefresh` updates the centroids from the memory, every k iterations.
 2. `SmallClusters` removes small clusters, so that no later step sees one.

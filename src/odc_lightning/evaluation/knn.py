@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from odc_lightning.evaluation.network import EvaluatedNetwork
+from odc_lightning.evaluation.network import EvaluatedNetwork, as_tensor
 from odc_lightning.evaluation.protocol import Protocol, needs_one_class_each
 from odc_lightning.metrics.knn import knn_accuracies
 from odc_lightning.metrics.scores import Score
@@ -50,10 +50,11 @@ class KNN(Protocol):
 
     def __call__(self, network: EvaluatedNetwork) -> list[Score]:
         train, val = network.images["train"], network.images["val"]
+        bank = network.tensor(self.layer, "train")
         accuracies = knn_accuracies(
-            network.tensor(self.layer, "train"),
+            bank,
             torch.from_numpy(train.classes),
-            network.tensor(self.layer, "val"),
+            as_tensor(network.features(self.layer, "val")).to(bank.device),
             torch.from_numpy(val.classes),
             ks=[k for k in self.k if k <= len(train.classes)],
             temperature=self.temperature,

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from helpers.ddp_probe import bad_loss, run_ranks
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import FiniteCheck, KMeansBootstrap, SamplesMemory
 
@@ -69,3 +70,10 @@ def test_finite_runs_continue(tmp_path: Path) -> None:
     callbacks = [check, SamplesMemory(), KMeansBootstrap()]
     tiny_trainer(callbacks, max_epochs=2).fit(tiny_module(C), datamodule=TinyData(N, B))
     assert not (tmp_path / "not_finite").exists()
+
+
+@pytest.mark.ddp
+def test_all_ranks_stop_at_a_bad_loss_of_one_after_it_is_saved(tmp_path: Path) -> None:
+    zero, one = run_ranks(bad_loss, 2, tmp_path)
+    assert zero == {"error": "the loss of another rank is NaN or infinite at step 3", "saved": True}
+    assert one["error"].startswith("the loss is nan at step 3 of epoch 0; the batch's images are 0")

@@ -19,7 +19,7 @@ from odc_lightning.utils.logged_steps import is_logged
 class Pretext(pl.Callback, ABC):
     """Base class of callbacks that derive the targets of a batch from its images.
 
-    If targets are class numbers, ``train/accuracy`` is logged at each step. At the end of each
+    If targets are class numbers, ``train/accuracy`` is logged in logged steps. At the end of each
     epoch the task is set on the validation images, if there are any, and ``eval/pretext_loss`` is
     logged; with class numbers also ``eval/pretext_accuracy``.
 

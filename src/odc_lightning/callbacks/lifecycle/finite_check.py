@@ -49,17 +49,19 @@ class FiniteCheck(pl.Callback):
         """
         assert self._losses is not None
         own, total = self._losses.value()
-        if not math.isfinite(own):
-            self._stop(trainer, pl_module, f"the loss is {own:g}")
-        if not math.isfinite(total):
-            raise ValueError(
-                f"the loss of another rank is NaN or infinite at step {trainer.global_step}; "
-                "the error of that rank says more"
-            )
-        self._batch = {}
+        if math.isfinite(total):
+            self._batch = {}
+            return
+        message = f"the loss of another rank is NaN or infinite at step {trainer.global_step}"
+        try:
+            if not math.isfinite(own):
+                message = self._save(trainer, pl_module, f"the loss is {own:g}")
+        finally:  # a rank that ends earlier would end the others while they save
+            float(sum_over_ranks(torch.zeros((), device=pl_module.device)))
+        raise ValueError(message)
 
-    def _stop(self, trainer: pl.Trainer, pl_module: pl.LightningModule, problem: str) -> None:
-        """Save network and batch, and raise an error that names the file and the images."""
+    def _save(self, trainer: pl.Trainer, pl_module: pl.LightningModule, problem: str) -> str:
+        """Save network and batch, and return a message that names the file and the images."""
         step = trainer.global_step
         indices = self._batch["index"].tolist()
         file = self.folder / f"step_{step}_rank_{trainer.global_rank}.pt"
@@ -72,7 +74,7 @@ class FiniteCheck(pl.Callback):
         }
         torch.save(state, file)
         shown = ", ".join(map(str, indices[:8])) + (", ..." if len(indices) > 8 else "")
-        raise ValueError(
+        return (
             f"{problem} at step {step} of epoch {trainer.current_epoch}; the batch's images are "
             f"{shown} (indices in index.csv), and network and batch are saved in {file}. Inspect "
             "these images; if they are fine, resume from the last checkpoint with a lower "

@@ -108,7 +108,7 @@ class LiveView:
         """Take over the numbers of this moment.
 
         Args:
-            metrics: as they are logged; those that are missing are not shown.
+            metrics: by their logged names; those that are missing are not shown.
             sizes: (C,) of the clusters, if there are any.
             warning: the latest of the run.
         """

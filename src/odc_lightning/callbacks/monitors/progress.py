@@ -186,7 +186,8 @@ class Progress(ProgressBar):
 
         Args:
             trainer: of the run.
-            outputs: of the step that has ended; few steps are logged.
+            outputs: of the step that has ended; few steps are logged. The accuracy of a pretext
+                task is that of the last logged step.
         """
         task, now = self._training, monotonic()
         if self._bars is None or task is None or now - self._last_read < SECONDS_BETWEEN_READS:
