@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from conftest import Compose
+from helpers.step_callbacks import step_callbacks
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning import callbacks
 from odc_lightning.clustering import loss_weights
@@ -99,20 +100,7 @@ def test_a_step_waits_for_what_it_has_asked_for_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finite_check: bool
 ) -> None:
     watch = Watch(5, 9, monkeypatch)
-    parts = [
-        callbacks.SamplesMemory(),
-        callbacks.KMeansBootstrap(),
-        callbacks.LossReweighting(),
-        callbacks.CentroidRefresh(2),
-        callbacks.SmallClusters(2),
-        callbacks.LabelSwitchMonitor(),
-        callbacks.ClusterSizeMonitor(),
-        callbacks.FeatureRank(),
-        callbacks.HealthMonitor(),
-        callbacks.GracefulStop(),
-        callbacks.Throughput(),
-        watch,
-    ]
+    parts = [*step_callbacks(), watch]
     if finite_check:
         parts.append(callbacks.FiniteCheck(str(tmp_path)))
     trainer = tiny_trainer(callbacks.in_order(parts), max_steps=12, log_every_n_steps=1000)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from benchmarks.gpu.waits import LAST, Waits, set_mode
 
+from helpers.step_callbacks import step_callbacks
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning import callbacks
 
@@ -12,21 +13,7 @@ from odc_lightning import callbacks
 @pytest.mark.gpu
 def test_torch_reports_no_wait_in_a_step(tmp_path: Path) -> None:
     watch = Waits()
-    parts = [
-        callbacks.SamplesMemory(),
-        callbacks.KMeansBootstrap(),
-        callbacks.LossReweighting(),
-        callbacks.CentroidRefresh(2),
-        callbacks.SmallClusters(2),
-        callbacks.LabelSwitchMonitor(),
-        callbacks.ClusterSizeMonitor(),
-        callbacks.FeatureRank(),
-        callbacks.HealthMonitor(),
-        callbacks.GracefulStop(),
-        callbacks.Throughput(),
-        callbacks.FiniteCheck(str(tmp_path)),
-        watch,
-    ]
+    parts = [*step_callbacks(), callbacks.FiniteCheck(str(tmp_path)), watch]
     settings = {"accelerator": "gpu", "max_steps": LAST + 3, "log_every_n_steps": 1000}
     trainer = tiny_trainer(callbacks.in_order(parts), **settings)
     try:

@@ -122,16 +122,15 @@ def budget(device: torch.device, folder: Path, ranks_on_node: int) -> Budget:
     )
 
 
-def where_it_fits(features: Tensor, device: torch.device, copies: int = 2) -> Tensor:
-    """Features in RAM or in a file, moved to the device if there is room for them.
+def where_it_fits(features: Tensor, device: torch.device) -> Tensor:
+    """Features in RAM or in a file, moved to the device if there is room for them and a copy.
 
     Args:
         features: (N, D).
-        device: on which to compute with them.
-        copies: how many tensors of their size the computation needs there.
+        device: on which to compute with them, and with their directions.
     """
     free = None if device.type == "cpu" else budget(device, Path(tempfile.gettempdir()), 1).device
-    if free is None or copies * features.nbytes > SHARE_OF_FREE * free:
+    if free is None or 2 * features.nbytes > SHARE_OF_FREE * free:
         return features
     return features.to(device)
 
