@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import odc_lightning  # noqa: F401  # before torch, because it configures how OpenMP's threads wait
+from benchmarks.command import parse_sections
 from benchmarks.growth_figure import draw_growth
 from benchmarks.machine import machine
 from benchmarks.sections import SECTIONS, Section, run
@@ -62,28 +62,16 @@ def markdown(sections: Sequence[Section], about: dict[str, Any], quick: bool) ->
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument(
-        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default"
-    )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, as a smoke test")
-    parser.add_argument(
-        "--out", type=Path, default=Path("outputs/bench"), help="output folder; %(default)s"
-    )
-    options = parser.parse_args(argv)
-    if unknown := set(options.sections) - SECTIONS.keys():
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    return options
+    about = (__doc__ or "").splitlines()[0]
+    tiny = ("--quick", "tiny sizes, as a smoke test")
+    return parse_sections(argv, "benchmarks", about, SECTIONS, tiny, "outputs/bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write; returns the exit code."""
     options = parse(argv)
     about = machine()
-    chosen = [name for name in SECTIONS if name in options.sections or not options.sections]
-    sections = [run(name, options.quick) for name in chosen]
+    sections = [run(name, options.quick) for name in options.sections]
     content = report(sections, about, options.quick)
     text = markdown(sections, about, options.quick)
     options.out.mkdir(parents=True, exist_ok=True)

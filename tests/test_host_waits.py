@@ -168,15 +168,22 @@ def test_colorization_waits_for_nothing_after_its_first_batch() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("place", ["cuda", "cpu"])
-def test_the_memory_of_a_gpu_knows_where_its_features_are(place: str, precision: str) -> None:
+def test_the_memory_of_a_gpu_knows_where_its_features_are(
+    place: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On tensors that only say where they are: they refuse what would wait, or mixes devices."""
+    # Pinning needs a driver.
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr("odc_lightning.memory.Fetched", lambda tensor: Fetched(tensor.cpu()))
     with FakeTensorMode():
         features = torch.zeros(500, 8, device=place, dtype=getattr(torch, precision))
         memory = ClusterMemory(500, 10, 8, device="cuda", features=features)
         indices = torch.zeros(16, dtype=torch.int64, device="cuda")
         weights = loss_weights(memory.counts[memory.labels[indices]])
+        memory.prefetch(indices, torch.zeros(16, dtype=torch.int64))
         new, labels = memory.propose(indices, torch.zeros(16, 8, device="cuda"))
         ratio = memory.write(indices, new, labels)
+        assert memory.features_elsewhere == (memory._unwritten is not None) == (place == "cpu")
         memory.set_centroids(memory.refreshed_centroids("involved"))
         offsets = memory.balanced_offsets(0.1, 3, indices)
         distances = memory.distances()

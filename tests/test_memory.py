@@ -29,7 +29,8 @@ def assert_consistent(memory: ClusterMemory) -> None:
         members = [n for n, label in enumerate(labels) if label == cluster]
         assert int(memory.counts[cluster]) == len(members)
         each = [[round(x * 2**32) for x in memory.features[n].tolist()] for n in members]
-        assert memory.sums[cluster].tolist() == [sum(column) for column in zip(*each, strict=True)]
+        sums = [sum(column) for column in zip(*each, strict=True)] or [0] * D
+        assert memory.sums[cluster].tolist() == sums
 
 
 OPERATIONS = st.lists(
@@ -162,6 +163,32 @@ def test_rows_are_fetched_once_a_step_and_anew_after_a_write(
     assert torch.equal(memory.propose(batches[1], features)[0], expected)
     for name, tensor in twin.state_dict().items():
         assert torch.equal(tensor, memory.state_dict()[name])
+
+
+def test_features_elsewhere_are_written_late_and_read_as_written() -> None:
+    """What a GPU does with features in RAM: fetched ahead of a step, written when next read."""
+    elsewhere, twin = filled(), filled()
+    elsewhere.features_elsewhere = True
+    torch.manual_seed(0)
+    for step in range(60):
+        on_host = torch.randint(N, (10,))  # with duplicates
+        indices, features = on_host.clone(), torch.randn(10, D)
+        if step % 3:
+            elsewhere.prefetch(indices, on_host)
+        new, labels = elsewhere.propose(indices, features)
+        assert torch.equal(new, twin.propose(indices, features)[0])
+        old = elsewhere.rows(indices) if step % 2 else None
+        before = elsewhere.features.clone()
+        elsewhere.write(indices, new, labels, old)
+        twin.write(indices, new, labels)
+        assert torch.equal(elsewhere._features, before)
+        if step % 5 == 0:
+            assert_consistent(elsewhere)
+        if step % 7 == 0:
+            elsewhere.relabel(torch.tensor([step % N]), torch.tensor([step % C]))
+            twin.relabel(torch.tensor([step % N]), torch.tensor([step % C]))
+    for name, tensor in twin.state_dict().items():
+        assert torch.equal(tensor, elsewhere.state_dict()[name]), name
 
 
 def test_looking_changes_nothing() -> None:

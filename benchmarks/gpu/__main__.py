@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import odc_lightning  # noqa: F401  # before torch, because it configures how OpenMP's threads wait
+from benchmarks.command import parse_sections
 from benchmarks.gpu.drive import Outcome, drive
 from benchmarks.gpu.rows import tables
 from benchmarks.gpu.sections import SECTIONS
@@ -52,20 +52,9 @@ def markdown(outcomes: Sequence[Outcome], dry_run: bool) -> str:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu", description=(__doc__ or "").partition(":")[0]
-    )
-    parser.add_argument(
-        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="tiny sizes on the CPU")
-    parser.add_argument(
-        "--out", type=Path, default=Path("outputs/gpu"), help="output folder; %(default)s"
-    )
-    options = parser.parse_args(argv)
-    if unknown := set(options.sections) - SECTIONS.keys():
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    return options
+    about = (__doc__ or "").partition(":")[0]
+    tiny = ("--dry-run", "tiny sizes on the CPU")
+    return parse_sections(argv, "benchmarks.gpu", about, SECTIONS, tiny, "outputs/gpu")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,11 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         why = "" if options.dry_run else "There is no GPU here. "
         print(f"{why}Dry run on the CPU: it says nothing about a GPU.", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    chosen = [name for name in SECTIONS if name in options.sections or not options.sections]
     outcomes: list[Outcome] = []
-    for outcome in drive(chosen, dry_run, options.out):
+    for outcome in drive(options.sections, dry_run, options.out):
         outcomes.append(outcome)
-        outcomes.sort(key=lambda each: chosen.index(each.name))
+        outcomes.sort(key=lambda each: options.sections.index(each.name))
         write_json(options.out / "gpu.json", report(outcomes, dry_run))
         text = markdown(outcomes, dry_run)
         (options.out / "tables.md").write_text(f"{text}\n", encoding="utf-8")

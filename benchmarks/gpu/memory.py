@@ -59,8 +59,10 @@ def stepped(
     memory.features.copy_(start)
     memory.initialize((torch.arange(samples) % clusters).to(device))
     for step in range(1, STEPS + 1):
-        indices = torch.randint(samples, (batch,), generator=generator).to(device)
+        on_host = torch.randint(samples, (batch,), generator=generator)
+        indices = on_host.to(device)
         features = torch.randn(batch, dim, generator=generator).to(device)
+        memory.prefetch(indices, on_host)
         memory.write(indices, *memory.propose(indices, features))
         if step % REFRESH_EVERY == 0:
             memory.set_centroids(memory.refreshed_centroids())

@@ -22,6 +22,7 @@ from odc_lightning.clustering import (
     to_fixed_point,
 )
 from odc_lightning.clustering.blocks import put_rows, rows_at
+from odc_lightning.utils.devices import Fetched
 
 Clusters = Literal["involved", "all"]
 
@@ -34,6 +35,7 @@ class ClusterMemory:
     Attributes:
         features: (N, D), the samples memory ``F_m`` of Eq. 2; fp32 and on the device of the other
             tensors, unless it was passed in (see `odc_lightning.features.placement`).
+        features_elsewhere: whether the features are in RAM or on disk and all else on a GPU.
         labels: (N,) int64, the pseudo-labels; -1 before `initialize`.
         sums: (C, D) int64, the sum of each cluster's features in fixed point, see
             `odc_lightning.clustering.cluster_sums`; it has no rounding error of its own.
@@ -91,16 +93,27 @@ class ClusterMemory:
         self.momentum = momentum
         self.renormalize = renormalize
         self.assignment = assignment
-        self.features = (
+        self._features = (
             torch.zeros(num_samples, dim, device=device) if features is None else features
         )
+        self._unwritten: tuple[Fetched, Fetched] | None = None  # indices and rows for the features
+        self._fetched: tuple[Tensor, int, Tensor] | None = None
         self.labels = torch.full((num_samples,), -1, device=device)
+        self.features_elsewhere = self._features.device != self.labels.device
         self.sums = torch.zeros(num_clusters, dim, dtype=torch.int64, device=device)
         self.counts = torch.zeros(num_clusters, dtype=torch.int64, device=device)
         self.centroids = torch.zeros(num_clusters, dim, device=device)
         self.involved = torch.zeros(num_clusters, dtype=torch.bool, device=device)
         self.offsets = torch.zeros(num_clusters, device=device)
-        self._fetched: tuple[Tensor, int, Tensor] | None = None
+
+    @property
+    def features(self) -> Tensor:
+        """The features (N, D), with all that was written to them."""
+        if self._unwritten is not None:
+            indices, rows = self._unwritten
+            self._unwritten = None
+            put_rows(self._features, indices.tensor(), rows.tensor())
+        return self._features
 
     @property
     def num_samples(self) -> int:
@@ -138,6 +151,34 @@ class ClusterMemory:
         self.involved.zero_()
         self.offsets.zero_()
 
+    def prefetch(self, indices: Tensor, on_host: Tensor) -> None:
+        """Send features that are in RAM or on disk to the device, which may be busy meanwhile.
+
+        Without it, `propose` has to wait for the device to learn which features to fetch.
+
+        Args:
+            indices: (B,) int64, those that `propose` will be called with.
+            on_host: the same numbers in RAM.
+        """
+        if self.features_elsewhere:
+            rows = self.features[on_host]
+            rows = rows.pin_memory() if indices.is_cuda else rows
+            sent = rows.to(indices.device, non_blocking=True).float()
+            self._fetched = indices, self._features._version, sent
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """The features (B, D) fp32 of a batch, fetched once for all that a step does with them.
+
+        Those fetched last serve again for the same tensor of indices, as long as nothing has been
+        written to the features.
+        """
+        fetched = self._fetched
+        version = self._features._version
+        if fetched is None or fetched[0] is not indices or fetched[1] != version:
+            rows = rows_at(self.features, indices)
+            fetched = self._fetched = indices, self._features._version, rows
+        return fetched[2]
+
     def propose(self, indices: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Compute Eq. 2 and Eq. 3 for some samples; the memory does not change.
 
@@ -169,7 +210,9 @@ class ClusterMemory:
         targets = torch.softmax(similarity / temperature, dim=1)
         return targets.repeat_interleave(len(features) // len(indices), dim=0)
 
-    def write(self, indices: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    def write(
+        self, indices: Tensor, features: Tensor, labels: Tensor, old: Tensor | None = None
+    ) -> Tensor:
         """Write new features and labels of some samples to the memory.
 
         If a sample occurs more than once, its last occurrence is written.
@@ -178,6 +221,7 @@ class ClusterMemory:
             indices: (B,) int64.
             features: (B, D) fp32.
             labels: (B,) int64.
+            old: (B, D) fp32, what `rows` returns for these indices; None fetches it.
 
         Returns:
             The label-switch ratio, 0-dim fp32: the share of these samples whose label changed
@@ -186,13 +230,17 @@ class ClusterMemory:
         last = last_occurrences(indices)
         once = last == torch.arange(len(indices), device=indices.device)
         features, labels = features[last].to(self.features.dtype), labels[last]
-        old_features, old_labels = self._rows(indices), self.labels[indices]
+        old_features = self.rows(indices) if old is None else old
+        old_labels = self.labels[indices]
         # Earlier occurrences of a sample are added as zeros. Dropping them would need their number
         # on the host, which would have to wait for the GPU.
         counted = once.unsqueeze(1)
         self.sums.index_add_(0, old_labels, to_fixed_point(old_features * counted), alpha=-1)
         self.sums.index_add_(0, labels, to_fixed_point(features * counted))
-        put_rows(self.features, indices, features)
+        if self.features_elsewhere:
+            self._unwritten = Fetched(indices), Fetched(features)
+        else:
+            put_rows(self.features, indices, features)
         self._fetched = None
         switched = self._move(indices, old_labels, labels, once)
         return switched.sum() / once.sum()
@@ -310,21 +358,8 @@ class ClusterMemory:
 
     def _updated(self, indices: Tensor, new: Tensor) -> Tensor:
         """Apply Eq. 2 to rows (B,) of the memory, with new features (B, D) of unit length."""
-        updated = torch.lerp(self._rows(indices), new, self.momentum)
+        updated = torch.lerp(self.rows(indices), new, self.momentum)
         return normalize(updated, dim=1) if self.renormalize else updated
-
-    def _rows(self, indices: Tensor) -> Tensor:
-        """The features (B, D) fp32 of a batch, fetched once for all that a step does with them.
-
-        They may be in RAM or on disk. Those fetched last serve again for the same tensor of
-        indices, as long as nothing has been written to the features. With several ranks, `write`
-        gets the indices of all of them, whose rows are fetched too.
-        """
-        version = self.features._version
-        fetched = self._fetched
-        if fetched is None or fetched[0] is not indices or fetched[1] != version:
-            fetched = self._fetched = indices, version, rows_at(self.features, indices)
-        return fetched[2]
 
     def _recompute_sums(self) -> None:
         self.counts.copy_(torch.bincount(self.labels, minlength=self.num_clusters))

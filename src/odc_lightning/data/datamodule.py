@@ -246,6 +246,13 @@ class ImageDataModule(pl.LightningDataModule):
             generator=torch.Generator(),
         )
 
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Keep the indices in RAM too, as `host_index`, for features in RAM or on disk."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return {**moved, "host_index": batch["index"]}
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Normalise images that came as pixels, on the network's device."""
         if self._ending is None or batch["image"].dtype != torch.uint8:

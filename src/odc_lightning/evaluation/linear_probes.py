@@ -20,6 +20,7 @@ from odc_lightning.data.dataset import Key
 from odc_lightning.models.linear_probe import LinearProbe
 from odc_lightning.utils.devices import pins_memory
 from odc_lightning.utils.distributed import shard
+from odc_lightning.utils.logged_steps import is_logged
 
 Batch = dict[str, Any]
 
@@ -68,7 +69,8 @@ class LinearProbes(pl.LightningModule):
         """The sum of the probes' cross-entropies; their mean is logged."""
         logits = self._logits(batch).values()
         losses = torch.stack([cross_entropy(each, batch["target"]) for each in logits])
-        self.log("train/loss", losses.mean())
+        if is_logged(self._trainer):
+            self.log("train/loss", losses.mean())
         return losses.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -44,7 +44,7 @@ def usable_device(device: torch.device | str | int | None) -> torch.device:
 
 
 class Fetched:
-    """A small tensor on its way from the device to the host, which goes on meanwhile."""
+    """A tensor on its way from the device to the host, which goes on meanwhile."""
 
     def __init__(self, tensor: Tensor) -> None:
         """Queue the copy; on the CPU there is nothing to do."""
@@ -56,8 +56,12 @@ class Fetched:
             self._copied = torch.cuda.Event()
             self._copied.record()
 
-    def value(self) -> Any:
-        """The number, or the numbers as a list; waits for what was queued before the copy alone."""
+    def tensor(self) -> Tensor:
+        """The copy in RAM; waits for what was queued before it alone."""
         if self._copied is not None:
             self._copied.synchronize()
-        return self._tensor.tolist()
+        return self._tensor
+
+    def value(self) -> Any:
+        """The number, or the numbers as a list."""
+        return self.tensor().tolist()

@@ -41,27 +41,27 @@ def sum_tensors(values: Iterable[Tensor], device: torch.device) -> list[Tensor]:
     return [sum_over_ranks(value.to(device)).cpu() for value in values]
 
 
-def all_gather_batch(indices: Tensor, features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-    """Concatenate (index, feature, label) of all ranks' samples, in the order of the ranks.
+def all_gather_batch(*columns: Tensor) -> tuple[Tensor, ...]:
+    """Concatenate what all ranks know about their samples, in the order of the ranks.
 
-    One collective carries all three as 32-bit words, and the host waits for nothing.
+    One collective carries all columns as 32-bit words, and the host waits for nothing.
 
     Args:
-        indices: (b,) int64; b is the same on all ranks, as every sampler for several ranks has it.
-        features: (b, D) fp32.
-        labels: (b,) int64.
+        columns: (b,) or (b, D), int64 or fp32; b is the same on all ranks, as every sampler for
+            several ranks has it.
 
     Returns:
-        The same three of all ranks, (B,), (B, D) and (B,), equal on every rank.
+        The columns of all ranks, (B,) or (B, D), equal on every rank.
     """
-    _, ranks = world()
-    if ranks == 1:
-        return indices, features, labels
-    numbers = torch.stack([indices, labels], dim=1)
-    words = torch.cat([numbers.view(torch.int32), features.view(torch.int32)], dim=1)
-    words = gather_rows(words).flatten(0, 1)
-    numbers = words[:, :4].contiguous().view(torch.int64)
-    return numbers[:, 0], words[:, 4:].contiguous().view(torch.float32), numbers[:, 1]
+    if world()[1] == 1:
+        return columns
+    words = [column.reshape(len(column), -1).view(torch.int32) for column in columns]
+    gathered = gather_rows(torch.cat(words, dim=1)).flatten(0, 1)
+    parts = gathered.split([word.shape[1] for word in words], dim=1)
+    return tuple(
+        part.contiguous().view(column.dtype).view(-1, *column.shape[1:])
+        for part, column in zip(parts, columns, strict=True)
+    )
 
 
 def share_rows(rows: Tensor, device: torch.device | None = None) -> None:

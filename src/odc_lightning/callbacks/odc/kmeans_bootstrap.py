@@ -94,5 +94,5 @@ class KMeansBootstrap(pl.Callback):
             if isinstance(module.neck, CenteringNeck):
                 views = torch.cat([rows_at(rows, indices).unsqueeze(1), views], dim=1)
             means = mean_views(views.flatten(0, 1), len(indices))
-            indices, means, _ = all_gather_batch(indices, means, indices)
+            indices, means = all_gather_batch(indices, means)
             put_rows(rows, indices, means[last_occurrences(indices)])

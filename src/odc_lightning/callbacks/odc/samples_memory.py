@@ -155,6 +155,8 @@ class SamplesMemory(PseudoLabels):
             )
         self.update_prototypes(ODCModule.of(pl_module))
         self._indices = batch["index"]
+        if "host_index" in batch:
+            self.memory.prefetch(self._indices, batch["host_index"])
         num_views = batch["image"].shape[1] if batch["image"].ndim == 5 else 1
         batch["target"] = self.memory.labels[batch["index"]].repeat_interleave(num_views)
 
@@ -169,7 +171,10 @@ class SamplesMemory(PseudoLabels):
         """Update the memory by Eq. 2 and Eq. 3, for the batch of all ranks."""
         features = ODCModule.of(pl_module).step_features
         new, labels = self.memory.propose(self._indices, features)
-        self.switch_ratio = self.memory.write(*all_gather_batch(self._indices, new, labels))
+        columns = [self._indices, new, labels]
+        if self.memory.features_elsewhere:  # no rank fetches those of another
+            columns.append(self.memory.rows(self._indices))
+        self.switch_ratio = self.memory.write(*all_gather_batch(*columns))
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Note whether the batch completed an optimiser step."""
