@@ -24,7 +24,7 @@ from benchmarks.tables import Cell, Table
 from benchmarks.terms import Size
 from benchmarks.timing import in_turns
 from benchmarks.versions import REFRESH_EVERY, Obvious, Ours, new_memory
-from odc_lightning.features.placement import available_ram
+from odc_lightning.utils.room import available_ram
 
 LETTERS = {"samples": "N", "clusters": "C", "dim": "D", "batch": "B", "ranks": "ranks"}
 # Columns that `benchmarks.growth_figure` reads.

@@ -7,8 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from odc_lightning.features.placement import available_ram
 from odc_lightning.runs.summary import package_versions
+from odc_lightning.utils.room import available_ram
 
 PACKAGES = ("torch", "numpy", "scikit-learn")
 

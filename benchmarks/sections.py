@@ -16,6 +16,7 @@ SECTIONS = {
     "step": "benchmarks.step",
     "epoch": "benchmarks.epoch",
     "pipeline": "benchmarks.pipeline",
+    "photos": "benchmarks.photos",
     "memory": "benchmarks.memory",
     "kmeans": "benchmarks.kmeans",
     "ranks": "benchmarks.ranks",

@@ -20,7 +20,7 @@ from odc_lightning.clustering import loss_weights
 from odc_lightning.memory import ClusterMemory
 from odc_lightning.pretext import gamut_bins
 from odc_lightning.train import train
-from odc_lightning.utils.devices import Fetched
+from odc_lightning.utils.fetched import Fetched
 
 # What a GPU's host can only go on from once it knows numbers that are on the GPU.
 WAITS = {
@@ -39,7 +39,7 @@ WAITS = {
 
 
 # Files that make batches, of numbers of the host.
-LOADING = {"combined_loader", "dataset", "fast_normalize", "loader"}
+LOADING = {"combined_loader", "dataset", "fast_normalize", "loader", "views_of_copies"}
 
 
 class Waits(TorchDispatchMode):
@@ -106,7 +106,7 @@ def test_a_step_waits_for_what_it_has_asked_for_alone(
     trainer = tiny_trainer(callbacks.in_order(parts), max_steps=12, log_every_n_steps=1000)
     trainer.fit(tiny_module(4), datamodule=TinyData(480, 16))
     # Numbers whose copy to the host was queued before the backward pass.
-    assert dict(watch.waits.found) == {"devices": 8 if finite_check else 4}
+    assert dict(watch.waits.found) == {"fetched": 8 if finite_check else 4}
 
 
 def test_what_a_step_waits_for_is_queued_before_the_backward_pass(
@@ -152,7 +152,7 @@ def test_a_step_of_any_algorithm_waits_for_nothing_else(
     config = compose_config(*settings, *data, *few, *rare, "trainer.max_epochs=1")
     watch = Watch(5, 9, monkeypatch)
     train(config, [watch])
-    assert set(watch.waits.found) == {"devices"}
+    assert set(watch.waits.found) == {"fetched"}
 
 
 def test_colorization_waits_for_nothing_after_its_first_batch() -> None:

@@ -22,7 +22,7 @@ from odc_lightning.clustering import (
     to_fixed_point,
 )
 from odc_lightning.clustering.blocks import put_rows, rows_at
-from odc_lightning.utils.devices import Fetched
+from odc_lightning.utils.fetched import Fetched
 
 Clusters = Literal["involved", "all"]
 

@@ -1,5 +1,6 @@
 """The data module: what is there after setup, what is refused, what the loaders yield."""
 
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,7 @@ def on_rank(
         global_rank=rank,
         world_size=world_size,
         num_devices=world_size,
+        default_root_dir=tempfile.gettempdir(),
         is_global_zero=rank == 0,
         strategy=Mock(root_device=torch.device(device)),
         precision_plugin=Mock(convert_input=lambda images: images),

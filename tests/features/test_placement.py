@@ -16,7 +16,6 @@ from odc_lightning.features import placement
 from odc_lightning.features.placement import (
     Budget,
     Precision,
-    available_ram,
     budget,
     choose_place,
     place_features,
@@ -103,21 +102,6 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"another algorithm\.samples_memory\.scratch_dir"):
         place("disk", "float32", tmp_path / "file" / "folder")
-
-
-def test_ram_is_what_kernel_and_container_leave(tmp_path: Path) -> None:
-    meminfo = tmp_path / "meminfo"
-    assert available_ram(meminfo) > 0  # not there
-    meminfo.write_text("MemTotal:  32000 kB\nMemAvailable:  16000 kB\nBuffers: 1 kB\n")
-    assert available_ram(meminfo, tmp_path) == 16_000 * 1024
-    (tmp_path / "memory.current").write_text("3000000\n")
-    for limit, expected in {"max": 16_384_000, "5000000": 2_000_000, "2000000": 0}.items():
-        (tmp_path / "memory.max").write_text(f"{limit}\n")
-        assert available_ram(meminfo, tmp_path) == expected
-    (tmp_path / "memory.max").write_text("5000000\n")
-    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 1000000\nactive_file 7\n")
-    assert available_ram(meminfo, tmp_path) == 3_000_000
-    assert available_ram() > 0
 
 
 def clusterings(memory: ClusterMemory) -> list[Tensor]:

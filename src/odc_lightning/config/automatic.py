@@ -19,7 +19,7 @@ from odc_lightning.config.heuristics import (
     suited_view_size,
 )
 from odc_lightning.data import ImageSource
-from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, open_image, reading_of
+from odc_lightning.data.decoding.images import MAX_PIXELS, Reading, reading_of
 from odc_lightning.data.held_back import num_held_back
 from odc_lightning.data.scan import readable, scan_source
 from odc_lightning.data.subset import chosen_part
@@ -183,15 +183,11 @@ def usual_side(source: ImageSource, max_pixels: int = MAX_PIXELS) -> float:
     Unreadable images are skipped here; the data module reports them.
     """
     count = min(MAX_MEASURED, len(source))
+    source.read_as(source.reading._replace(max_pixels=max_pixels))
     sides = []
     for index in np.linspace(0, len(source) - 1, count).astype(int).tolist():
-        path = source.path(index)
         try:
-            if path is None:
-                sides.append(min(source.load(index).size))
-            else:
-                with open_image(path, max_pixels) as image:  # reads the header alone
-                    sides.append(min(image.size))
+            sides.append(min(source.size(index)))
         except Exception:  # Pillow's decoders raise anything from OSError to struct.error
             continue
     return median(sides) if sides else MIN_IMAGE_SIZE

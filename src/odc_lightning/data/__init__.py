@@ -1,6 +1,6 @@
 """Images, identified by index: sources, augmentation, order, and the Lightning data module."""
 
-from odc_lightning.data.datamodule import ImageDataModule
+from odc_lightning.data.datamodule import LARGEST_THUMBNAIL, ImageDataModule
 from odc_lightning.data.dataset import IndexedDataset
 from odc_lightning.data.datasets.builtin import cifar10, cifar100, digits, fashion_mnist, stl10
 from odc_lightning.data.datasets.folders import file_list, image_folder, imagenet
@@ -14,6 +14,7 @@ from odc_lightning.data.subset import take_images, take_long_tail, take_share, t
 from odc_lightning.data.transforms import Lighting, resize_and_center_crop
 
 __all__ = [
+    "LARGEST_THUMBNAIL",
     "ArraySource",
     "EpochSampler",
     "FileSource",

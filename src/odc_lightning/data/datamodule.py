@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -19,6 +22,7 @@ from odc_lightning.data.checks import (
     check_view,
 )
 from odc_lightning.data.dataset import IndexedDataset, Key, Sample, Transform
+from odc_lightning.data.decoded_images import Cache, decoded_once
 from odc_lightning.data.decoding.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
 from odc_lightning.data.fast_normalize import shared_ending
 from odc_lightning.data.files.search import report_passed_over
@@ -29,9 +33,14 @@ from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import ScanMode, scan_source, without_problems
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import chosen_part, same_classes
+from odc_lightning.data.views_of_copies import EnoughFor
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.devices import pins_memory
 from odc_lightning.utils.distributed import from_rank_zero, shard
+
+log = logging.getLogger(__name__)
+
+LARGEST_THUMBNAIL = 160  # side in pixels of a picture on a page
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -54,6 +63,8 @@ class ImageDataModule(pl.LightningDataModule):
         scan: how to look for damaged files, see `scan_images`.
         on_error: what to do about damaged files, `raise` or `skip`.
         value_range, max_pixels: how files are read, see `Reading`.
+        cache: where images are kept once they are decoded for a training, see `decoded_once`; a
+            file is in the trainer's ``default_root_dir``.
         held_back: share of the training images that no training batch has, see
             `odc_lightning.data.held_back`. They are in `train_dataset` like all others.
         drop_last: leave out the incomplete batch at the end of an epoch.
@@ -86,6 +97,7 @@ class ImageDataModule(pl.LightningDataModule):
         on_error: Literal["raise", "skip"] = "raise",
         value_range: Sequence[float] | Literal["16bit"] | None = SIXTEEN_BITS,
         max_pixels: int = MAX_PIXELS,
+        cache: Cache = "auto",
         held_back: float = 0.0,
         drop_last: bool = True,
         sampling_with_replacement: bool = False,
@@ -115,6 +127,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.scan = scan
         self.on_error = on_error
         self.reading = reading_of({"value_range": value_range, "max_pixels": max_pixels})
+        self.cache: Cache = cache
         self.held_back = held_back
         self.drop_last = drop_last
         self.sampling_with_replacement = sampling_with_replacement
@@ -162,6 +175,8 @@ class ImageDataModule(pl.LightningDataModule):
             return
         if not self._is_set_up:
             self._make_datasets()
+        if for_training:
+            self._decode_once()
         if for_training:
             trained = self.num_samples - len(self.held_back_rows)
             check_batches(trained, self.batch_size, self._world_size, self.drop_last)
@@ -318,6 +333,22 @@ class ImageDataModule(pl.LightningDataModule):
             raise ValueError("data.train has no images that can be read; expected at least one")
         self.train_dataset = IndexedDataset(train, self.train_transform, self.seed, self.num_views)
         self.val_dataset = None if val is None else self._as_evaluated(val)
+
+    def _decode_once(self) -> None:
+        """Keep decoded images, in the size that views and thumbnails need."""
+        ranks_on_node, folder = 1, Path(tempfile.gettempdir())
+        if self.trainer is not None:
+            ranks_on_node, folder = self.trainer.num_devices, Path(self.trainer.default_root_dir)
+        views = (self.train_transform, self.eval_transform)
+        for dataset, used in ((self.train_dataset, views), (self.val_dataset, views[1:])):
+            if dataset is None:
+                continue
+            enough = EnoughFor(*used, shorter_side=LARGEST_THUMBNAIL)
+            dataset.source, line = decoded_once(
+                dataset.source, enough, self.cache, folder, ranks_on_node
+            )
+            if line:
+                rank_zero_only(log.info)(line)
 
     def _sent(self, dataset: IndexedDataset) -> IndexedDataset:
         """The data set as dataloaders send it: to a GPU as pixels, a quarter of the bytes."""

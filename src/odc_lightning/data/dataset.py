@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from odc_lightning.data.fast_normalize import with_quick_ending
 from odc_lightning.data.sources import ImageSource
+from odc_lightning.data.views_of_copies import on_copies
 from odc_lightning.utils.seeds import sample_seed, seeded
 
 Transform = Callable[[Image.Image], Tensor]
@@ -52,7 +53,7 @@ class IndexedDataset(Dataset[Sample]):
     ) -> None:
         self.source = source
         self.transform = transform
-        self._quick: Transform = with_quick_ending(transform, later=as_pixels)
+        self._quick: Transform = on_copies(with_quick_ending(transform, later=as_pixels))
         self.seed = seed
         self.num_views = num_views
 

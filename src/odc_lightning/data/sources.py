@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from odc_lightning.data.decoding.images import Reading, read_rgb
+from odc_lightning.data.decoding.copies import Size
+from odc_lightning.data.decoding.images import Reading, read_rgb, read_size
 from odc_lightning.data.files.search import PassedOver
 from odc_lightning.utils.arrays import IntArray
 
@@ -51,6 +52,17 @@ class ImageSource(ABC):
     def path(self, index: int) -> Path | None:
         """The file of the image, or None if the image is in memory."""
         return None
+
+    def size(self, index: int) -> Size:
+        """Width and height of the image; of a file the header is read.
+
+        Raises:
+            ValueError: the file cannot be read. Pillow raises errors of many types.
+        """
+        path = self.path(index)
+        if path is None:
+            return self.load(index).size
+        return read_size(path, self.reading.max_pixels)
 
     def read_as(self, reading: Reading) -> Self:
         """Read files in this way from now on; nothing changes for images in memory."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from odc_lightning.features.scratch import reserve
 from odc_lightning.utils.arrays import load_array
+from odc_lightning.utils.room import reserve
 from odc_lightning.utils.seals import is_intact, seal
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,5 @@
 """Storage of the samples memory's features: on the device, in RAM, or in a mapped file."""
 
-import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -10,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from odc_lightning.features.scratch import reserve
+from odc_lightning.utils.room import available_ram, free_on_disk, in_words, reserve
 
 Place = Literal["device", "ram", "disk"]
 PLACES = get_args(Place)
@@ -118,7 +116,7 @@ def budget(device: torch.device, folder: Path, ranks_on_node: int) -> Budget:
     elif device.type != "cpu":  # Apple's GPUs use the machine's RAM
         on_device = available_ram() // ranks_on_node
     return Budget(
-        on_device, available_ram() // ranks_on_node, _free_on_disk(folder) // ranks_on_node
+        on_device, available_ram() // ranks_on_node, free_on_disk(folder) // ranks_on_node
     )
 
 
@@ -167,41 +165,3 @@ def allocate(
             f"{error}; set another algorithm.samples_memory.scratch_dir"
         ) from error
     return torch.from_numpy(mapped).view(dtype).view(num_samples, dim)
-
-
-def in_words(size: int) -> str:
-    """Format a number of bytes as megabytes or gigabytes."""
-    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
-
-
-def available_ram(
-    meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")
-) -> int:
-    """Return the available RAM in bytes.
-
-    Args:
-        meminfo: the kernel's file; without it (macOS) half of the machine's RAM is assumed.
-        cgroup: folder with a container's memory limit and usage (cgroup 2).
-    """
-    if not meminfo.is_file():
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    available = 1024 * int(meminfo.read_text(encoding="ascii").split("MemAvailable:")[1].split()[0])
-    limit, used = cgroup / "memory.max", cgroup / "memory.current"
-    if limit.is_file() and used.is_file():
-        allowed = limit.read_text(encoding="ascii").strip()
-        if allowed != "max":
-            taken = int(used.read_text(encoding="ascii")) - _cached_files(cgroup / "memory.stat")
-            available = min(available, max(0, int(allowed) - taken))
-    return available
-
-
-def _cached_files(stat: Path) -> int:
-    """Return the bytes of cached files, which count as used but are freed on demand."""
-    if not stat.is_file():
-        return 0
-    return int(stat.read_text(encoding="ascii").split("inactive_file ")[1].split()[0])
-
-
-def _free_on_disk(folder: Path) -> int:
-    existing = next(path for path in (folder, *folder.resolve().parents) if path.is_dir())
-    return shutil.disk_usage(existing).free

@@ -1,7 +1,6 @@
 """Temporary file for rows that do not fit into memory."""
 
 import itertools
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from odc_lightning.utils.room import reserve
 
 
 @contextmanager
@@ -58,21 +59,3 @@ def scratch_rows(batches: Iterable[Tensor], num_rows: int, folder: Path | None) 
         if written != num_rows:
             raise ValueError(f"got {written} rows of features, expected {num_rows}")
         yield rows
-
-
-def reserve(descriptor: int, size: int) -> None:
-    """Reserve disk blocks for a file that will be mapped.
-
-    Without the reservation, writing to the mapping would kill the process once the disk is full.
-
-    Args:
-        descriptor: file descriptor of an open file.
-        size: size in bytes.
-
-    Raises:
-        OSError: if the disk has too little room.
-    """
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.ftruncate(descriptor, size)

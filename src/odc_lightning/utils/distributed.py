@@ -55,7 +55,8 @@ def all_gather_batch(*columns: Tensor) -> tuple[Tensor, ...]:
     """
     if world()[1] == 1:
         return columns
-    words = [column.reshape(len(column), -1).view(torch.int32) for column in columns]
+    rows = [column.unsqueeze(1) if column.ndim == 1 else column for column in columns]
+    words = [row.contiguous().view(torch.int32) for row in rows]
     gathered = gather_rows(torch.cat(words, dim=1)).flatten(0, 1)
     parts = gathered.split([word.shape[1] for word in words], dim=1)
     return tuple(

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from odc_lightning.utils.devices import Fetched
 from odc_lightning.utils.distributed import sum_over_ranks
+from odc_lightning.utils.fetched import Fetched
 
 
 class FiniteCheck(pl.Callback):

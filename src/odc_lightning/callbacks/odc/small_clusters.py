@@ -16,8 +16,8 @@ from odc_lightning.clustering import (
     plan_relabelling,
 )
 from odc_lightning.memory import ClusterMemory
-from odc_lightning.utils.devices import Fetched
 from odc_lightning.utils.distributed import from_rank_zero
+from odc_lightning.utils.fetched import Fetched
 
 
 class SmallClusters(pl.Callback):

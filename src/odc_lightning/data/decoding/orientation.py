@@ -50,6 +50,12 @@ def orientation(image: Image.Image) -> int:
     return found or _orientation_in_xmp(image) or 1
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened image after `upright`; nothing is decoded."""
+    width, height = image.size  # of a TIFF file it is that of the upright image already
+    return (height, width) if orientation(image) >= 5 else (width, height)
+
+
 def keep_orientation_alone(image: Image.Image) -> None:
     """Hide the other metadata of an opened TIFF file, which Pillow parses when it loads the pixels.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from odc_lightning.data import ImageSource
+from odc_lightning.data import LARGEST_THUMBNAIL, ImageSource
 from odc_lightning.reporting.cluster_page.duplicates import SIDE, Signatures, signature
 from odc_lightning.reporting.figures.thumbnails import Problem, Thumbnail, thumbnail
 from odc_lightning.utils.arrays import IntArray
@@ -20,7 +20,7 @@ PER_SHEET = 100
 FACES = 4  # of a cluster, two by two
 # Side in pixels by the number of images: large for a folder of photographs, and small enough that
 # ImageNet fits a disk. Multiples of 16, so that no JPEG block lies across two pictures.
-SIDES = ((10_000, 160), (100_000, 128), (500_000, 96))
+SIDES = ((10_000, LARGEST_THUMBNAIL), (100_000, 128), (500_000, 96))
 MIN_SIDE = 64  # smaller images are enlarged
 QUALITY = 82
 BACKGROUND = (128, 128, 128)
@@ -47,7 +47,7 @@ def choose_side(source: ImageSource) -> int:
     sides = []
     for index in np.unique(np.linspace(0, num_images - 1, _MEASURED_IMAGES).astype(int)):
         try:
-            sides.append(min(source.load(int(index)).size))
+            sides.append(min(source.size(int(index))))
         except Exception:  # it is reported when its thumbnail is made
             continue
     own = int(np.median(sides)) if sides else wanted
