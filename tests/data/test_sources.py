@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from odc_lightning.data import ArraySource, FileSource, SubsetSource
+from odc_lightning.data.views_of_copies import EnoughFor
 
 
 def test_array_source() -> None:
@@ -96,3 +97,26 @@ def test_objects_must_match_the_images(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         FileSource(tmp_path, list("abc"), class_names=class_names, objects=objects)
+
+
+def test_sizes_are_those_of_the_upright_images(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (50, 40)).save(tmp_path / "turned.jpg", exif=exif)
+    files = FileSource(tmp_path, ["turned.jpg"])
+    array = ArraySource(np.zeros((2, 7, 9), np.uint8), "x")
+    assert files.size(0) == files.load(0).size == (40, 50)
+    assert array.size(1) == array.load(1).size == (9, 7)
+    assert SubsetSource(array, np.array([1])).size(0) == (9, 7)
+
+
+def test_copies_leave_the_images_as_they_are(tmp_path: Path) -> None:
+    Image.new("RGB", (500, 400)).save(tmp_path / "x.jpg")
+    files = FileSource(tmp_path, ["x.jpg"])
+    images = SubsetSource(SubsetSource(files, np.array([0])), np.array([0]))
+    copies = images.in_copies(EnoughFor(shorter_side=40))
+    assert copies.load(0).size == (50, 40)
+    assert copies.size(0) == (500, 400)
+    assert copies.name(0) == "x.jpg"
+    assert copies.in_copies(EnoughFor(shorter_side=80)).load(0).size == (100, 80)
+    assert images.load(0).size == files.load(0).size == (500, 400)

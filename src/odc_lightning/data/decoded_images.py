@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from PIL import Image
@@ -44,10 +44,10 @@ class DecodedImages(ImageSource):
         pixels: Pixels | None = None,
         full_sizes: IntArray | None = None,
     ) -> None:
-        self.source = source.read_as(source.reading._replace(size_of_copy=size_of_copy))
+        self.source = source.in_copies(size_of_copy)
         self.pixels = pixels
         self.full_sizes = full_sizes
-        self.reading = source.reading
+        self.reading = self.source.reading
         self.labels = source.labels
         self.objects = source.objects
         self.class_names = source.class_names
@@ -66,6 +66,10 @@ class DecodedImages(ImageSource):
         image = self.source.load(index)
         self.pixels.put(index, image)
         return image
+
+    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
+        """Itself: its images are copies already."""
+        return self
 
     def name(self, index: int) -> str:
         return self.source.name(index)

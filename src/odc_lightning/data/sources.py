@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from odc_lightning.data.decoding.copies import Size
+from odc_lightning.data.decoding.copies import Size, SizeOfCopy
 from odc_lightning.data.decoding.images import Reading, read_rgb, read_size
 from odc_lightning.data.files.search import PassedOver
 from odc_lightning.utils.arrays import IntArray
@@ -68,6 +69,12 @@ class ImageSource(ABC):
         """Read files in this way from now on; nothing changes for images in memory."""
         self.reading = reading
         return self
+
+    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
+        """The same images, of which files are read as smaller copies; see `read_rgb`."""
+        twin = copy(self)
+        twin.reading = self.reading._replace(size_of_copy=size_of_copy)
+        return twin
 
 
 class ImageError(ValueError):
@@ -187,6 +194,11 @@ class SubsetSource(ImageSource):
     def read_as(self, reading: Reading) -> Self:
         self.source.read_as(reading)
         return super().read_as(reading)
+
+    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
+        twin = super().in_copies(size_of_copy)
+        twin.source = self.source.in_copies(size_of_copy)
+        return twin
 
 
 def _checked_labels(labels: IntArray | None, num_images: int) -> IntArray | None:

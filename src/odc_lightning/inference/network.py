@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from odc_lightning.checkpoints import TrainingRun
 from odc_lightning.data import SubsetSource
 from odc_lightning.data.decoding.images import reading_of
+from odc_lightning.data.views_of_copies import EnoughFor, on_copies
 from odc_lightning.inference.inputs import Images, image_batches
 from odc_lightning.models import POOLED, Backbone, layer_features, stage_features
 from odc_lightning.models.pooling import pool_maps
@@ -124,12 +125,13 @@ class TrainedNetwork(nn.Module):
         """
         if layer is not None:
             self.check_layer(layer)
-        batches = image_batches(images, self.transform, batch_size, self.reading)
+        reading = self.reading._replace(size_of_copy=EnoughFor(self.transform))
+        batches = image_batches(images, on_copies(self.transform), batch_size, reading)
         embed = partial(self, layer=layer)
         return torch.cat([embed(batch.to(self.device)).float().cpu() for batch in batches])
 
     def training_images(self) -> SubsetSource:
-        """The run's training images that can be read, in its order.
+        """The run's training images that can be read, in its order and the size that views need.
 
         Returns:
             The images; their ``indices`` are rows of `labels`.
@@ -137,4 +139,5 @@ class TrainedNetwork(nn.Module):
         Raises:
             ValueError: none of the images can be read.
         """
-        return training_images(self.run, self.images, self.trusted)
+        source = training_images(self.run, self.images, self.trusted)
+        return source.in_copies(EnoughFor(self.transform))

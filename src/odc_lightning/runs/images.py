@@ -17,6 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from odc_lightning.checkpoints import TrainingRun, build, building, refuse_unknown_targets
 from odc_lightning.data import FileSource, ImageSource, SubsetSource
+from odc_lightning.data.decoding.copies import SizeOfCopy
 from odc_lightning.data.decoding.images import Reading, reading_of
 from odc_lightning.data.scan import scan_source
 from odc_lightning.data.subset import chosen_part
@@ -76,6 +77,11 @@ class RunImages(ImageSource):
     def read_as(self, reading: Reading) -> Self:
         self.source.read_as(reading)
         return super().read_as(reading)
+
+    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
+        twin = super().in_copies(size_of_copy)
+        twin.source = self.source.in_copies(size_of_copy)
+        return twin
 
 
 def _entries(folder: Path) -> frozenset[str]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageOps
 
 from odc_lightning.data import ImageSource
+from odc_lightning.data.views_of_copies import EnoughFor
 from odc_lightning.utils.text import first_line
 
 
@@ -31,7 +32,7 @@ def thumbnail(source: ImageSource, index: int, side: int) -> Thumbnail:
         side: of the square in pixels.
     """
     try:
-        image = source.load(index)
+        image = source.in_copies(EnoughFor(shorter_side=side)).load(index)
         return Thumbnail(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
     except Exception as error:  # decoders raise anything
         return Thumbnail(placeholder(side), Problem(index, first_line(error)))
