@@ -11,8 +11,8 @@ from odc_lightning.clustering.blocks import blocks_of
 Assignment = Literal["l2", "dot", "cosine"]
 ASSIGNMENTS = get_args(Assignment)
 
-ROWS, COLUMNS = 512, 2048  # samples and centroids per block, on a CPU
-WIDTH = 64  # neighbouring scores whose maximum is computed at once
+# On a CPU: scores in a block, which is 8 MB, and centroids in it.
+SCORES, COLUMNS = 2**21, 2048
 
 
 def assign(
@@ -52,36 +52,27 @@ def best_scores(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor
         return best.values, best.indices
     # Blocks stay in the CPU's cache between the product and the search. This takes less time than
     # the whole product alone, which is written to RAM.
-    best_of = [_best_of_block(rows, weights, bias) for rows in features.split(ROWS)]
+    num_columns = min(len(weights), COLUMNS)
+    num_rows = min(len(features), SCORES // num_columns)
+    room = features.new_empty(num_rows * num_columns)  # memory of a new block would be cleared
+    best_of = [_best_of_block(rows, weights, bias, room) for rows in features.split(num_rows)]
     values = torch.cat([values for values, _ in best_of])
     return values, torch.cat([columns for _, columns in best_of])
 
 
-def _best_of_block(features: Tensor, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    values, columns = _largest(torch.addmm(bias[:COLUMNS], features, weights[:COLUMNS].T))
-    for start in range(COLUMNS, len(weights), COLUMNS):
-        part = slice(start, start + COLUMNS)
-        new, where = _largest(torch.addmm(bias[part], features, weights[part].T))
+def _best_of_block(
+    features: Tensor, weights: Tensor, bias: Tensor, room: Tensor
+) -> tuple[Tensor, Tensor]:
+    values = features.new_full((len(features),), -torch.inf)
+    columns = torch.zeros_like(values, dtype=torch.int64)
+    for start in range(0, len(weights), COLUMNS):
+        part = weights[start : start + COLUMNS]
+        scores = room[: len(features) * len(part)].view(len(features), len(part))
+        torch.addmm(bias[start : start + COLUMNS], features, part.T, out=scores)
+        new, where = scores.max(dim=1)
         columns = torch.where(new > values, where + start, columns)
         values = torch.maximum(values, new)
     return values, columns
-
-
-def _largest(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """``scores.max(dim=1)`` of (B, C), in a sixth of the time on a CPU.
-
-    torch computes a maximum with vector instructions, but its index one number at a time. So the
-    index is searched only among the `WIDTH` numbers around the maximum.
-    """
-    whole = scores.shape[1] // WIDTH * WIDTH
-    tops = scores[:, :whole].unflatten(1, (-1, WIDTH)).amax(dim=2)
-    if whole < scores.shape[1]:
-        tops = torch.cat([tops, scores[:, whole:].amax(dim=1, keepdim=True)], dim=1)
-    best = tops.max(dim=1)
-    places = best.indices.unsqueeze(1) * WIDTH + torch.arange(WIDTH)
-    places.clamp_(max=scores.shape[1] - 1)
-    first = scores.gather(1, places).argmax(dim=1, keepdim=True)
-    return best.values, places.gather(1, first).squeeze(1)
 
 
 def scores(

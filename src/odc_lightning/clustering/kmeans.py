@@ -39,8 +39,8 @@ def kmeans(
         num_clusters: C, at most N.
         iterations: Lloyd iterations (20 in the authors' code).
         seed: seed of the first centroids.
-        backend: ``"auto"`` is torch, which was faster in all measurements (docs/performance.md);
-            ``"faiss"`` is for comparison.
+        backend: ``"auto"`` is torch, which is about as fast as faiss and works on any device, in
+            any precision and from disk (docs/performance.md); ``"faiss"`` is for comparison.
         on_iteration: called after each iteration.
         device: device on which torch computes; None for the features' device.
 
@@ -72,9 +72,12 @@ def check_features(features: Tensor, num_clusters: int) -> None:
             f"K-Means needs at least one sample per cluster: got {num_samples} samples for "
             f"{num_clusters} clusters; lower algorithm.num_clusters"
         )
-    # In blocks, because the mask is a tensor of the features' shape.
-    finite = torch.cat([torch.isfinite(rows).all(dim=1) for rows in features.split(2**14)])
-    if not finite.all():
+    # A sum is finite only if all its numbers are, and takes a tenth of the time of the mask.
+    blocks = features.split(2**14)
+    if torch.stack([rows.sum(dtype=torch.float32) for rows in blocks]).isfinite().all():
+        return
+    finite = torch.cat([torch.isfinite(rows).all(dim=1) for rows in blocks])
+    if not finite.all():  # the sum of large numbers can be infinite
         rows = (~finite).nonzero().flatten()
         raise ValueError(
             f"K-Means needs finite features: {len(rows)} of {num_samples} samples have NaN or "
