@@ -1,17 +1,21 @@
 """The command that shows clusters, on a real run and on runs that are made up."""
 
 import csv
+import re
+import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
+from rich.console import Console
 
 from conftest import Compose, composer
 from helpers.made_up_run import groups, write_images, write_run
 from helpers.processes import run_python
-from odc_lightning.clusters import clusters
+from odc_lightning.clusters import clusters, shown_parts
 from odc_lightning.train import train
 
 NAMES = tuple(f"{folder}/{n} é.jpg" for folder in ("sea side", "wald") for n in range(8))
@@ -143,3 +147,21 @@ def test_a_checkpoint_without_its_run_is_refused(compose_clusters: Compose, tmp_
     torch.save({}, tmp_path / "lone.ckpt")
     with pytest.raises(ValueError, match="a checkpoint without its run"):
         clusters(compose_clusters(f"run={tmp_path / 'lone.ckpt'}"))
+
+
+def test_the_bar_counts_thumbnails_and_names_the_other_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = StringIO()
+    console = Console(file=written, force_terminal=True, width=80)
+    monkeypatch.setattr("odc_lightning.clusters.get_console", lambda: console)
+    monkeypatch.setattr("rich.progress.get_console", lambda: console)
+    with shown_parts(542) as (part, progress):
+        with part("distances"):
+            pass
+        with part("thumbnails"):
+            progress(200)
+            time.sleep(0.3)  # the bar is drawn ten times a second
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.getvalue())
+    assert "200/542" in drawn
+    assert re.search(r"distances .*0:00", drawn)

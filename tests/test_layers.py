@@ -9,6 +9,7 @@ import pytest
 from helpers.paths import ROOT
 
 PACKAGE = ROOT / "src" / "odc_lightning"
+LATER = ("faiss", "onnx", "optuna", "pandas", "timm", "wandb", "IPython")
 HEAVY = ("torch", "torchvision", "pytorch_lightning", "hydra", "omegaconf", "numpy", "PIL")
 
 
@@ -24,6 +25,13 @@ def test_what_answers_at_once_imports_nothing_heavy(module: str) -> None:
     name = ".".join(filter(None, ["odc_lightning", module]))
     heavy = f"import sys, {name}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_training_imports_what_it_needs_alone() -> None:
+    """Other packages are imported where they are used: most trainings never do."""
+    code = f"import sys, odc_lightning.train; print([m for m in {LATER!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 

@@ -15,7 +15,9 @@ from odc_lightning.cli.command import run_command
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.reporting.cluster_page import (
+    THUMBNAILS,
     PageSettings,
+    Timed,
     build_cluster_page,
     plan_sorting,
     sort_images,
@@ -64,8 +66,8 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
         link_originals=config.link_originals,
         seed=config.seed,
     )
-    with counted(len(clustered.labels)) as progress:
-        built = build_cluster_page(clustered, folder, settings, timed, progress)
+    with shown_parts(len(clustered.labels)) as (part, progress):
+        built = build_cluster_page(clustered, folder, settings, part, progress)
     sizes = built.facts.sizes[built.facts.sizes > 0]
     lines = [
         f"{quantity(len(clustered.labels), 'image')} in {quantity(len(sizes), 'cluster')} of "
@@ -103,26 +105,34 @@ def sort(clustered: ClusteredImages, config: DictConfig) -> None:
 
 
 @contextmanager
-def counted(total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal while thumbnails are made.
+def shown_parts(num_images: int) -> Iterator[tuple[Timed, Callable[[int], None]]]:
+    """A bar on a terminal with the part of the page that is made, and how many thumbnails are.
 
     Args:
-        total: number of thumbnails.
+        num_images: N.
 
     Yields:
-        A function to call with the number of thumbnails made so far.
+        Both arguments of `build_cluster_page`: what wraps each part, and what is called with the
+        number of thumbnails made so far.
     """
     bar = Progress(
-        TextColumn("thumbnails"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         transient=True,
         disable=not get_console().is_interactive,
     )
+
+    @contextmanager
+    def part(name: str) -> Iterator[None]:
+        task = bar.add_task(name, total=num_images if name == THUMBNAILS else None)
+        with timed(name):
+            yield
+        bar.remove_task(task)
+
     with bar:
-        task = bar.add_task("thumbnails", total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield part, lambda done: bar.update(bar.task_ids[-1], completed=done)
 
 
 @hydra_command("clusters")

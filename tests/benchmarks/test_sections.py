@@ -3,12 +3,13 @@ are no times."""
 
 from collections.abc import Iterator
 
-import faiss
 import pytest
 import torch
 from benchmarks.tables import NO_GPU, Table, Target
 
 from benchmarks import axes, extraction_memory, kmeans, memory, peak, ranks, terms
+
+faiss = pytest.importorskip("faiss")
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU gives more tables")
 

@@ -1,13 +1,21 @@
 """The clusters of a run: an HTML page, a contact sheet, tables, and folders of images."""
 
-from odc_lightning.reporting.cluster_page.build import ClusterPage, PageSettings, build_cluster_page
+from odc_lightning.reporting.cluster_page.build import (
+    THUMBNAILS,
+    ClusterPage,
+    PageSettings,
+    Timed,
+    build_cluster_page,
+)
 from odc_lightning.reporting.cluster_page.sorting import plan_sorting, sort_images
 from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
 
 __all__ = [
+    "THUMBNAILS",
     "ClusterPage",
     "ClusteredImages",
     "PageSettings",
+    "Timed",
     "build_cluster_page",
     "plan_sorting",
     "read_clusters",

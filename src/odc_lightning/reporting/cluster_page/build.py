@@ -1,6 +1,7 @@
 """Build the page of a clustering: measure the images, draw them, write the files."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from odc_lightning.utils.text import valid_utf8
 SHEET_ROWS, SHEET_COLUMNS, SHEET_SIDE = 16, 12, 96
 MAX_OUTLIERS = 200
 
+THUMBNAILS = "thumbnails"  # the part whose progress is counted
 Timed = Callable[[str], AbstractContextManager[None]]
 
 
@@ -97,9 +99,11 @@ def build_cluster_page(
     with timed("tables"):
         write_tables(folder, images)
     data = PageData(images, folder / "page")
-    with timed("map"):
-        data.write_map(settings.map_images, settings.seed)
-    page = draw(images, facts, data.pictures, settings, timed, progress)
+    with ThreadPoolExecutor(1) as beside:  # of a core, which decoding leaves free on many
+        layout = beside.submit(data.write_map, settings.map_images, settings.seed)
+        page = draw(images, facts, data.pictures, settings, timed, progress)
+        with timed("rest of the map"):
+            layout.result()
     with timed("page"):
         data.write_list("outliers", page.outliers, page.side)
         data.write_duplicates(page.duplicates, page.side)
@@ -175,7 +179,7 @@ def draw(
         settings, timed, progress: see `build_cluster_page`.
     """
     source, page_order = images.clustered.source, images.page_order
-    with timed("thumbnails"):
+    with timed(THUMBNAILS):
         side = choose_side(source)
         pictures = write_all(source, page_order.order, page_order.starts, folder, side, progress)
     with timed("near-duplicates"):
