@@ -26,7 +26,7 @@ from benchmarks.pipeline import one_thread
 from benchmarks.tables import Table, Target
 from odc_lightning.config import CONFIG_DIR
 from odc_lightning.data import IndexedDataset, image_folder, resize_and_center_crop
-from odc_lightning.data.decoded_images import decoded_once
+from odc_lightning.data.decoded_images import Cache, Room, decoded_once
 from odc_lightning.data.views_of_copies import EnoughFor
 
 NONE, RAM, DISK = "data.cache=none", "data.cache=ram", "data.cache=disk"
@@ -64,9 +64,9 @@ def measure(quick: bool) -> Iterator[Table | Target]:
             "One thread, augmentation=adapt_views at 224 pixels.",
         )
         if photos is FULL[0]:
-            gain = later[NONE] / later[RAM]
+            ratio = later[NONE] / later[RAM]
             yield Target(
-                "photographs: a later epoch, kept in RAM / decoded again", gain, 1 / FASTER
+                "photographs: a later epoch, kept in RAM / decoded again", ratio, 1 / FASTER
             )
 
 
@@ -96,7 +96,8 @@ def ways(folder: Path) -> dict[str, View]:
     found: dict[str, View] = {}
     for way in (NONE, RAM, DISK):
         source = image_folder(str(folder))
-        kept, _ = decoded_once(source, enough, way.partition("=")[2], folder, 1)  # type: ignore[arg-type]
+        cache: Cache = way.partition("=")[2]  # type: ignore[assignment]
+        kept, _ = decoded_once(source, enough, cache, Room(folder, 1))
         found[way] = partial(_view, IndexedDataset(kept, transform))
     theirs = ImageFolder(str(folder), transform)
     found[TORCHVISION] = lambda epoch, index: theirs[index]

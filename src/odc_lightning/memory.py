@@ -163,7 +163,7 @@ class ClusterMemory:
         if self.features_elsewhere:
             rows = self.features[on_host]
             rows = rows.pin_memory() if indices.is_cuda else rows
-            sent = rows.to(indices.device, non_blocking=True).float()
+            sent = rows.to(indices.device, non_blocking=indices.is_cuda).float()
             self._fetched = indices, self._features._version, sent
 
     def rows(self, indices: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Images that are decoded once: the same pixels wherever they are kept."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from odc_lightning.data import (
     IndexedDataset,
     decoded_images,
 )
-from odc_lightning.data.decoded_images import Cache, DecodedImages, decoded_once
+from odc_lightning.data.decoded_images import Cache, DecodedImages, Room, decoded_once
 from odc_lightning.data.decoding.copies import full_size
 from odc_lightning.data.loader import ResumableLoader
 from odc_lightning.data.sampler import EpochSampler
@@ -48,7 +49,7 @@ def source_of(folder: Path) -> FileSource:
 
 def once(folder: Path, cache: Cache, names: list[str] | None = None) -> DecodedImages:
     source = FileSource(folder, names or NAMES)
-    found, line = decoded_once(source, EnoughFor(VIEW), cache, folder / "room", ranks_on_node=1)
+    found, line = decoded_once(source, EnoughFor(VIEW), cache, Room(folder / "room", 1))
     assert isinstance(found, DecodedImages)
     assert line
     return found
@@ -90,7 +91,7 @@ def test_an_image_is_decoded_once_by_whichever_process(folder: Path) -> None:
 def test_other_things_of_a_source_are_kept(folder: Path) -> None:
     labels = np.array([0, 1, 1, 0])
     source = FileSource(folder, NAMES, labels, ["a", "b"])
-    images, _ = decoded_once(source, EnoughFor(VIEW), "ram", folder, ranks_on_node=1)
+    images, _ = decoded_once(source, EnoughFor(VIEW), "ram", Room(folder, 1))
     assert len(images) == 4
     assert [images.name(index) for index in range(4)] == NAMES
     assert images.path(3) == folder / "scan.tif"
@@ -128,16 +129,74 @@ def test_auto_writes_no_more_than_the_files_take(
     Image.new("L", (100, 90)).save(folder / "grey.png")
     has_no_room(monkeypatch, disk=disk)
     source = FileSource(folder, names)
-    _, line = decoded_once(source, EnoughFor(VIEW), "auto", folder, ranks_on_node=1)
+    _, line = decoded_once(source, EnoughFor(VIEW), "auto", Room(folder, 1))
     assert words in line
 
 
 def test_the_line_says_what_and_where(folder: Path) -> None:
     source = FileSource(folder, ["large.jpg"] * 1200)
-    _, line = decoded_once(source, EnoughFor(VIEW), "ram", folder, ranks_on_node=1)
+    _, line = decoded_once(source, EnoughFor(VIEW), "ram", Room(folder, 1))
     assert line == (
         "1,200 images of 104 x 69, of 640 x 427 pixels are decoded once and kept in RAM: 25.8 MB"
     )
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_the_sizes_of_all_decide(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache
+) -> None:
+    """A sample of one image promises too much."""
+    monkeypatch.setattr(decoded_images, "_MEASURED", 1)
+    has_no_room(monkeypatch, disk=10_000)
+    monkeypatch.setattr(decoded_images, "available_ram", lambda: 20_000)
+    names = ["tiny.png", *["large.jpg"] * 3]
+    Image.new("RGB", (20, 10)).save(folder / "tiny.png")
+    source = FileSource(folder, names)
+    images, line = decoded_once(source, EnoughFor(VIEW), "auto", Room(folder, 1))
+    assert isinstance(images, DecodedImages)
+    assert images.pixels is None
+    assert "decoded in each epoch: 0.0652 MB" in line
+    with pytest.raises(ValueError, match=rf"data\.cache={cache}: "):
+        decoded_once(source, EnoughFor(VIEW), cache, Room(folder, 1))
+
+
+def test_both_splits_share_the_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoded_images, "available_ram", lambda: 4 * 100_000)
+    room = Room(folder, 1)
+    for left in (56_944, 13_888):
+        _, line = decoded_once(FileSource(folder, ["large.jpg"] * 2), EnoughFor(VIEW), "auto", room)
+        assert "kept in RAM" in line
+        assert room.ram == left
+    _, line = decoded_once(source_of(folder), EnoughFor(VIEW), "auto", room)
+    assert "kept in a file" in line
+
+
+@pytest.mark.parametrize("cache", ["auto", "ram"])
+def test_what_the_system_does_not_give(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache
+) -> None:
+    monkeypatch.setattr("mmap.mmap", Mock(side_effect=OSError(12, "Cannot allocate memory")))
+    if cache == "ram":
+        with pytest.raises(ValueError, match=r"cannot be kept in RAM: .*Cannot allocate"):
+            once(folder, cache)
+    else:
+        source = source_of(folder)
+        images, line = decoded_once(source, EnoughFor(VIEW), "auto", Room(folder, 1))
+        assert "Cannot allocate memory" in line
+        assert images.load(0).size == (104, 69)
+
+
+def test_processes_that_do_not_share_memory(folder: Path) -> None:
+    room = Room(folder, 1, in_ram=False)
+    _, line = decoded_once(source_of(folder), EnoughFor(VIEW), "auto", room)
+    assert "kept in a file" in line
+    with pytest.raises(ValueError, match=r"data\.cache=ram: .*set data\.cache=disk, or"):
+        decoded_once(source_of(folder), EnoughFor(VIEW), "ram", room)
+
+
+def test_no_images(folder: Path) -> None:
+    source = FileSource(folder, [])
+    assert decoded_once(source, EnoughFor(VIEW), "auto", Room(folder, 1)) == (source, "")
 
 
 @pytest.mark.parametrize("cache", ["ram", "disk"])
@@ -163,7 +222,7 @@ def test_an_unknown_place(folder: Path) -> None:
 def test_images_in_memory_and_none_are_left_alone(folder: Path) -> None:
     array = ArraySource(np.zeros((3, 100, 100), np.uint8), "x")
     for source, cache in ((array, "ram"), (source_of(folder), "none")):
-        found, line = decoded_once(source, EnoughFor(VIEW), cache, folder, 1)  # type: ignore[arg-type]
+        found, line = decoded_once(source, EnoughFor(VIEW), cache, Room(folder, 1))  # type: ignore[arg-type]
         assert found is source
         assert line == ""
 

@@ -1,5 +1,7 @@
 """Views of smaller copies show what views of the full images show."""
 
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torchvision.transforms import v2
@@ -18,7 +21,7 @@ from torchvision.transforms import v2
 from helpers.paths import CONF
 from odc_lightning.data import resize_and_center_crop
 from odc_lightning.data.dataset import Transform
-from odc_lightning.data.decoding.copies import as_copy, copy_of, full_size
+from odc_lightning.data.decoding.copies import as_copy, full_size
 from odc_lightning.data.decoding.images import Reading, read_rgb
 from odc_lightning.data.views_of_copies import (
     EnoughFor,
@@ -56,7 +59,7 @@ def test_a_view_of_a_copy_is_that_of_the_image(name: str) -> None:
     of_copies = on_copies(transform)
     for photo in PHOTOS:
         size = enough(*photo.size)
-        copy = copy_of(photo, size, photo.size)
+        copy = as_copy(photo.resize(size, Image.Resampling.LANCZOS), photo.size)
         is_256 = name in ("imagenet_jigsaw", "voc07_eval")  # whatever the network takes
         assert (size == photo.size) == is_256
         for seed in range(8):
@@ -187,6 +190,48 @@ class TestReading:
         monkeypatch.setattr(Image.Image, "resize", noted)
         read_rgb(file, self.ENOUGH)
         assert decoded == [(160, 107)]
+
+    @pytest.mark.parametrize("size", [(1600, 1200), (1601, 1197), (1594, 1193)])
+    @pytest.mark.parametrize("orientation", [1, 4, 6])
+    def test_blocks_of_a_jpeg_reach_beyond_the_image(
+        self, tmp_path: Path, size: tuple[int, int], orientation: int
+    ) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        file = saved(PHOTOS[0].resize(size), tmp_path / "x.jpg", exif=exif, quality=95)
+        whole, copy = read_rgb(file, Reading()), read_rgb(file, self.ENOUGH)
+        expected = np.asarray(whole.resize(copy.size, Image.Resampling.LANCZOS), dtype=float)
+        difference = np.abs(np.asarray(copy, dtype=float) - expected).mean(axis=2)
+        assert difference.mean() < 1.5
+        quarter = copy.height // 4, copy.width // 4
+        assert difference[-quarter[0] :, -quarter[1] :].mean() < 2 * difference.mean() + 0.5
+
+    @pytest.mark.parametrize("orientation", [1, 6])
+    def test_an_orientation_that_is_met_late(self, tmp_path: Path, orientation: int) -> None:
+        xmp = f'<x:xmpmeta tiff:Orientation="{orientation}"/>'.encode()
+        photo = PHOTOS[0].resize((600, 300))
+        photo.save(tmp_path / "x.tif", tiffinfo={700: xmp})
+        buffer = BytesIO()
+        photo.save(buffer, "PNG")
+        content = buffer.getvalue()
+        text = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp
+        chunk = struct.pack(">I", len(text)) + b"iTXt" + text
+        chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
+        (tmp_path / "x.png").write_bytes(content[:-12] + chunk + content[-12:])
+        upright = (300, 600) if orientation == 6 else (600, 300)
+        for name in ("x.tif", "x.png"):
+            whole, copy = (read_rgb(tmp_path / name, how) for how in (Reading(), self.ENOUGH))
+            assert whole.size == full_size(copy) == upright
+            assert copy.size == ((80, 160) if orientation == 6 else (160, 80))
+            expected = np.asarray(whole.resize(copy.size, Image.Resampling.LANCZOS), dtype=float)
+            assert np.abs(np.asarray(copy, dtype=float) - expected).mean() < 1
+
+    def test_a_text_of_a_file_is_no_mark(self, tmp_path: Path) -> None:
+        texts = PngInfo()
+        for key in ("full_size", "_full_size"):
+            texts.add_text(key, "1, 2, 3")
+        file = saved(PHOTOS[0].resize((50, 40)), tmp_path / "x.png", pnginfo=texts)
+        assert full_size(read_rgb(file, self.ENOUGH)) == (50, 40)
 
     def test_values_of_sixteen_bits(self, tmp_path: Path) -> None:
         values = np.linspace(0, 65535, 300 * 200).reshape(200, 300).astype(np.uint16)

@@ -1,6 +1,7 @@
 """Where the memory's features lie makes no difference to what is computed from them."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torch.nn.functional import normalize
 
 from helpers.tiny import TinyData, tiny_module, tiny_trainer
 from odc_lightning.callbacks import CentroidRefresh, KMeansBootstrap, SamplesMemory, SmallClusters
+from odc_lightning.callbacks.odc import global_clustering
 from odc_lightning.callbacks.order import in_order
 from odc_lightning.clustering import cluster_sums
 from odc_lightning.features import placement
@@ -164,3 +166,17 @@ def test_a_training_with_features_on_disk(tmp_path: Path, caplog: pytest.LogCapt
     half = trained(precision="float16")
     assert half.features.dtype == torch.float16
     assert half.counts.min() > 3
+
+
+def test_ranks_choose_the_place_by_the_least_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = tiny_trainer([])
+    monkeypatch.setattr(global_clustering, "budget", lambda *_: Budget(None, 9 * GB, 9 * GB))
+    allocate = partial(global_clustering.allocate_features, trainer, 1000, 8, tmp_path)
+    assert "in RAM" in allocate()[1]
+    others = iter((10_000, 9 * GB))  # what another rank has in RAM and on disk
+    monkeypatch.setattr(
+        global_clustering, "largest_over_ranks", lambda number, _: max(number, -next(others))
+    )
+    assert "in a file in" in allocate()[1]

@@ -161,3 +161,21 @@ def test_a_run_without_clusters_embeds(compose_config: Compose, tmp_path: Path) 
         model.assign(torch.zeros(1, 3, 16, 16))
     with pytest.raises(ValueError, match="no such layer"):
         model.embed(torch.zeros(1, 3, 16, 16), "embedding")
+
+
+@pytest.mark.parametrize("cache", [None, "none", "ram"])
+def test_large_files_are_read_as_in_the_training(
+    photos_run: Path, tmp_path: Path, cache: str | None
+) -> None:
+    """Runs of earlier versions, without the key, had images in full."""
+    run = shutil.copytree(photos_run, tmp_path / "run")
+    config = OmegaConf.load(run / "config.yaml")
+    if cache is None:
+        del config.data["cache"]
+    else:
+        config.data.cache = cache
+    OmegaConf.save(config, run / "config.yaml")
+    (run / "SHA256SUMS").unlink(missing_ok=True)
+    model = load(run)
+    assert (model.size_of_copy is not None) == (cache == "ram")
+    assert (model.training_images().reading.size_of_copy is not None) == (cache == "ram")

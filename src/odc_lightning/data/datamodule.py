@@ -22,7 +22,7 @@ from odc_lightning.data.checks import (
     check_view,
 )
 from odc_lightning.data.dataset import IndexedDataset, Key, Sample, Transform
-from odc_lightning.data.decoded_images import Cache, decoded_once
+from odc_lightning.data.decoded_images import Cache, Room, decoded_once
 from odc_lightning.data.decoding.images import MAX_PIXELS, SIXTEEN_BITS, reading_of
 from odc_lightning.data.fast_normalize import shared_ending
 from odc_lightning.data.files.search import report_passed_over
@@ -31,6 +31,7 @@ from odc_lightning.data.held_back import NUM_VIEWS, VIEWS_EPOCH, held_back_rows
 from odc_lightning.data.loader import ResumableLoader, choose_num_workers
 from odc_lightning.data.sampler import EpochSampler
 from odc_lightning.data.scan import ScanMode, scan_source, without_problems
+from odc_lightning.data.shared_pixels import forks
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.data.subset import chosen_part, same_classes
 from odc_lightning.data.views_of_copies import EnoughFor
@@ -339,14 +340,13 @@ class ImageDataModule(pl.LightningDataModule):
         ranks_on_node, folder = 1, Path(tempfile.gettempdir())
         if self.trainer is not None:
             ranks_on_node, folder = self.trainer.num_devices, Path(self.trainer.default_root_dir)
+        room = Room(folder, ranks_on_node, forks() or self._num_workers == 0)
         views = (self.train_transform, self.eval_transform)
         for dataset, used in ((self.train_dataset, views), (self.val_dataset, views[1:])):
             if dataset is None:
                 continue
             enough = EnoughFor(*used, shorter_side=LARGEST_THUMBNAIL)
-            dataset.source, line = decoded_once(
-                dataset.source, enough, self.cache, folder, ranks_on_node
-            )
+            dataset.source, line = decoded_once(dataset.source, enough, self.cache, room)
             if line:
                 rank_zero_only(log.info)(line)
 

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from PIL import Image
 
-from odc_lightning.data.decoding.copies import SizeOfCopy, as_copy
-from odc_lightning.data.shared_pixels import Pixels, forks
+from odc_lightning.data.decoding.copies import SizeOfCopy
+from odc_lightning.data.shared_pixels import Pixels
 from odc_lightning.data.sources import ImageSource
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.distributed import from_rank_zero
@@ -24,7 +24,7 @@ Cache = Literal["auto", "ram", "disk", "none"]
 SHARE_OF_RAM = 0.25
 SHARE_OF_DISK = 0.5
 _MEASURED = 256  # images that tell how much room all of them need
-_AT_ONCE = 256  # headers read by a thread
+_AT_ONCE = 32  # headers read by a thread
 
 
 class DecodedImages(ImageSource):
@@ -34,19 +34,13 @@ class DecodedImages(ImageSource):
         source: N images.
         size_of_copy: the size of the copy that is made of an image, see `read_rgb`.
         pixels: where they are kept; None: nowhere, so that they are decoded again and again.
-        full_sizes: (N, 2), width and height of each image that is kept.
     """
 
     def __init__(
-        self,
-        source: ImageSource,
-        size_of_copy: SizeOfCopy,
-        pixels: Pixels | None = None,
-        full_sizes: IntArray | None = None,
+        self, source: ImageSource, size_of_copy: SizeOfCopy, pixels: Pixels | None = None
     ) -> None:
         self.source = source.in_copies(size_of_copy)
         self.pixels = pixels
-        self.full_sizes = full_sizes
         self.reading = self.source.reading
         self.labels = source.labels
         self.objects = source.objects
@@ -57,17 +51,16 @@ class DecodedImages(ImageSource):
         return len(self.source)
 
     def load(self, index: int) -> Image.Image:
-        if self.pixels is None or self.full_sizes is None:
+        if self.pixels is None:
             return self.source.load(index)
         kept = self.pixels.get(index)
         if kept is not None:
-            width, height = self.full_sizes[index].tolist()
-            return as_copy(kept, (width, height))
+            return kept
         image = self.source.load(index)
         self.pixels.put(index, image)
         return image
 
-    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
+    def in_copies(self, size_of_copy: SizeOfCopy | None) -> Self:
         """Itself: its images are copies already."""
         return self
 
@@ -78,8 +71,32 @@ class DecodedImages(ImageSource):
         return self.source.path(index)
 
 
+class Room:
+    """Room for decoded images of this process, in bytes; what is taken in RAM is noted.
+
+    Memory that is reserved counts as free until it is filled.
+
+    Args:
+        folder: of a file on disk.
+        ranks_on_node: number of processes that share RAM and disk.
+        in_ram: whether the processes that load images find what is in RAM: none does, or they are
+            forked.
+    """
+
+    def __init__(self, folder: Path, ranks_on_node: int, in_ram: bool = True) -> None:
+        self.folder = folder
+        self.ranks_on_node = ranks_on_node
+        self.in_ram = in_ram
+        self.ram = int(available_ram() // ranks_on_node * SHARE_OF_RAM) if in_ram else 0
+
+    def free(self) -> dict[str, int]:
+        """Bytes that may be taken, by place."""
+        disk = int(free_on_disk(self.folder) // self.ranks_on_node * SHARE_OF_DISK)
+        return {"ram": self.ram, "disk": disk}
+
+
 def decoded_once(
-    source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, folder: Path, ranks_on_node: int
+    source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, room: Room
 ) -> tuple[ImageSource, str]:
     """The images of a source, decoded once if there is room to keep them.
 
@@ -90,8 +107,7 @@ def decoded_once(
         size_of_copy: the size of a copy that is enough for everything that they are used for.
         cache: where to keep decoded images. ``"auto"``: in RAM; on disk if they take no more room
             than their files do; else nowhere.
-        folder: of the file on disk.
-        ranks_on_node: number of processes that share RAM and disk.
+        room: there is; what is taken in RAM is subtracted.
 
     Returns:
         The images, and a line for the log; it is empty for images that are in memory anyway.
@@ -101,64 +117,85 @@ def decoded_once(
     """
     if cache not in ("auto", "ram", "disk", "none"):
         raise ValueError(f"data.cache={cache}; expected auto, ram, disk or none")
-    if cache == "none" or source.path(0) is None:
+    if cache == "none" or len(source) == 0 or source.path(0) is None:
         return source, ""
-    plan = from_rank_zero(lambda: _plan(source, size_of_copy, cache, folder, ranks_on_node))
+    plan = from_rank_zero(lambda: _plan(source, size_of_copy, cache, room))
     if plan.full_sizes is None:
         return DecodedImages(source, size_of_copy), plan.line
     sizes = _sizes_of_copies(plan.full_sizes, size_of_copy)
     try:
-        pixels = Pixels(sizes, plan.folder)
+        pixels = Pixels(sizes, plan.full_sizes, room.folder if plan.place == "disk" else None)
     except OSError as error:
+        where = "in RAM" if plan.place == "ram" else f"in {room.folder}"
+        if cache == "auto":  # another rank may have room
+            line = f"decoded images cannot be kept {where}: {error}; they are decoded in each epoch"
+            return DecodedImages(source, size_of_copy), line
         raise ValueError(
-            f"decoded images cannot be kept in {folder}: {error}; set data.cache=none, or another "
-            "folder of the run on a larger disk"
+            f"decoded images cannot be kept {where}: {error}; set data.cache=auto or "
+            "data.cache=none, or another folder of the run on a larger disk"
         ) from error
-    return DecodedImages(source, size_of_copy, pixels, plan.full_sizes), plan.line
+    if plan.place == "ram":
+        room.ram -= _bytes_of(sizes)
+    return DecodedImages(source, size_of_copy, pixels), plan.line
 
 
 class _Plan(NamedTuple):
-    """Where decoded images are kept: in memory if ``folder`` is None, nowhere without sizes."""
+    """Where decoded images are kept; nowhere without sizes."""
 
     line: str
     full_sizes: IntArray | None = None
-    folder: Path | None = None
+    place: str | None = None
 
 
-def _plan(
-    source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, folder: Path, ranks_on_node: int
-) -> _Plan:
+def _plan(source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, room: Room) -> _Plan:
+    """Choose by the sizes of some images, then of all of them where there seems to be room."""
     number = len(source)
-    rows = np.unique(np.linspace(0, number - 1, min(_MEASURED, number)).astype(int)).tolist()
-    full_sizes = _read_sizes(source, rows)
-    copies = _sizes_of_copies(full_sizes, size_of_copy)
-    needed = int(3 * copies.prod(axis=1).mean() * number)
-    on_disk = float(np.mean([_file_size(source.path(row)) for row in rows])) * number
-    room = {
-        "ram": int(available_ram() // ranks_on_node * SHARE_OF_RAM),
-        "disk": int(free_on_disk(folder) // ranks_on_node * SHARE_OF_DISK),
-    }
-    places = [name for name in room if cache in ("auto", name) and needed <= room[name]]
-    if not forks() and cache == "auto":  # other processes would not find what is in RAM
-        places = [name for name in places if name == "disk"]
+    some = np.unique(np.linspace(0, number - 1, min(_MEASURED, number)).astype(int)).tolist()
+    on_disk = float(np.mean([_file_size(source.path(row)) for row in some])) * number
+    line, place = "", None
+    for rows in (some, range(number)):
+        full_sizes = _read_sizes(source, rows)
+        copies = _sizes_of_copies(full_sizes, size_of_copy)
+        needed = _bytes_of(copies) * number // len(rows)
+        middle = " x ".join(f"{side:.0f}" for side in np.median(copies, axis=0))
+        whole = " x ".join(f"{side:.0f}" for side in np.median(full_sizes, axis=0))
+        of = middle if middle == whole else f"{middle}, of {whole}"
+        size = f"{quantity(number, 'image')} of {of} pixels"
+        place = _place(needed, on_disk, cache, room)
+        if place is None:
+            rooms = ", ".join(f"{in_words(free)} in {name}" for name, free in room.free().items())
+            if cache != "auto":
+                raise ValueError(_refusal(cache, size, needed, rooms, room))
+            return _Plan(f"{size} are decoded in each epoch: {in_words(needed)}, room for {rooms}")
+        where = "in RAM" if place == "ram" else f"in a file in {room.folder}"
+        line = f"{size} are decoded once and kept {where}: {in_words(needed)}"
+    return _Plan(line, full_sizes, place)
+
+
+def _place(needed: int, on_disk: float, cache: Cache, room: Room) -> str | None:
+    places = [
+        name for name, free in room.free().items() if cache in ("auto", name) and needed <= free
+    ]
     if cache == "auto" and needed > on_disk:
         places = [name for name in places if name == "ram"]
-    middle = " x ".join(f"{side:.0f}" for side in np.median(copies, axis=0))
-    whole = " x ".join(f"{side:.0f}" for side in np.median(full_sizes, axis=0))
-    of = middle if middle == whole else f"{middle}, of {whole}"
-    size = f"{quantity(number, 'image')} of {of} pixels"
-    if not places:
-        rooms = ", ".join(f"{in_words(room[name])} in {name}" for name in room)
-        if cache != "auto":
-            raise ValueError(
-                f"data.cache={cache}: the {size} need {in_words(needed)} when decoded, and there "
-                f"is room for {rooms} ({SHARE_OF_RAM:.0%} of free RAM, {SHARE_OF_DISK:.0%} of the "
-                "free disk); set data.cache=auto"
-            )
-        return _Plan(f"{size} are decoded in each epoch: {in_words(needed)}, room for {rooms}")
-    where = "in RAM" if places[0] == "ram" else f"in a file in {folder}"
-    line = f"{size} are decoded once and kept {where}: {in_words(needed)}"
-    return _Plan(line, _read_sizes(source, range(number)), None if places[0] == "ram" else folder)
+    return places[0] if places else None
+
+
+def _refusal(cache: str, size: str, needed: int, rooms: str, room: Room) -> str:
+    if cache == "ram" and not room.in_ram:
+        return (
+            "data.cache=ram: on this system the processes that load images do not share memory; "
+            "set data.cache=disk, or data.num_workers=0"
+        )
+    return (
+        f"data.cache={cache}: the {size} need {in_words(needed)} when decoded, and there is room "
+        f"for {rooms} ({SHARE_OF_RAM:.0%} of free RAM, {SHARE_OF_DISK:.0%} of the free disk); set "
+        "data.cache=auto"
+    )
+
+
+def _bytes_of(sizes: IntArray) -> int:
+    return int(3 * sizes.prod(axis=1).sum())
 
 
 def _read_sizes(source: ImageSource, rows: Sequence[int]) -> IntArray:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from odc_lightning.data.decoding.copies import as_copy, full_size
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.room import reserve
 
@@ -26,14 +27,16 @@ class Pixels:
 
     Args:
         sizes: (N, 2), width and height of each image.
+        full_sizes: (N, 2), those of the images that they are copies of.
         folder: of the file; None: in memory.
 
     Raises:
-        OSError: the disk has too little room, or the folder cannot be written.
+        OSError: there is too little room, or the folder cannot be written.
     """
 
-    def __init__(self, sizes: IntArray, folder: Path | None) -> None:
+    def __init__(self, sizes: IntArray, full_sizes: IntArray, folder: Path | None) -> None:
         self.sizes = sizes
+        self.full_sizes = full_sizes
         # First a byte for each image: whether its pixels are there.
         self.starts = len(sizes) + np.concatenate([[0], np.cumsum(3 * sizes.prod(axis=1))])
         self.path: Path | None = None
@@ -42,34 +45,37 @@ class Pixels:
             self._map(mmap.mmap(-1, size))
             return
         folder.mkdir(parents=True, exist_ok=True)
+        if forks():  # a file without a name disappears even after a crash
+            with tempfile.TemporaryFile(dir=folder) as file:
+                self._fill(file.fileno(), size)
+            return
         descriptor, name = tempfile.mkstemp(".tmp", "decoded-", folder)
-        path = Path(name)
+        self.path = Path(name)
+        weakref.finalize(self, self.path.unlink, missing_ok=True)
         try:
-            reserve(descriptor, size)
-            self._map(mmap.mmap(descriptor, size))
-        except OSError:
-            path.unlink()
-            raise
+            self._fill(descriptor, size)
         finally:
             os.close(descriptor)
-        if forks():  # without its name the file disappears even after a crash
-            path.unlink()
-        else:
-            self.path = path
-            weakref.finalize(self, path.unlink)
 
     def get(self, index: int) -> Image.Image | None:
         """The image, if it is there."""
         if self._bytes is None or not self._bytes[index]:
             return None
         width, height = self.sizes[index].tolist()
-        return Image.fromarray(self._room(index).reshape(height, width, 3))  # copies
+        image = Image.fromarray(self._room(index).reshape(height, width, 3))  # with its own memory
+        full_width, full_height = self.full_sizes[index].tolist()
+        return as_copy(image, (full_width, full_height))
 
     def put(self, index: int, image: Image.Image) -> None:
         """Keep an image; one of another size, whose file has changed, is not kept."""
-        if self._bytes is not None and image.size == tuple(self.sizes[index].tolist()):
+        expected = tuple(self.sizes[index].tolist()), tuple(self.full_sizes[index].tolist())
+        if self._bytes is not None and (image.size, full_size(image)) == expected:
             self._room(index)[:] = np.asarray(image).reshape(-1)
             self._bytes[index] = 1
+
+    def _fill(self, descriptor: int, size: int) -> None:
+        reserve(descriptor, size)
+        self._map(mmap.mmap(descriptor, size))
 
     def _map(self, mapping: mmap.mmap | None) -> None:
         self._bytes: NDArray[np.uint8] | None = None
@@ -82,7 +88,8 @@ class Pixels:
 
     def __getstate__(self) -> dict[str, Any]:
         """For a process that is not forked: the file, if there is one."""
-        return {"sizes": self.sizes, "starts": self.starts, "path": self.path}
+        names = ("sizes", "full_sizes", "starts", "path")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

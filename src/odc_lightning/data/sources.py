@@ -70,8 +70,12 @@ class ImageSource(ABC):
         self.reading = reading
         return self
 
-    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
-        """The same images, of which files are read as smaller copies; see `read_rgb`."""
+    def in_copies(self, size_of_copy: SizeOfCopy | None) -> Self:
+        """The same images, of which files are read as smaller copies; see `read_rgb`.
+
+        Args:
+            size_of_copy: None: in full.
+        """
         twin = copy(self)
         twin.reading = self.reading._replace(size_of_copy=size_of_copy)
         return twin
@@ -195,7 +199,7 @@ class SubsetSource(ImageSource):
         self.source.read_as(reading)
         return super().read_as(reading)
 
-    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
+    def in_copies(self, size_of_copy: SizeOfCopy | None) -> Self:
         twin = super().in_copies(size_of_copy)
         twin.source = self.source.in_copies(size_of_copy)
         return twin

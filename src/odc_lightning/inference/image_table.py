@@ -16,7 +16,6 @@ import odc_lightning
 from odc_lightning.config.validation import IntegerRule
 from odc_lightning.data import ImageDataModule, ImageSource, IndexedDataset
 from odc_lightning.data.loader import choose_num_workers
-from odc_lightning.data.views_of_copies import EnoughFor
 from odc_lightning.features.digests import describe, digest_images, digest_weights
 from odc_lightning.features.image_features import image_features
 from odc_lightning.inference import TrainedModel, load
@@ -52,7 +51,7 @@ def images_of(config: DictConfig, model: TrainedModel) -> ImageSource:
     data.image_size = model.image_size
     module: ImageDataModule = instantiate(data)
     module.setup("predict")
-    return module.train_dataset.source.in_copies(EnoughFor(model.transform))
+    return module.train_dataset.source.in_copies(model.size_of_copy)
 
 
 def check_numbers(config: DictConfig, *keys: str) -> None:

@@ -30,6 +30,7 @@ class TrainedNetwork(nn.Module):
         neck: from (B, F) to (B, D).
         transform: from a Pillow image to a tensor (3, S, S).
         reading: how files and images of more than 8 bits are read, as in the run.
+        size_of_copy: the size of the copy that is made of a large image; None: there are none.
         image_size: S, in pixels.
         labels: (N,) int64, the clusters of the run's images; None if the run has none.
         num_clusters: C.
@@ -57,6 +58,9 @@ class TrainedNetwork(nn.Module):
         self.images = images
         self.trusted = trusted
         self.reading = reading_of(run.config.data)
+        # As in the training: runs that have no `data.cache` read images in full.
+        is_full = run.config.data.get("cache", "none") == "none"
+        self.size_of_copy = None if is_full else EnoughFor(transform)
         self.image_size = int(run.config.data.image_size)
         self.num_clusters = int(run.config.algorithm.num_clusters)
         self.requires_grad_(False).eval()
@@ -125,7 +129,7 @@ class TrainedNetwork(nn.Module):
         """
         if layer is not None:
             self.check_layer(layer)
-        reading = self.reading._replace(size_of_copy=EnoughFor(self.transform))
+        reading = self.reading._replace(size_of_copy=self.size_of_copy)
         batches = image_batches(images, on_copies(self.transform), batch_size, reading)
         embed = partial(self, layer=layer)
         return torch.cat([embed(batch.to(self.device)).float().cpu() for batch in batches])
@@ -140,4 +144,4 @@ class TrainedNetwork(nn.Module):
             ValueError: none of the images can be read.
         """
         source = training_images(self.run, self.images, self.trusted)
-        return source.in_copies(EnoughFor(self.transform))
+        return source.in_copies(self.size_of_copy)

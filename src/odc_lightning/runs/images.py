@@ -78,7 +78,7 @@ class RunImages(ImageSource):
         self.source.read_as(reading)
         return super().read_as(reading)
 
-    def in_copies(self, size_of_copy: SizeOfCopy) -> Self:
+    def in_copies(self, size_of_copy: SizeOfCopy | None) -> Self:
         twin = super().in_copies(size_of_copy)
         twin.source = self.source.in_copies(size_of_copy)
         return twin

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 # Keys that say how a run is carried out, not what it computes.
 EXECUTION_KEYS = (
-    *("ckpt_path", "overwrite", "train", "logger", "data.num_workers"),
+    *("ckpt_path", "overwrite", "train", "logger", "data.num_workers", "data.cache"),
     *("trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes"),
 )
 

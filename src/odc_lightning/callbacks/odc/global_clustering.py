@@ -10,9 +10,9 @@ from torch import Tensor
 from odc_lightning.callbacks.find import find
 from odc_lightning.clustering import Backend, check_num_clusters, nonempty_kmeans
 from odc_lightning.features.extraction import shows_bars
-from odc_lightning.features.placement import Place, Precision, budget, place_features
+from odc_lightning.features.placement import Budget, Place, Precision, budget, place_features
 from odc_lightning.memory import ClusterMemory
-from odc_lightning.utils.distributed import from_rank_zero
+from odc_lightning.utils.distributed import from_rank_zero, largest_over_ranks
 
 
 def num_samples_to_cluster(trainer: pl.Trainer, num_clusters: int) -> int:
@@ -45,8 +45,14 @@ def allocate_features(
 ) -> tuple[Tensor, str]:
     """Allocate features (N, D) where there is room, see `place_features`; for all ranks at once."""
     device = trainer.strategy.root_device
-    free = budget(device, folder, trainer.num_devices)
-    trainer.strategy.barrier()  # every rank measures free memory before any rank allocates
+
+    def least(room: int) -> int:
+        """Of all ranks, so that they choose the same place; and none allocates before another."""
+        return -largest_over_ranks(-room, device)
+
+    own = budget(device, folder, trainer.num_devices)
+    on_device = None if own.device is None else least(own.device)
+    free = Budget(on_device, least(own.ram), least(own.disk))
     return place_features(
         num_samples,
         width,

@@ -13,9 +13,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from odc_lightning.data.decoding.copies import Size, SizeOfCopy, copy_of
+from odc_lightning.data.decoding.copies import Size, SizeOfCopy, as_copy
 from odc_lightning.data.decoding.orientation import (
     keep_orientation_alone,
+    orientation,
     upright,
     upright_size,
 )
@@ -132,18 +133,28 @@ def read_rgb(path: Path, reading: Reading | None = None) -> Image.Image:
     if reading is None:
         values = measure_values(path)
         reading = Reading(SIXTEEN_BITS if values is None else rounded_range(*values))
-    with open_image(path, reading.max_pixels) as image, _turn(image):
+    with open_image(path, reading.max_pixels) as image:
         check_values(image, reading)
-        full = size = upright_size(image)
+        stored, box = image.size, None
         if reading.size_of_copy is not None:
-            size = reading.size_of_copy(*full)
-        if size != full:
-            image.draft(None, size if full == image.size else size[::-1])  # of JPEG files alone
-        lower = None
-        if isinstance(reading.value_range, tuple) and has_deep_colours(image):
-            lower = _lower_bytes(path, reading.max_pixels)
-        rgb = to_rgb(image, reading, lower)
-        return rgb if size == full else copy_of(rgb, size, full)
+            size = _as_stored(reading.size_of_copy(*upright_size(image)), image)
+            drafted = image.draft(None, size) if size != stored else None  # of JPEG files alone
+            box = None if drafted is None else drafted[1]
+        with _turn(image):
+            lower = None
+            if isinstance(reading.value_range, tuple) and has_deep_colours(image):
+                lower = _lower_bytes(path, reading.max_pixels)
+            rgb = _as_rgb(image, reading, lower)
+        if reading.size_of_copy is None:
+            return upright(rgb, image)
+        # Orientations at the end of a PNG file are known by now.
+        full = _as_stored(stored if box is not None else rgb.size, image)
+        size = reading.size_of_copy(*full)
+        if size == full:
+            return upright(rgb, image)
+        # The last blocks of a JPEG file reach beyond the image, also if they are decoded smaller.
+        copy = rgb.resize(_as_stored(size, image), Image.Resampling.LANCZOS, box)
+        return as_copy(upright(copy, image), full)
 
 
 def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> Size:
@@ -171,6 +182,11 @@ def to_rgb(image: Image.Image, reading: Reading, lower: Image.Image | None = Non
     Raises:
         ValueError: the range of its values is unknown.
     """
+    return upright(_as_rgb(image, reading, lower), image)
+
+
+def _as_rgb(image: Image.Image, reading: Reading, lower: Image.Image | None) -> Image.Image:
+    """`to_rgb` without the orientation."""
     image.load()
     check_values(image, reading)
     value_range, part = reading.value_range, image.crop
@@ -180,11 +196,17 @@ def to_rgb(image: Image.Image, reading: Reading, lower: Image.Image | None = Non
     if isinstance(value_range, tuple) and (lower is not None or describe_values(image)):
         part = partial(DeepPixels(image, lower).part, value_range=value_range)
     elif len(boxes) == 1 or (image.mode == "RGB" and not image.has_transparency_data):
-        return upright(_on_white(image), image)
+        return _on_white(image)
     rgb = Image.new("RGB", image.size)
     for box in boxes:
         rgb.paste(_on_white(part(box)), box)
-    return upright(rgb, image)
+    return rgb
+
+
+def _as_stored(size: Size, image: Image.Image) -> Size:
+    """A size of the upright image as that of the stored one, or the other way round."""
+    turned = not hasattr(image, "tag_v2") and orientation(image) >= 5  # Pillow turns TIFF files
+    return size[::-1] if turned else size
 
 
 def measure_values(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[float, float, bool] | None:

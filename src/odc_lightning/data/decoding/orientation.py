@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from typing import Any
 
 from PIL import Image
 
@@ -52,8 +53,12 @@ def orientation(image: Image.Image) -> int:
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height of an opened image after `upright`; nothing is decoded."""
-    width, height = image.size  # of a TIFF file it is that of the upright image already
-    return (height, width) if orientation(image) >= 5 else (width, height)
+    width, height = image.size
+    found = orientation(image)
+    if hasattr(image, "tag_v2"):  # Pillow knows of the tag in a TIFF file, but not of XMP
+        tag = _tag_of_tiff(image)
+        found = 1 if tag else orientation_in_exif(image.info.get("exif", b"")) or 1
+    return (height, width) if found >= 5 else (width, height)
 
 
 def keep_orientation_alone(image: Image.Image) -> None:
@@ -63,15 +68,18 @@ def keep_orientation_alone(image: Image.Image) -> None:
     """
     if not hasattr(image, "tag_v2"):
         return
+    exif = Image.Exif()
+    exif[_TAG] = _tag_of_tiff(image) or _orientation_in_xmp(image) or 1
+    image.info["exif"] = exif.tobytes()
+    image.info.pop("xmp", None)
+
+
+def _tag_of_tiff(image: Any) -> int | None:
     try:
         stored = image.tag_v2.get(_TAG)
     except Exception:  # Pillow parses the value when it is asked for
-        stored = None
-    found = int(stored) if stored in range(1, 9) else _orientation_in_xmp(image)
-    exif = Image.Exif()
-    exif[_TAG] = found or 1
-    image.info["exif"] = exif.tobytes()
-    image.info.pop("xmp", None)
+        return None
+    return int(stored) if stored in range(1, 9) else None
 
 
 def _orientation_in_xmp(image: Image.Image) -> int | None:
