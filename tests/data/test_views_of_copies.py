@@ -189,7 +189,7 @@ class TestReading:
 
         monkeypatch.setattr(Image.Image, "resize", noted)
         read_rgb(file, self.ENOUGH)
-        assert decoded == [(160, 107)]
+        assert decoded == [(320, 214)]
 
     @pytest.mark.parametrize("size", [(1600, 1200), (1601, 1197), (1594, 1193)])
     @pytest.mark.parametrize("orientation", [1, 4, 6])
