@@ -137,7 +137,7 @@ def test_the_line_says_what_and_where(folder: Path) -> None:
     source = FileSource(folder, ["large.jpg"] * 1200)
     _, line = decoded_once(source, EnoughFor(VIEW), "ram", Room(folder, 1))
     assert line == (
-        "1,200 images of 104 x 69, of 640 x 427 pixels are decoded once and kept in RAM: 25.8 MB"
+        "1,200 images of 640 x 427 pixels are decoded once, to 104 x 69, and kept in RAM: 25.8 MB"
     )
 
 
@@ -155,7 +155,7 @@ def test_the_sizes_of_all_decide(
     images, line = decoded_once(source, EnoughFor(VIEW), "auto", Room(folder, 1))
     assert isinstance(images, DecodedImages)
     assert images.pixels is None
-    assert "decoded in each epoch: 0.0652 MB" in line
+    assert "to 104 x 69, because they would take 0.0652 MB and there" in line
     with pytest.raises(ValueError, match=rf"data\.cache={cache}: "):
         decoded_once(source, EnoughFor(VIEW), cache, Room(folder, 1))
 

@@ -159,16 +159,19 @@ def _plan(source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, room: Roo
         needed = _bytes_of(copies) * number // len(rows)
         middle = " x ".join(f"{side:.0f}" for side in np.median(copies, axis=0))
         whole = " x ".join(f"{side:.0f}" for side in np.median(full_sizes, axis=0))
-        of = middle if middle == whole else f"{middle}, of {whole}"
-        size = f"{quantity(number, 'image')} of {of} pixels"
+        size = f"{quantity(number, 'image')} of {whole} pixels"
+        to = "" if middle == whole else f", to {middle},"
         place = _place(needed, on_disk, cache, room)
         if place is None:
             rooms = ", ".join(f"{in_words(free)} in {name}" for name, free in room.free().items())
             if cache != "auto":
                 raise ValueError(_refusal(cache, size, needed, rooms, room))
-            return _Plan(f"{size} are decoded in each epoch: {in_words(needed)}, room for {rooms}")
+            return _Plan(
+                f"{size} are decoded in each epoch{to} because they would take {in_words(needed)} "
+                f"and there is room for {rooms}"
+            )
         where = "in RAM" if place == "ram" else f"in a file in {room.folder}"
-        line = f"{size} are decoded once and kept {where}: {in_words(needed)}"
+        line = f"{size} are decoded once{to} and kept {where}: {in_words(needed)}"
     return _Plan(line, full_sizes, place)
 
 
