@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
@@ -18,6 +16,7 @@ from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.distributed import from_rank_zero
 from odc_lightning.utils.room import available_ram, free_on_disk, in_words
 from odc_lightning.utils.text import quantity
+from odc_lightning.utils.threads import in_threads
 
 Cache = Literal["auto", "ram", "disk", "none"]
 # Of what is free; features, network and other programs need room too.
@@ -153,7 +152,7 @@ def _plan(source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, room: Roo
     some = np.unique(np.linspace(0, number - 1, min(_MEASURED, number)).astype(int)).tolist()
     on_disk = float(np.mean([_file_size(source.path(row)) for row in some])) * number
     line, place = "", None
-    for rows in (some, range(number)):
+    for rows in (some,) if len(some) == number else (some, range(number)):
         full_sizes = _read_sizes(source, rows)
         copies = _sizes_of_copies(full_sizes, size_of_copy)
         needed = _bytes_of(copies) * number // len(rows)
@@ -204,12 +203,7 @@ def _bytes_of(sizes: IntArray) -> int:
 def _read_sizes(source: ImageSource, rows: Sequence[int]) -> IntArray:
     """Width and height (M, 2) of some images; 1 x 1 for those that cannot be read."""
 
-    def read(start: int) -> list[tuple[int, int]]:
-        return [_size(source, row) for row in rows[start : start + _AT_ONCE]]
-
-    with ThreadPoolExecutor(4 * (os.cpu_count() or 1)) as pool:
-        parts = pool.map(read, range(0, len(rows), _AT_ONCE))
-        return np.array([size for part in parts for size in part], dtype=np.int64)
+    return np.array(in_threads(lambda row: _size(source, row), rows, _AT_ONCE), dtype=np.int64)
 
 
 def _size(source: ImageSource, row: int) -> tuple[int, int]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from odc_lightning.data.decoding.images import Reading, check_values, open_image, read_rgb
 from odc_lightning.data.sources import ImageSource, SubsetSource
 from odc_lightning.utils.text import printable
+from odc_lightning.utils.threads import in_threads
 
 logger = logging.getLogger(__name__)
 
@@ -47,15 +46,9 @@ def scan_images(
     if mode == "none":
         return []
 
-    def scan_part(start: int) -> list[Problem]:
-        part = paths[start : start + _FILES_PER_TASK]
-        faults = [find_fault(path, mode, reading or Reading()) for path in part]
-        return [(path, fault) for path, fault in zip(part, faults, strict=True) if fault]
-
-    # Threads suffice: reading and decoding release the interpreter lock.
-    with ThreadPoolExecutor(max_workers=4 * (os.cpu_count() or 1)) as pool:
-        parts = pool.map(scan_part, range(0, len(paths), _FILES_PER_TASK))
-        return [problem for part in parts for problem in part]
+    read = reading or Reading()
+    faults = in_threads(lambda path: find_fault(path, mode, read), paths, _FILES_PER_TASK)
+    return [(path, fault) for path, fault in zip(paths, faults, strict=True) if fault]
 
 
 def find_fault(path: Path, mode: Literal["quick", "full"], reading: Reading) -> str | None:
