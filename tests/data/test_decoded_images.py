@@ -131,6 +131,8 @@ def test_auto_writes_no_more_than_the_files_take(
     source = FileSource(folder, names)
     _, line = decoded_once(source, EnoughFor(VIEW), "auto", Room(folder, 1))
     assert words in line
+    if names[0] == "grey.png":  # and not the whole disk
+        assert f"{(folder / 'grey.png').stat().st_size * 20 / 1e6:.3g} MB on disk" in line
 
 
 def test_the_line_says_what_and_where(folder: Path) -> None:
@@ -155,7 +157,7 @@ def test_the_sizes_of_all_decide(
     images, line = decoded_once(source, EnoughFor(VIEW), "auto", Room(folder, 1))
     assert isinstance(images, DecodedImages)
     assert images.pixels is None
-    assert "to 104 x 69, because they would take 0.0652 MB and there" in line
+    assert "to 104 x 69, because they would take 0.0652 MB and there is room for 0.005 MB" in line
     with pytest.raises(ValueError, match=rf"data\.cache={cache}: "):
         decoded_once(source, EnoughFor(VIEW), cache, Room(folder, 1))
 

@@ -151,6 +151,10 @@ def _plan(source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, room: Roo
     number = len(source)
     some = np.unique(np.linspace(0, number - 1, min(_MEASURED, number)).astype(int)).tolist()
     on_disk = float(np.mean([_file_size(source.path(row)) for row in some])) * number
+    free = room.free()
+    if cache == "auto":
+        free["disk"] = min(free["disk"], int(on_disk))
+    rooms = f"{in_words(free['ram'])} in RAM, {in_words(free['disk'])} on disk"
     line, place = "", None
     for rows in (some,) if len(some) == number else (some, range(number)):
         full_sizes = _read_sizes(source, rows)
@@ -160,9 +164,9 @@ def _plan(source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, room: Roo
         whole = " x ".join(f"{side:.0f}" for side in np.median(full_sizes, axis=0))
         size = f"{quantity(number, 'image')} of {whole} pixels"
         to = "" if middle == whole else f", to {middle},"
-        place = _place(needed, on_disk, cache, room)
+        fits = [name for name, most in free.items() if cache in ("auto", name) and needed <= most]
+        place = fits[0] if fits else None
         if place is None:
-            rooms = ", ".join(f"{in_words(free)} in {name}" for name, free in room.free().items())
             if cache != "auto":
                 raise ValueError(_refusal(cache, size, needed, rooms, room))
             return _Plan(
@@ -172,15 +176,6 @@ def _plan(source: ImageSource, size_of_copy: SizeOfCopy, cache: Cache, room: Roo
         where = "in RAM" if place == "ram" else f"in a file in {room.folder}"
         line = f"{size} are decoded once{to} and kept {where}: {in_words(needed)}"
     return _Plan(line, full_sizes, place)
-
-
-def _place(needed: int, on_disk: float, cache: Cache, room: Room) -> str | None:
-    places = [
-        name for name, free in room.free().items() if cache in ("auto", name) and needed <= free
-    ]
-    if cache == "auto" and needed > on_disk:
-        places = [name for name in places if name == "ram"]
-    return places[0] if places else None
 
 
 def _refusal(cache: str, size: str, needed: int, rooms: str, room: Room) -> str:
