@@ -15,7 +15,8 @@ from rich.console import Console
 from conftest import Compose, composer
 from helpers.made_up_run import groups, write_images, write_run
 from helpers.processes import run_python
-from odc_lightning.clusters import clusters, shown_parts
+from odc_lightning.cli.cluster_page import shown_parts
+from odc_lightning.clusters import clusters
 from odc_lightning.train import train
 
 NAMES = tuple(f"{folder}/{n} é.jpg" for folder in ("sea side", "wald") for n in range(8))
@@ -154,7 +155,7 @@ def test_the_bar_counts_thumbnails_and_names_the_other_parts(
 ) -> None:
     written = StringIO()
     console = Console(file=written, force_terminal=True, width=80)
-    monkeypatch.setattr("odc_lightning.clusters.get_console", lambda: console)
+    monkeypatch.setattr("odc_lightning.cli.cluster_page.get_console", lambda: console)
     monkeypatch.setattr("rich.progress.get_console", lambda: console)
     with shown_parts(542) as (part, progress):
         with part("distances"):

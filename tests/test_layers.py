@@ -46,5 +46,5 @@ def test_the_root_is_a_table_of_contents() -> None:
     files = sorted(path.name for path in PACKAGE.glob("*.py"))
     assert len(files) <= 14, files
     commands = {"train", "evaluate", "clusters", "assign", "extract", "export", "report"}
-    commands |= {"search", "dashboard", "doctor"}
+    commands |= {"label", "search", "dashboard", "doctor"}
     assert {Path(name).stem for name in files} == {"__init__", "module", "memory", *commands}

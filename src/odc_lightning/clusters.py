@@ -3,25 +3,24 @@
 Read `clusters` top to bottom: the run, its images, then a page or folders.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich import get_console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from odc_lightning.cli.cluster_page import carry_out, say, shown_parts
 from odc_lightning.cli.command import run_command
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
+from odc_lightning.config.validation import IntegerRule
+from odc_lightning.data import ImageSource
 from odc_lightning.reporting.cluster_page import (
-    THUMBNAILS,
     PageSettings,
-    Timed,
     build_cluster_page,
+    cluster_folders,
     plan_sorting,
-    sort_images,
 )
+from odc_lightning.reporting.cluster_page.server import LABELS, PageServer
 from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
 from odc_lightning.runs.find import (
     find_run,
@@ -31,7 +30,7 @@ from odc_lightning.runs.find import (
     with_run_config,
 )
 from odc_lightning.utils.home import expanded
-from odc_lightning.utils.text import printable, quantity
+from odc_lightning.utils.text import quantity
 from odc_lightning.utils.timing import timed
 
 
@@ -48,16 +47,18 @@ def clusters(config: DictConfig) -> None:
     config = resolve(with_run_config(config, run, *from_run))
     if not config.run_trusted:
         refuse_untrusted(config, str(config.run), from_run, "run_trusted")
+    if not IntegerRule(0).accepts(config.port):
+        raise ValueError(f"port={config.port}; expected {IntegerRule(0)}")
     with timed("run and images"):
         clustered = read_clusters(run, config.data)
     if config.sort_into is None:
-        show(clustered, config)
+        show(clustered, run.folder, config)
     else:
         sort(clustered, config)
 
 
-def show(clustered: ClusteredImages, config: DictConfig) -> None:
-    """Build the page, print a summary and the page's path."""
+def show(clustered: ClusteredImages, run: Path, config: DictConfig) -> None:
+    """Build the page of a run's clusters, print a summary, and serve the page or print its path."""
     folder = Path(config.run_dir)
     settings = PageSettings(
         title=config.title,
@@ -65,6 +66,8 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
         duplicate_threshold=config.duplicate_threshold,
         link_originals=config.link_originals,
         seed=config.seed,
+        run=run,
+        served=config.serve,
     )
     with shown_parts(len(clustered.labels)) as (part, progress):
         built = build_cluster_page(clustered, folder, settings, part, progress)
@@ -85,54 +88,41 @@ def show(clustered: ClusteredImages, config: DictConfig) -> None:
             f"{quantity(len(built.pictures.problems), 'image')} cannot be shown, for example: "
             f"{built.pictures.problems[0].reason}"
         )
-    for line in (*lines, f"{folder / 'index.html'}"):
-        get_console().print(printable(line), highlight=False, soft_wrap=True, markup=False)
+    if config.serve:
+        say(*lines)
+        serve(clustered.source, folder, run / LABELS, config.port)
+    else:
+        say(*lines, f"{folder / 'index.html'}")
+
+
+def serve(source: ImageSource, folder: Path, labels: Path, port: int) -> None:
+    """Serve a page until Ctrl-C.
+
+    Args:
+        source: the images of the run.
+        folder: of the page.
+        labels: where to save the names that are given on the page.
+        port: of the server.
+
+    Raises:
+        ValueError: the port cannot be used.
+    """
+    rows = {source.name(index): index for index in range(len(source))}
+
+    def find(name: str) -> Path | None:
+        return source.path(rows[name]) if name in rows else None
+
+    with PageServer(folder, labels, find, port) as server:
+        say(f"{server.address} saves names in {labels}. Stop with Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def sort(clustered: ClusteredImages, config: DictConfig) -> None:
     """Print the plan, and carry it out unless it is a dry run."""
-    plan = plan_sorting(
-        clustered.source, clustered.labels, expanded(config.sort_into), config.sort_by
-    )
-    for line in plan.lines():
-        get_console().print(line, highlight=False, soft_wrap=True, markup=False)
-    if config.dry_run:
-        print("Dry run: no file was changed. Add dry_run=false to sort the images.")
-        return
-    with timed("sorting"):
-        sort_images(plan)
-    get_console().print(f"{printable(plan.folder)}/", highlight=False, soft_wrap=True, markup=False)
-
-
-@contextmanager
-def shown_parts(num_images: int) -> Iterator[tuple[Timed, Callable[[int], None]]]:
-    """A bar on a terminal with the part of the page that is made, and how many thumbnails are.
-
-    Args:
-        num_images: N.
-
-    Yields:
-        Both arguments of `build_cluster_page`: what wraps each part, and what is called with the
-        number of thumbnails made so far.
-    """
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        transient=True,
-        disable=not get_console().is_interactive,
-    )
-
-    @contextmanager
-    def part(name: str) -> Iterator[None]:
-        task = bar.add_task(name, total=num_images if name == THUMBNAILS else None)
-        with timed(name):
-            yield
-        bar.remove_task(task)
-
-    with bar:
-        yield part, lambda done: bar.update(bar.task_ids[-1], completed=done)
+    folders = cluster_folders(clustered.labels)
+    into = expanded(config.sort_into)
+    carry_out(plan_sorting(clustered.source, folders, into, config.sort_by), config.dry_run)
 
 
 @hydra_command("clusters")

@@ -9,7 +9,6 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -28,7 +27,7 @@ from odc_lightning.data.scan import without_problems
 from odc_lightning.hub.card import Facts, card
 from odc_lightning.hub.library_weights import Published
 from odc_lightning.metrics.scores import Evaluation, Score
-from odc_lightning.reporting.cluster_page.sorting import plan_sorting, sort_images
+from odc_lightning.reporting.cluster_page.sorting import cluster_folders, plan_sorting, sort_images
 from odc_lightning.reporting.report_page.find_runs import WARNING
 from odc_lightning.reporting.tables import evaluation_table, print_evaluation
 from odc_lightning.runs.csv_files import write_clusters, write_index_table
@@ -230,7 +229,7 @@ def test_names_that_some_file_system_takes_for_one(tmp_path: Path) -> None:
     names = ["same.png", "a/SAME.png", "b/Same.PNG", *accents, "c/SAME~2.png", "x.", "d/x"]
     write_images(tmp_path / "photos", names)
     source = FileSource(tmp_path / "photos", names)
-    plan = plan_sorting(source, np.zeros(len(names), dtype=np.int64), tmp_path / "out", "copy")
+    plan = plan_sorting(source, len(names) * ["cluster_0"], tmp_path / "out", "copy")
     targets = [target.name for _, target in plan.entries]
     expected = ["same.png", "SAME~2.png", "Same~3.PNG", accents[0], "", "SAME~2~2.png", "x.", "x~2"]
     expected[4] = f"{unicodedata.normalize('NFD', 'é')}~2.png"
@@ -243,7 +242,7 @@ def test_names_that_some_file_system_takes_for_one(tmp_path: Path) -> None:
 def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
     write_images(tmp_path / "photos", ["a.png", "b.png"])
     source = FileSource(tmp_path / "photos", ["a.png", "b.png"])
-    plan = plan_sorting(source, np.zeros(2, dtype=np.int64), tmp_path / "out", "copy")
+    plan = plan_sorting(source, 2 * ["cluster_0"], tmp_path / "out", "copy")
     plan.entries[1] = (plan.entries[1][0], plan.entries[0][1])  # as if the disk took both for one
     with pytest.raises(ValueError, match="exists already"):
         sort_images(plan)
@@ -265,7 +264,7 @@ def test_odd_names_go_through_a_run(tmp_path: Path) -> None:
     write_index_table(folder / "index.csv", names)
     run = TrainingRun(folder, folder / "checkpoints" / "last.ckpt")
     assert run.image_names() == names
-    plan = plan_sorting(source, labels, tmp_path / "sorted", "copy")
+    plan = plan_sorting(source, cluster_folders(labels), tmp_path / "sorted", "copy")
     sort_images(plan)
     originals = read_table(plan.folder / "sorted.csv", "original")
     assert [Path(original) for (original,) in originals] == [

@@ -68,9 +68,22 @@ COMMANDS = {
         (("run={}",),),
         (
             ("an HTML page and tables", f"odc clusters {_RUN}"),
+            ("the page, with names saved in the run's folder", f"odc clusters {_RUN} serve=true"),
             (
                 "a dry run of sorting the images into folders",
                 f"odc clusters {_RUN} sort_into=sorted",
+            ),
+        ),
+    ),
+    "label": Command(
+        "name all images of a run by the names that were given on its page",
+        "RUN [LABELS] [key=value ...]",
+        (("run={}",), ("labels={}",)),
+        (
+            ("tables, and a page of the images to name next", f"odc label {_RUN} labels.json"),
+            (
+                "a dry run of sorting the images into a folder for each name",
+                f"odc label {_RUN} labels.json sort_into=named",
             ),
         ),
     ),

@@ -24,6 +24,7 @@ _OUTPUTS = (
     (_TRAINING, "summary.json", "train"),
     ("an evaluation", "results.json", "checkpoint"),
     ("a page of clusters", "index.html", "sort_into"),
+    ("names of images", "labels.coco.json", "sure"),
     ("a search", "study.db", "space"),
 )
 _PROBES = "linear.ckpt"  # of an evaluation, also in checkpoints/

@@ -6,7 +6,7 @@ something for one clustering only, and images by their names in the run.
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class GivenNames:
         images: image -> its name, or None if it does not belong to the name of its cluster.
         together: pairs of images of the same name, whatever it is.
         apart: pairs of images of different names.
+        changed: time of the last change, as ISO 8601 in UTC; the page takes the newest file.
     """
 
     clustering: str | None = None
@@ -41,6 +42,11 @@ class GivenNames:
     images: dict[str, str | None] = field(default_factory=dict)
     together: list[Pair] = field(default_factory=list)
     apart: list[Pair] = field(default_factory=list)
+    changed: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of the file."""
+        return {"format": FORMAT, "version": VERSION, **asdict(self)}
 
 
 def clustering_id(names: Iterable[str], clusters: IntArray) -> str:
@@ -100,6 +106,7 @@ def as_given_names(content: Any) -> GivenNames:
         {key: _name(key, name) for key, name in _map(content, "images").items()},
         _pairs(content, "together"),
         _pairs(content, "apart"),
+        _text(content, "changed") or "",
     )
 
 

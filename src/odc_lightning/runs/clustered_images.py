@@ -37,6 +37,10 @@ class ClusteredImages:
         """C, empty ones included."""
         return len(self.centroids)
 
+    def names(self) -> list[str]:
+        """Names of the N images."""
+        return [self.source.name(index) for index in range(len(self.source))]
+
     def rows(self, indices: IntArray) -> Tensor:
         """Features (B, D) fp32 of some images."""
         return self.features[torch.from_numpy(indices)].float()

@@ -177,7 +177,7 @@ def test_keys_alone(browser: Any, with_classes: tuple[ClusteredImages, Path]) ->
     page.wait_for("h1", f"Cluster {order[1]}")
     page.press("/", "boot")
     page.wait_for("h1", "boot")
-    page.wait_for(".lead", "Clusters by number or class")
+    page.wait_for(".lead", "Clusters by number, name or class")
     page.press(Keys.ARROW_DOWN, Keys.ENTER)
     page.wait_for("h1", "Cluster")
     before = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
@@ -213,7 +213,7 @@ def test_search_finds_clusters_and_images(
     assert page.all(".card")[0].get_attribute("data-cluster") == "12"
     page.press(Keys.ESCAPE)
     page.press("/", "no such thing")
-    page.wait_for(".lead", "No cluster has this number or class")
+    page.wait_for(".lead", "No cluster has this number, name or class")
 
 
 def test_map_outliers_and_the_words(
@@ -293,7 +293,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     try:
         page = Page(browser, with_classes[1])
-        for route in ("/", "/cluster/3", "/map", "/outliers", "/duplicates", "/about"):
+        for route in ("/", "/cluster/3", "/map", "/outliers", "/duplicates", "/labels", "/about"):
             page.open(route)
             browser.execute_script("localStorage.clear()")
             assert browser.execute_script("return document.body.scrollWidth") <= 390, route

@@ -7,10 +7,16 @@ import pytest
 
 from helpers.made_up_run import HOSTILE, made_up, write_images
 from odc_lightning.data import FileSource
-from odc_lightning.reporting.cluster_page.sorting import How, plan_sorting, sort_images
+from odc_lightning.reporting.cluster_page.sorting import (
+    How,
+    cluster_folders,
+    named_folders,
+    plan_sorting,
+    sort_images,
+)
 
 NAMES = ("a.jpg", "x/a.jpg", "x/b.jpg", "y/a.jpg", "y/a~2.jpg", "z.jpg")
-LABELS = np.array([0, 0, 1, 0, 0, 10])
+FOLDERS = cluster_folders(np.array([0, 0, 1, 0, 0, 10]))
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def test_images_are_in_the_folder_of_their_cluster_and_originals_stay(
     source: FileSource, tmp_path: Path, how: How
 ) -> None:
     before = everything_in(source.root)
-    plan = plan_sorting(source, LABELS, tmp_path / "sorted", how)
+    plan = plan_sorting(source, FOLDERS, tmp_path / "sorted", how)
     assert not (tmp_path / "sorted").exists()
     assert "6 images" in plan.lines()[0]
     assert "3 folders of 1 to 4 images" in plan.lines()[0]
@@ -64,7 +70,7 @@ def test_images_are_in_the_folder_of_their_cluster_and_originals_stay(
 def test_hostile_names_are_sorted_and_printed_safely(tmp_path: Path) -> None:
     write_images(tmp_path / "photos", HOSTILE)
     source = FileSource(tmp_path / "photos", HOSTILE)
-    plan = plan_sorting(source, np.zeros(len(HOSTILE), dtype=np.int64), tmp_path / "out", "copy")
+    plan = plan_sorting(source, len(HOSTILE) * ["cluster_0"], tmp_path / "out", "copy")
     assert all(line.isprintable() for line in plan.lines())
     "\n".join(plan.lines()).encode("utf-8")
     sort_images(plan)
@@ -77,10 +83,10 @@ def test_a_folder_among_the_images_is_refused(
     source: FileSource, tmp_path: Path, where: str
 ) -> None:
     with pytest.raises(ValueError, match="among the images themselves"):
-        plan_sorting(source, LABELS, tmp_path / where, "copy")
+        plan_sorting(source, FOLDERS, tmp_path / where, "copy")
     (tmp_path / "alias").symlink_to(source.root)
     with pytest.raises(ValueError, match="among the images themselves"):
-        plan_sorting(source, LABELS, tmp_path / "alias" / "sorted", "copy")
+        plan_sorting(source, FOLDERS, tmp_path / "alias" / "sorted", "copy")
 
 
 def test_what_cannot_work_is_refused_before_anything_is_made(
@@ -89,17 +95,17 @@ def test_what_cannot_work_is_refused_before_anything_is_made(
     out = tmp_path / "out"
     for occupied in (source.root, source.root / "a.jpg"):
         with pytest.raises(ValueError, match="is not an empty folder"):
-            plan_sorting(source, LABELS, occupied, "copy")
+            plan_sorting(source, FOLDERS, occupied, "copy")
     with pytest.raises(ValueError, match="expected one of copy, hardlink, symlink"):
-        plan_sorting(source, LABELS, out, "move")  # type: ignore[arg-type]
+        plan_sorting(source, FOLDERS, out, "move")  # type: ignore[arg-type]
     clustered = made_up(10, 2)
     with pytest.raises(ValueError, match="only files can be sorted"):
-        plan_sorting(clustered.source, clustered.labels, out, "copy")
+        plan_sorting(clustered.source, cluster_folders(clustered.labels), out, "copy")
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10, 10, 10))
     with pytest.raises(ValueError, match=r"copies need 0\.0 GB"):
-        plan_sorting(source, LABELS, out, "copy")
-    plan_sorting(source, LABELS, out, "symlink")
+        plan_sorting(source, FOLDERS, out, "copy")
+    plan_sorting(source, FOLDERS, out, "symlink")
     assert not out.exists()
 
 
@@ -108,12 +114,12 @@ def test_hard_links_to_another_disk_are_refused(source: FileSource) -> None:
     if not other.is_dir() or other.stat().st_dev == source.root.stat().st_dev:
         pytest.skip("there is no second disk here")
     with pytest.raises(ValueError, match="on another disk"):
-        plan_sorting(source, LABELS, other / "odc-no-such-folder", "hardlink")
+        plan_sorting(source, FOLDERS, other / "odc-no-such-folder", "hardlink")
 
 
 def test_missing_files_are_left_out_and_told(source: FileSource, tmp_path: Path) -> None:
     (source.root / "x" / "b.jpg").unlink()
-    plan = plan_sorting(source, LABELS, tmp_path / "out", "hardlink")
+    plan = plan_sorting(source, FOLDERS, tmp_path / "out", "hardlink")
     assert plan.missing == ["x/b.jpg"]
     assert "not there any more and left out: 1 image, for" in plan.lines()[-1]
     sort_images(plan)
@@ -121,7 +127,18 @@ def test_missing_files_are_left_out_and_told(source: FileSource, tmp_path: Path)
 
 
 def test_a_disk_that_refuses_is_told_in_a_line(source: FileSource, tmp_path: Path) -> None:
-    plan = plan_sorting(source, LABELS, tmp_path / "out", "copy")
+    plan = plan_sorting(source, FOLDERS, tmp_path / "out", "copy")
     (source.root / "x" / "b.jpg").unlink()
     with pytest.raises(ValueError, match="no original was touched"):
         sort_images(plan)
+
+
+def test_a_folder_for_each_name_on_every_file_system(source: FileSource, tmp_path: Path) -> None:
+    names = ["cat", "Cat", "a/b: c?", "", "con.jpg", "..."]
+    folders = named_folders(names)
+    assert folders == ["cat~2", "Cat", "a_b_ c_", None, "_con.jpg", "_"]
+    plan = plan_sorting(source, folders, tmp_path / "named", "copy")
+    sort_images(plan)
+    found = {path.parent.name for path in (tmp_path / "named").rglob("*.jpg")}
+    assert found == {"cat~2", "Cat", "a_b_ c_", "_con.jpg", "_"}
+    assert len(list((tmp_path / "named").rglob("*.jpg"))) == 5

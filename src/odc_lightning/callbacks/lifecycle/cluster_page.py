@@ -51,6 +51,6 @@ def try_page(source: ImageSource, memory: ClusterMemory, folder: Path, title: st
         memory.centroids.float().cpu(),
     )
     with logged_failure(f"the page {folder}"):
-        build_cluster_page(clustered, folder, PageSettings(title))
+        build_cluster_page(clustered, folder, PageSettings(title, run=folder.parent))
         return folder / "index.html"
     return None

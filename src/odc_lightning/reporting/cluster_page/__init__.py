@@ -7,7 +7,14 @@ from odc_lightning.reporting.cluster_page.build import (
     Timed,
     build_cluster_page,
 )
-from odc_lightning.reporting.cluster_page.sorting import plan_sorting, sort_images
+from odc_lightning.reporting.cluster_page.page_data import ToName
+from odc_lightning.reporting.cluster_page.sorting import (
+    Sorting,
+    cluster_folders,
+    named_folders,
+    plan_sorting,
+    sort_images,
+)
 from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
 
 __all__ = [
@@ -15,8 +22,12 @@ __all__ = [
     "ClusterPage",
     "ClusteredImages",
     "PageSettings",
+    "Sorting",
     "Timed",
+    "ToName",
     "build_cluster_page",
+    "cluster_folders",
+    "named_folders",
     "plan_sorting",
     "read_clusters",
     "sort_images",

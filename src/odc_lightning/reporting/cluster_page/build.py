@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from odc_lightning.naming import GivenNames
 from odc_lightning.reporting.cluster_page.duplicates import near_duplicates
 from odc_lightning.reporting.cluster_page.image_facts import ImageFacts
 from odc_lightning.reporting.cluster_page.measures import (
@@ -22,8 +23,9 @@ from odc_lightning.reporting.cluster_page.neighbours import (
     near_neighbours,
     outlier_scores,
 )
-from odc_lightning.reporting.cluster_page.page_data import PageData
+from odc_lightning.reporting.cluster_page.page_data import PageData, ToName, folder_url
 from odc_lightning.reporting.cluster_page.page_order import PageOrder
+from odc_lightning.reporting.cluster_page.server import ORIGINALS
 from odc_lightning.reporting.cluster_page.tables import write_tables
 from odc_lightning.reporting.cluster_page.thumbnails import Pictures, choose_side, write_all
 from odc_lightning.reporting.cluster_page.write_page import write_page
@@ -49,6 +51,10 @@ class PageSettings:
         duplicate_threshold: see `near_duplicates`.
         link_originals: whether the page has the paths of the image files, to show whole images.
         seed: of the map.
+        run: folder of the run, for whoever reads the names that are given on the page.
+        given: names that the page starts with.
+        to_name: images that a person should name next.
+        served: by a `PageServer`, which has the image files and saves the names.
     """
 
     title: str
@@ -56,6 +62,10 @@ class PageSettings:
     duplicate_threshold: float = 3.0
     link_originals: bool = True
     seed: int = 0
+    run: Path | None = None
+    given: GivenNames | None = None
+    to_name: ToName | None = None
+    served: bool = False
 
 
 @dataclass
@@ -108,15 +118,19 @@ def build_cluster_page(
         data.write_list("outliers", page.outliers, page.side)
         data.write_duplicates(page.duplicates, page.side)
         data.write_problems(page.pictures.problems)
+        if settings.to_name is not None:
+            data.write_to_name(settings.to_name, page.side)
         data.write_members()
         draw_contact_sheet(images).save(folder / "contact_sheet.png")
         data.write_overview(
             facts,
             near,
             near_distances,
-            title=settings.title,
             side=page.side,
-            link_originals=settings.link_originals,
+            originals=originals(clustered, settings),
+            title=settings.title,
+            run=str(settings.run.absolute()) if settings.run and settings.link_originals else None,
+            given=None if settings.given is None else settings.given.as_json(),
             duplicates={
                 "groups": len(page.duplicates),
                 "images": sum(len(group) for group in page.duplicates),
@@ -132,6 +146,7 @@ def build_cluster_page(
                 "clusters": int((facts.sizes > 0).sum()),
                 "labelled": facts.purity is not None,
                 "problems": len(page.pictures.problems),
+                "next": settings.to_name is not None,
             },
         )
     return page
@@ -186,6 +201,13 @@ def draw(
         duplicates = find_duplicates(pictures, settings.duplicate_threshold)
     outliers = np.argsort(-images.scores, kind="stable")[:MAX_OUTLIERS]
     return ClusterPage(facts, outliers, duplicates, pictures, side)
+
+
+def originals(clustered: ClusteredImages, settings: PageSettings) -> str | None:
+    """URL of the folder that the images' names are relative to; None if the page has no files."""
+    if not settings.link_originals:
+        return None
+    return ORIGINALS if settings.served else folder_url(clustered)
 
 
 def find_duplicates(pictures: Pictures, threshold: float) -> list[IntArray]:

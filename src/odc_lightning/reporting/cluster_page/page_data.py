@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes
 
 import numpy as np
+from numpy.typing import NDArray
 
+from odc_lightning.naming import clustering_id
 from odc_lightning.reporting.cluster_page.embedding_map import chosen_positions, layout
 from odc_lightning.reporting.cluster_page.image_facts import ImageFacts, rounded
 from odc_lightning.reporting.cluster_page.measures import ClusterFacts
@@ -22,6 +24,20 @@ PER_CHUNK = 5000  # images of a file
 MAX_GROUPS, MAX_GROUP_IMAGES = 200, 12  # of near-duplicates
 MAX_PROBLEMS = 1000
 GRID = 65_535  # positions on the map are integers from 0 to this
+
+
+class ToName(NamedTuple):
+    """The images that a person should name next.
+
+    Attributes:
+        indices: (M,) of the images, the first to name first.
+        guesses: M names.
+        probabilities: (M,) of the guesses.
+    """
+
+    indices: IntArray
+    guesses: list[str]
+    probabilities: NDArray[np.floating[Any]]
 
 
 class PageData:
@@ -45,36 +61,28 @@ class PageData:
         near: IntArray,
         near_distances: FloatArray,
         *,
-        title: str,
         side: int,
-        link_originals: bool,
-        duplicates: dict[str, Any],
-        problems: int,
+        **more: Any,
     ) -> None:
         """Write the facts that the page needs at once: its settings, and a row for each cluster.
 
         Args:
             facts: of the clusters.
             near, near_distances: the nearest clusters of each; see `nearest_clusters`.
-            title: of the page.
             side: of a thumbnail in pixels.
-            link_originals: whether the page has the paths of the image files.
-            duplicates: number of groups and of images, and the threshold.
-            problems: number of images that cannot be shown.
+            more: further values of the page.
         """
         clustered, classes = self.images.clustered, self.images.classes
         overview = {
             **cluster_columns(facts, near, near_distances),
-            "title": title,
             "classes": clustered.source.class_names or class_numbers(classes),
             "side": side,
             "perSheet": PER_SHEET,
             "columns": COLUMNS,
             "perChunk": PER_CHUNK,
-            "originals": originals(clustered) if link_originals else None,
             "purity": facts.overall_purity,
-            "duplicates": duplicates,
-            "problems": problems,
+            "clustering": clustering_id(clustered.names(), clustered.labels),
+            **more,
         }
         write_data(self.data, "overview", overview)
 
@@ -114,6 +122,11 @@ class PageData:
         indices = np.array([problem.number for problem in some], dtype=np.int64)
         reasons = [valid_utf8(problem.reason) for problem in some]
         write_data(self.data, "problems", {**self.images.with_places(indices), "reason": reasons})
+
+    def write_to_name(self, to_name: ToName, side: int) -> None:
+        """Write the images that a person should name next, with a guess for each."""
+        guesses = {"guess": to_name.guesses, "probability": rounded(to_name.probabilities)}
+        self.write_list("next", to_name.indices, side, **guesses)
 
     def write_map(self, max_images: int, seed: int) -> None:
         """Write the positions of some images on the map."""
@@ -156,7 +169,7 @@ def class_numbers(classes: IntArray | None) -> list[str] | None:
     return [str(number) for number in range(int(classes.max()) + 1)]
 
 
-def originals(clustered: ClusteredImages) -> str | None:
+def folder_url(clustered: ClusteredImages) -> str | None:
     """URL of the folder that the images' names are relative to; None for images without files."""
     source = clustered.source
     files = (

@@ -1,11 +1,12 @@
-"""Sort images into a folder for each cluster. Originals are never moved or changed."""
+"""Sort images into a folder for each cluster or name. Originals are never moved or changed."""
 
 import errno
 import os
+import re
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,6 +20,8 @@ from odc_lightning.utils.text import printable, quantity
 
 How = Literal["copy", "hardlink", "symlink"]
 _SHOWN = 8  # lines of a plan that are printed
+# Names of devices, which Windows takes for no file.
+_RESERVED = {"CON", "PRN", "AUX", "NUL"} | {f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10)}
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Sorting:
     """Plan of the folders and files.
 
     Attributes:
-        folder: parent of the folders of the clusters.
+        folder: parent of the folders.
         how: by copy, hard link or symbolic link.
         entries: originals and their new paths, relative to ``folder``.
         missing: names of images whose files do not exist.
@@ -41,12 +44,12 @@ class Sorting:
 
     def lines(self) -> list[str]:
         """The plan as lines of text."""
-        clusters = Counter(target.parent for _, target in self.entries)
-        sizes = sorted(clusters.values())
+        folders = Counter(target.parent for _, target in self.entries)
+        sizes = sorted(folders.values())
         verbs = {"copy": "copied", "hardlink": "linked", "symlink": "linked by symbolic links"}
         lines = [
             f"{quantity(len(self.entries), 'image')} ({self.num_bytes / 1e6:,.1f} MB) would be "
-            f"{verbs[self.how]} into {quantity(len(clusters), 'folder')} of {sizes[0]:,} to "
+            f"{verbs[self.how]} into {quantity(len(folders), 'folder')} of {sizes[0]:,} to "
             f"{quantity(sizes[-1], 'image')} in {self.folder}, for example"
         ]
         step = max(1, len(self.entries) // _SHOWN)
@@ -60,12 +63,41 @@ class Sorting:
         return lines
 
 
-def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) -> Sorting:
+def cluster_folders(labels: IntArray) -> list[str | None]:
+    """A folder for each cluster, such as ``cluster_07``.
+
+    Args:
+        labels: (N,) clusters of images.
+    """
+    width = len(str(int(labels.max())))
+    return [f"cluster_{label:0{width}d}" for label in labels.tolist()]
+
+
+def named_folders(names: Sequence[str]) -> list[str | None]:
+    """A folder for each name: the name itself, without what some file system forbids.
+
+    Args:
+        names: of N images; an empty one has no folder.
+    """
+    taken: dict[str, int] = {}
+    folders: dict[str, str | None] = {"": None}
+    for name in sorted(set(names) - {""}):
+        allowed = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).rstrip(". ")
+        stem = allowed.partition(".")[0].rstrip(" ").upper()
+        if not allowed or stem in _RESERVED:
+            allowed = f"_{allowed}"
+        folders[name] = str(_free(Path(allowed), taken))
+    return [folders[name] for name in names]
+
+
+def plan_sorting(
+    source: ImageSource, folders: Sequence[str | None], folder: Path, how: How
+) -> Sorting:
     """Check everything, and write nothing.
 
     Args:
         source: N images.
-        labels: (N,) clusters.
+        folders: for each image the name of its folder; None to leave it out.
         folder: to create; it may exist if it is empty.
         how: by copy, hard link or symbolic link.
 
@@ -78,14 +110,15 @@ def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) 
     folder = expanded(folder).absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(f"sort_into={folder} is not an empty folder; name one that is not there")
-    width = len(str(int(labels.max())))
     taken: dict[str, int] = {}  # and the last number given
     entries: list[tuple[Path, Path]] = []
     missing: list[str] = []
-    folders: set[Path] = set(_roots(source))
+    parents: set[Path] = set(_roots(source))
     devices: set[int] = set()
     num_bytes = 0
-    for index, label in enumerate(labels.tolist()):
+    for index, name in enumerate(folders):
+        if name is None:
+            continue
         path = source.path(index)
         try:
             # A link to a link is a link to what that one may become.
@@ -96,17 +129,17 @@ def plan_sorting(source: ImageSource, labels: IntArray, folder: Path, how: How) 
         if original is None or status is None or path is None:
             missing.append(source.name(index))
             continue
-        folders.add(path.absolute().parent)
+        parents.add(path.absolute().parent)
         devices.add(status.st_dev)
         num_bytes += status.st_size
-        target = _free(Path(f"cluster_{label:0{width}d}") / path.name, taken)
+        target = _free(Path(name) / path.name, taken)
         entries.append((original, target))
     if not entries:
         raise ValueError(
-            f"none of the {len(labels)} images is a file, for example {source.name(0)}; only files "
-            "can be sorted into folders"
+            f"none of the {len(folders)} images is a file, for example {source.name(0)}; only "
+            "files can be sorted into folders"
         )
-    _refuse_inside(folder, folders)
+    _refuse_inside(folder, parents)
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if how == "hardlink" and devices - {existing.stat().st_dev}:
         raise ValueError(
@@ -178,10 +211,10 @@ def _roots(source: ImageSource) -> list[Path]:
     return [source.root] if isinstance(source, FileSource) else []
 
 
-def _refuse_inside(folder: Path, folders: set[Path]) -> None:
+def _refuse_inside(folder: Path, parents: set[Path]) -> None:
     """Refuse a folder among the images: the next training would find every image twice."""
     above = {parent.resolve() for parent in (folder, *folder.parents)}
-    for parent in folders:
+    for parent in parents:
         if parent.resolve() in above:
             raise ValueError(
                 f"sort_into={folder} lies in {parent}, among the images themselves; expected a "

@@ -23,8 +23,8 @@ def write_tables(folder: Path, images: ImageFacts) -> None:
         folder: for both files.
         images: facts of N images.
     """
-    source, measures = images.clustered.source, images.measures
-    names = [source.name(index) for index in range(len(source))]
+    measures = images.measures
+    names = images.clustered.names()
     columns = (
         images.clustered.labels,
         measures.distance,

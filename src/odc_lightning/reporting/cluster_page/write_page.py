@@ -13,11 +13,14 @@ from odc_lightning.reporting.page_parts import page_scripts, page_style, page_te
 # In the order of loading.
 SCRIPTS = (
     "base.js",
+    "names.js",
+    "naming.js",
     "pictures.js",
     "viewer.js",
     "overview.js",
     "cluster.js",
     "lists.js",
+    "labels.js",
     "search.js",
     "map.js",
     "main.js",

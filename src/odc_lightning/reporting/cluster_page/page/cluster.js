@@ -72,12 +72,19 @@
         el(
           "div",
           { class: "title" },
-          el("h1", { text: `Cluster ${cluster}` }),
+          el("h1", { "data-cluster": cluster }),
           neighbour(cluster, -1, "previous", "Cluster before"),
           neighbour(cluster, 1, "next", "Next cluster"),
+          el("span", { class: "number soft" }),
         ),
         facts(cluster),
-        el("div", { class: "tools" }, choice),
+        el(
+          "div",
+          { class: "tools" },
+          el("button", { type: "button", "data-do": "name", text: "Name" }),
+          el("button", { type: "button", id: "rubbish", "data-do": "rubbish", text: "Rubbish" }),
+          choice,
+        ),
       ),
       ...(close.length === 0
         ? []
@@ -91,6 +98,7 @@
           ]),
       grid,
     );
+    page.naming.paint();
     scrollTo(0, 0);
     await page.inParts(grid, size, BATCH, async (from, to) => {
       const tiles = [];

@@ -15,8 +15,11 @@
     const known = page.filled.map((cluster) => facts.tightness[cluster]);
     const largest = known.reduce((most, value) => Math.max(most, value), 0);
     page.looseness = (cluster) => (largest > 0 ? facts.tightness[cluster] / largest : 0);
-    show();
+    page.naming.paint();
+    page.names.start().then(show);
   };
+  // The other views show names in place.
+  page.names.onChange(() => view === "labels" && show());
 
   async function show() {
     const [, name = "", argument = ""] = location.hash.match(/^#\/([a-z]*)\/?(.*)$/) ?? [];

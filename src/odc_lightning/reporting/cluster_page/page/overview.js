@@ -10,17 +10,28 @@
     purity: ["Purity", -1, (cluster) => page.facts.purities[cluster] ?? -1],
     class: ["Class", 1, (cluster) => page.facts.majorities[cluster]],
     number: ["Number", 1, (cluster) => cluster],
+    name: ["Name, unnamed first", 1, null],
   };
   const state = { sort: "size", turned: false, shown: BATCH, scroll: 0, last: null };
 
   // The clusters in the chosen order; the arrows of a cluster's page follow it too.
   page.order = () => {
-    const [, sign, key] = SORTS[state.sort];
+    const [, sign, given] = SORTS[state.sort];
+    const key = given ?? byName();
     const direction = state.turned ? -sign : sign;
     return page.filled
       .slice()
       .sort((one, other) => direction * (key(one) - key(other)) || one - other);
   };
+
+  // Clusters without a name first, then by name, rubbish last.
+  function byName() {
+    const rank = new Map(page.names.used().map((name, index) => [name, index]));
+    return (cluster) => {
+      const name = page.names.cluster(cluster);
+      return name === undefined ? -1 : name === null ? rank.size : rank.get(name);
+    };
+  }
 
   function figures() {
     const { purity, sizes, tightness } = page.facts;

@@ -47,13 +47,18 @@
       "button",
       { type: "button", class: "tile", title: record.name },
       picture(folder, place, total, describe(record)),
-      el("span", { class: "caption", "aria-hidden": true, text: caption }),
+      el("span", { class: "caption", "aria-hidden": true }),
     );
+    button.dataset.caption = caption;
     const { majorities } = page.facts;
     if (majorities && record.label >= 0 && record.label !== majorities[record.cluster]) {
       button.classList.add("other");
     }
-    button.addEventListener("click", () => page.view(list, at, button));
+    button.addEventListener("click", (event) => {
+      if (page.naming.takesClick(event)) page.naming.toggle(record);
+      else page.view(list, at, button);
+    });
+    page.naming.addTile(button, record);
     return button;
   }
 
@@ -78,13 +83,13 @@
         class: "card",
         href: `#/cluster/${cluster}`,
         "data-cluster": cluster,
-        "aria-label": `Cluster ${cluster}: ${facts.join(", ")}`,
+        "data-facts": facts.join(", "),
       },
       el("span", { class: "faces" }, image),
       el(
         "span",
         { class: "line" },
-        el("b", { text: cluster }),
+        el("b"),
         el("span", { class: "soft", text: detail ?? page.plural(size, "image") }),
       ),
     );
@@ -109,6 +114,7 @@
         );
       }
     }
+    page.naming.paintCard(link);
     return link;
   }
 

@@ -1,5 +1,5 @@
 "use strict";
-// Clusters by number or class at once; images by name, piece of data after piece.
+// Clusters by number, name or class at once; images by name, piece of data after piece.
 (() => {
   const { el, number } = page;
   const MAX_IMAGES = 120;
@@ -10,6 +10,7 @@
     const { majorities } = page.facts;
     return page.order().filter((cluster) => {
       if (String(cluster) === text) return true;
+      if ((page.names.cluster(cluster) ?? "").toLowerCase().includes(text)) return true;
       const name = majorities ? page.className(majorities[cluster]) : null;
       return name !== null && name.toLowerCase().includes(text);
     });
@@ -70,8 +71,8 @@
     images.textContent = more;
     state.textContent =
       found.length + clusters.length === 0
-        ? "No cluster has this number or class, and no image this in its name."
-        : "Clusters by number or class, images by name.";
+        ? "No cluster has this number, name or class, and no image this in its name."
+        : "Clusters by number, name or class; images by name.";
     page.say(`${page.plural(clusters.length, "cluster")}, ${more.toLowerCase()}`);
   };
 })();

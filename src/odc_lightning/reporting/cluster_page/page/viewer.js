@@ -8,6 +8,9 @@
   let list = null;
   let at = 0;
   let opener = null;
+  let shown = null; // facts of the image
+
+  page.viewed = () => shown;
 
   // A list has `length`, `get(i)` that promises a record, and `place(i)`: [folder, place, total].
   page.view = (images, index, button) => {
@@ -22,6 +25,7 @@
     at = index;
     const record = await list.get(index);
     if (index !== at) return;
+    shown = record;
     const small = page.picture(...list.place(index), page.describe(record));
     whole.replaceChildren(small);
     const address = fileOf(record.name);
@@ -37,6 +41,7 @@
       image.src = address;
     }
     dialog.querySelector("h2").textContent = record.name;
+    page.repaintViewer();
     const facts = [
       ["Cluster", clusterLink(record.cluster)],
       ["Distance", number(record.distance)],
@@ -59,6 +64,23 @@
     document.getElementById("before").disabled = index === 0;
     document.getElementById("after").disabled = index === list.length - 1;
   }
+
+  // What the image is called, and from whom.
+  page.repaintViewer = () => {
+    if (shown === null) return;
+    const own = page.names.image(shown.name);
+    const name = page.names.of(shown);
+    const from = own === undefined ? "by its cluster" : "by hand";
+    const text =
+      own === null
+        ? "does not belong"
+        : name === undefined ? "no name" : `${page.naming.shownName(name)}, ${from}`;
+    dialog.querySelector(".called").textContent = text;
+    const yes = dialog.querySelector("[data-do=yes]");
+    yes.hidden = shown.guess === undefined;
+    if (!yes.hidden) yes.textContent = `Yes, ${shown.guess}`;
+    dialog.querySelector("[data-do=wrong]").setAttribute("aria-pressed", own === null);
+  };
 
   function clusterLink(cluster) {
     const link = el("a", { href: `#/cluster/${cluster}`, text: cluster });
@@ -94,6 +116,7 @@
   dialog.addEventListener("close", () => {
     if (dialog.open) return; // the event comes late, and the next image may be there already
     whole.replaceChildren();
+    shown = null;
     if (opener && opener.isConnected) opener.focus({ preventScroll: true });
   });
 })();

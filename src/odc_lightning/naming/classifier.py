@@ -1,0 +1,155 @@
+"""A linear classifier that gives images the names of images like them, where it is sure."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
+
+from odc_lightning.metrics.neighbours import nearest_neighbours
+from odc_lightning.naming.named_images import UNNAMED
+from odc_lightning.utils.arrays import FloatArray, IntArray
+
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # of the fit: the inverse weight of its L2 penalty
+FOLDS = 5
+MOST = 5_000  # named images that are fitted; more change little and take minutes
+USUAL = 0.95  # the quantile of distances between named images that is still near
+
+
+class Judged(NamedTuple):
+    """What the classifier says of B images.
+
+    Attributes:
+        labels: (B,) its guess, a label of the named images.
+        probabilities: (B,) of the guess.
+        distances: (B,) distance to the nearest named image, divided by the 95 % quantile of the
+            same distance among named images. Above 1, an image is unlike all that has a name.
+    """
+
+    labels: IntArray
+    probabilities: NDArray[np.float64]
+    distances: FloatArray
+
+    def certainty(self) -> NDArray[np.float64]:
+        """(B,) the probability, divided by the distance where that is above 1."""
+        return self.probabilities / np.maximum(self.distances, 1)
+
+
+class NameClassifier:
+    """Multinomial logistic regression on features of unit length.
+
+    Attributes:
+        agreement: share of the named images that get their own name in cross-validation; None if a
+            name has only one image.
+    """
+
+    def __init__(self, features: FloatArray, labels: IntArray, seed: int = 0) -> None:
+        """Fit.
+
+        The strength of the fit is that of the least log loss in cross-validation, so that the
+        probabilities can be trusted.
+
+        Args:
+            features: (M, D) of named images, of unit length.
+            labels: (M,) of at least two kinds.
+            seed: of the choice of images and of the folds.
+
+        Raises:
+            ValueError: there are fewer than two labels.
+        """
+        kinds = np.unique(labels)
+        if len(kinds) < 2:
+            raise ValueError(
+                f"a classifier needs images of two names, and {len(kinds)} is given; name images "
+                "of another kind, or mark a cluster as rubbish"
+            )
+        chosen = _some_of_each(labels, MOST, seed)
+        self._bank = torch.from_numpy(features[chosen])
+        fitted, labels = features[chosen], labels[chosen]
+        self.agreement: float | None = None
+        strength = STRENGTHS[1]
+        fewest = int(np.unique(labels, return_counts=True)[1].min())
+        if fewest >= 2:
+            folds = min(FOLDS, fewest)
+            strength, self.agreement = _best_strength(fitted, labels, folds, seed)
+        self._model = _fit(fitted, labels, strength)
+        itself, _ = nearest_neighbours(self._bank, self._bank, 1, exclude_self=True)
+        self._usual = max(float(np.quantile(_distance(itself), USUAL)), 1e-6)
+
+    def judge(self, features: FloatArray, refused: IntArray | None = None) -> Judged:
+        """Guess the names of images.
+
+        Args:
+            features: (B, D) of unit length.
+            refused: (B,) label that an image does not have; `UNNAMED` for none.
+        """
+        if len(features) == 0:
+            nothing = np.zeros(0)
+            return Judged(nothing.astype(np.int64), nothing, nothing.astype(np.float32))
+        probabilities: NDArray[np.float64] = self._model.predict_proba(features)
+        kinds = self._model.classes_
+        if refused is not None:
+            out = (refused[:, None] == kinds) & (refused[:, None] != UNNAMED)
+            probabilities[out] = 0
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
+        best = probabilities.argmax(axis=1)
+        nearest, _ = nearest_neighbours(self._bank, torch.from_numpy(features), 1)
+        return Judged(
+            kinds[best],
+            probabilities[np.arange(len(best)), best],
+            _distance(nearest) / np.float32(self._usual),
+        )
+
+
+def _some_of_each(labels: IntArray, most: int, seed: int) -> IntArray:
+    """Places of at most about ``most`` images, as many of each label as there are."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    rng = np.random.default_rng(seed)
+    kinds = [rng.permutation(np.flatnonzero(labels == kind)) for kind in np.unique(labels)]
+    share = most // len(kinds)
+    return np.sort(np.concatenate([rows[: max(2, share)] for rows in kinds]))
+
+
+def _fit(features: FloatArray, labels: IntArray, strength: float) -> LogisticRegression:
+    with _quiet_and_alone():
+        return LogisticRegression(C=strength, max_iter=500, tol=1e-3).fit(features, labels)
+
+
+@contextmanager
+def _quiet_and_alone() -> Iterator[None]:
+    """Fit on one thread: several can take 60 times as long on a busy machine."""
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def _best_strength(
+    features: FloatArray, labels: IntArray, folds: int, seed: int
+) -> tuple[float, float]:
+    """The strength of the least log loss on images left out, and its share of right guesses."""
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    kinds, own = np.unique(labels, return_inverse=True)
+    found: list[tuple[float, float, float]] = []
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=500, tol=1e-3)
+        with _quiet_and_alone():
+            guesses = cross_val_predict(model, features, labels, cv=split, method="predict_proba")
+        loss = -np.log(guesses[np.arange(len(own)), own].clip(1e-12)).mean()
+        right = (kinds[guesses.argmax(axis=1)] == labels).mean()
+        found.append((float(loss), strength, float(right)))
+    _, strength, right = min(found)
+    return strength, right
+
+
+def _distance(similarities: torch.Tensor) -> FloatArray:
+    """L2 distances (B,) of unit vectors with these cosines (B, 1)."""
+    distances: FloatArray = (2 - 2 * similarities[:, 0]).clamp(min=0).sqrt().numpy()
+    return distances
