@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.browser_page import Page
 from helpers.chromium import needs_chromium, opened
 from helpers.made_up_run import HOSTILE, centroids_of, groups, made_up, write_images
 from odc_lightning.data import FileSource
@@ -16,61 +17,11 @@ from odc_lightning.reporting.cluster_page.measures import measure
 from odc_lightning.runs.clustered_images import ClusteredImages
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser tests need selenium")
-from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 pytestmark = needs_chromium
-# Whether the picture of an element is loaded, and not of one colour.
-DRAWN = """
-const [element, done] = arguments;
-const address = element.style.backgroundImage.slice(5, -2);
-const image = new Image();
-image.onload = () => done(image.naturalWidth);
-image.onerror = () => done(0);
-image.src = address;
-"""
-
-
-class Page:
-    """A page in the browser, and what the tests do with it."""
-
-    def __init__(self, browser: Any, folder: Path) -> None:
-        self.browser = browser
-        self.address = (folder / "index.html").as_uri()
-
-    def open(self, route: str = "/") -> "Page":
-        self.browser.get("about:blank")
-        self.browser.get(f"{self.address}#{route}")
-        self.wait_for("#main[data-ready]")
-        return self
-
-    def all(self, selector: str) -> list[Any]:
-        found: list[Any] = self.browser.find_elements(By.CSS_SELECTOR, selector)
-        return found
-
-    def wait_for(self, selector: str, text: str = "") -> Any:
-        def there(_: Any) -> Any:
-            return next(
-                (e for e in self.all(selector) if e.is_displayed() and text in e.text), None
-            )
-
-        wait = WebDriverWait(self.browser, 10, ignored_exceptions=[StaleElementReferenceException])
-        return wait.until(there, f"no {selector} with {text!r}")
-
-    def press(self, *keys: str) -> None:
-        webdriver.ActionChains(self.browser).send_keys(*keys).perform()
-
-    @property
-    def focused(self) -> Any:
-        return self.browser.switch_to.active_element
-
-    def is_drawn(self, element: Any) -> bool:
-        WebDriverWait(self.browser, 10).until(
-            lambda _: "url(" in element.value_of_css_property("background-image")
-        )
-        return bool(self.browser.execute_async_script(DRAWN, element))
 
 
 @pytest.fixture(scope="module")

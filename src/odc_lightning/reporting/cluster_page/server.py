@@ -72,7 +72,6 @@ class PageServer(ThreadingHTTPServer):
 
 class _Requests(SimpleHTTPRequestHandler):
     server: PageServer
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if not self._is_for_this_host():
@@ -151,7 +150,6 @@ class _Requests(SimpleHTTPRequestHandler):
         return False
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        self.close_connection = True
         self._answer(status, f"{reason}\n".encode("utf-8", "replace"), "text/plain; charset=utf-8")
 
     def _answer(

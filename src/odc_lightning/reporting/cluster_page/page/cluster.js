@@ -81,7 +81,7 @@
         el(
           "div",
           { class: "tools" },
-          el("button", { type: "button", "data-do": "name", text: "Name" }),
+          el("button", { type: "button", "data-do": "cluster", text: "Name" }),
           el("button", { type: "button", id: "rubbish", "data-do": "rubbish", text: "Rubbish" }),
           choice,
         ),

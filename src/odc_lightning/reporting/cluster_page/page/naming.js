@@ -156,11 +156,14 @@ page.naming = (() => {
     name() {
       const list = images();
       if (list.length > 0) askImages(list);
-      else if (cluster() !== null) askCluster(cluster());
+      else actions.cluster();
+    },
+    cluster() {
+      if (cluster() !== null) askCluster(cluster());
     },
     rubbish() {
       const which = cluster();
-      if (which === null || images().length > 0) return;
+      if (which === null) return;
       names.nameClusters([which], names.cluster(which) === null ? undefined : null);
     },
     wrong() {

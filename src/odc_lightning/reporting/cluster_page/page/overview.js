@@ -9,8 +9,8 @@
     apart: ["Distance to nearest", -1, (c) => page.facts.nearDistances[c][0] ?? 0],
     purity: ["Purity", -1, (cluster) => page.facts.purities[cluster] ?? -1],
     class: ["Class", 1, (cluster) => page.facts.majorities[cluster]],
-    number: ["Number", 1, (cluster) => cluster],
     name: ["Name, unnamed first", 1, null],
+    number: ["Number", 1, (cluster) => cluster],
   };
   const state = { sort: "size", turned: false, shown: BATCH, scroll: 0, last: null };
 
