@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -103,6 +104,9 @@ def test_the_run_folder(
     assert str(run) in printed
     assert "untrained network" in printed
     assert printed.count("epoch 2/2") == 1
+    page, other = printed.splitlines()[-2:]
+    assert shlex.split(page)[-3:] == ["odc", "clusters", str(run)]
+    assert shlex.split(other)[-4:] == ["odc", "assign", str(run), "FOLDER"]
 
 
 def test_labels_are_never_trained_on(
