@@ -2,6 +2,9 @@
 
 import csv
 import json
+import logging
+import re
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -16,6 +19,7 @@ from omegaconf import OmegaConf
 
 from conftest import Compose
 from odc_lightning.callbacks import SamplesMemory
+from odc_lightning.callbacks.monitors import forecast, time_left
 from odc_lightning.cli.command import refuse_ranks_in_multirun
 from odc_lightning.data import ImageSource, digits
 from odc_lightning.train import train
@@ -67,9 +71,16 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.renders
 def test_the_run_folder(
-    compose_config: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    compose_config: Compose,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    summary: Any = train(compose_config(*SHORT))
+    monkeypatch.setattr(forecast, "MEASURED_SECONDS", 0.0)
+    monkeypatch.setattr(time_left, "WORTH_SAYING", 0.0)
+    with caplog.at_level(logging.INFO, logger="odc_lightning"):
+        summary: Any = train(compose_config(*SHORT))
     run = tmp_path / "run"
     assert summary == json.loads((run / "summary.json").read_text())
     assert (summary["num_samples"], summary["num_clusters"]) == (1437, 50)
@@ -103,6 +114,15 @@ def test_the_run_folder(
     assert str(run) in printed
     assert "untrained network" in printed
     assert printed.count("epoch 2/2") == 1
+    page, other = printed.splitlines()[-2:]
+    assert shlex.split(page)[-3:] == ["odc", "clusters", str(run)]
+    assert shlex.split(other)[-4:] == ["odc", "assign", str(run), "FOLDER"]
+    lines = [message for message in caplog.messages if "of training left" in message]
+    # 11 steps an epoch; it is said after 8. Scores before training tell of those after epochs.
+    assert re.match(
+        r"about [\d.]+ (seconds|minutes) of training left: 14 steps of [\d.]+ s", lines[0]
+    )
+    assert all(line.startswith("now about ") for line in lines[1:])
 
 
 def test_labels_are_never_trained_on(

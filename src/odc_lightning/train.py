@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from odc_lightning.callbacks import GracefulStop, find
+from odc_lightning.callbacks import GracefulStop, OfflineClustering, find
 from odc_lightning.callbacks.lifecycle.first_answer import START
 from odc_lightning.callbacks.lifecycle.run_report import RunReport
 from odc_lightning.cli.command import (
@@ -87,7 +87,8 @@ def train(config: DictConfig, extra_callbacks: Sequence[pl.Callback] = ()) -> Su
         return None
     results = run_dir / START if config.train.get("only_start") else run_dir
     summary = read_summary(results / "summary.json")
-    print(f"\n{closing_lines(summary, results)}")
+    has_features = find(trainer, OfflineClustering) is None
+    print(f"\n{closing_lines(summary, results, has_features)}")
     stop = find(trainer, GracefulStop)
     if in_multirun() and stop is not None and stop.late:
         raise SystemExit(128 + stop.late)  # the remaining jobs must not start

@@ -1,15 +1,17 @@
 """The last lines that a run prints."""
 
 import math
+import shlex
 from pathlib import Path
 
 from odc_lightning.runs.summary import Summary
 from odc_lightning.utils.text import printable, quantity
 from odc_lightning.utils.timing import format_duration
 
+PAGE = "clusters/index.html"
 CONTENTS = {
     "start/clusters/index.html": "the clusters before training, on a page",
-    "clusters/index.html": "the clusters, on a page",
+    PAGE: "the clusters, on a page",
     "clusters.csv": "the cluster of every file",
     "curves.png": "loss, label switches and cluster sizes over the run",
     "checkpoints/best.ckpt": "the network and clustering that the run ends with",
@@ -22,14 +24,18 @@ def chance_name(chance: float, num_clusters: int) -> str:
     return "chance, ln C" if math.isclose(chance, math.log(num_clusters)) else "chance"
 
 
-def closing_lines(summary: Summary, run_dir: Path | str) -> str:
-    """The results of a run and the files in its folder, as plain text.
+def closing_lines(summary: Summary, run_dir: Path | str, has_features: bool = True) -> str:
+    """The results of a run, the files in its folder and commands for them, as plain text.
 
     Args:
         summary: of the run; lines with unknown values are left out.
         run_dir: the run's folder; only existing files are listed.
+        has_features: whether the run keeps features of its images, which `odc clusters` needs.
     """
-    blocks = [_scores(summary), _course(summary), _kept(summary), _files(Path(run_dir))]
+    folder = Path(run_dir)
+    blocks = [_scores(summary), _course(summary), _kept(summary), _files(folder)]
+    if summary["targets"] == "clusters":
+        blocks.append(_commands(folder, has_features))
     return "\n\n".join("\n".join(lines) for lines in blocks if lines)
 
 
@@ -93,6 +99,21 @@ def _files(run_dir: Path) -> list[str]:
         f"{printable(run_dir)}/",
         *(f"  {name:<{max(24, width)}}{text}" for name, text in existing.items()),
     ]
+
+
+def _commands(run_dir: Path, has_features: bool) -> list[str]:
+    """Where the page is, and commands for the clusters, as they are written in a shell."""
+    name = str(run_dir)
+    has_page = (run_dir / PAGE).exists()
+    rows = [("page", printable(run_dir / PAGE))] if has_page else []
+    # A name with escaped characters cannot be pasted.
+    if (run_dir / "checkpoints" / "last.ckpt").exists() and printable(name) == name:
+        word = shlex.quote(name)
+        if has_features:
+            title = "page, made again" if has_page else "page of clusters"
+            rows.append((title, f"odc clusters {word}"))
+        rows.append(("other images", f"odc assign {word} FOLDER"))
+    return [f"{title:<20}{value}" for title, value in rows]
 
 
 def _percent(share: float | None) -> str:

@@ -12,6 +12,19 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def rough_duration(seconds: float) -> str:
+    """A duration that is an estimate, to two digits: ``45 seconds``, ``1.5 hours``."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{two_digits(seconds / length)} {unit}"
+    return f"{two_digits(seconds)} seconds"
+
+
+def two_digits(value: float) -> str:
+    """A number rounded to two significant digits: ``0.043``, ``1.5``, ``12``, ``120``."""
+    return f"{float(f'{value:.2g}'):,g}"
+
+
 @contextmanager
 def timed(name: str, shown: bool = True) -> Iterator[None]:
     """Print how long the body took, unless it fails.

@@ -218,7 +218,9 @@ def test_a_run_continued_within_an_epoch_is_the_uninterrupted_run(
 
 
 @pytest.mark.renders
-def test_the_run_reports_what_there_is(compose_config: Compose, tmp_path: Path) -> None:
+def test_the_run_reports_what_there_is(
+    compose_config: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     summary: Any = train(compose_config(*DC, "trainer.max_epochs=3"))
     assert summary["label_switch_ratio_last"] is None  # a step changes no labels
     assert summary["targets"] == "clusters"
@@ -229,6 +231,9 @@ def test_the_run_reports_what_there_is(compose_config: Compose, tmp_path: Path) 
     assert len(scores) == 2  # of the second and third epoch with the one before
     assert all(0.2 < score < 0.99 for score in scores)
     assert not list(run_dir.glob("tmp*"))
+    printed = capsys.readouterr().out
+    assert f"odc assign {run_dir} FOLDER" in printed
+    assert "odc clusters" not in printed  # which refuses a run without features
 
 
 @pytest.mark.parametrize(

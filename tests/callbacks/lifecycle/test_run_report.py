@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ def a_summary(**changes: Any) -> Summary:
         "versions": {"python": "3.11.7", "faiss": None},
     }
     return {**summary, **changes}  # type: ignore[typeddict-item]
+
+
+def a_finished_run(folder: Path, *names: str) -> Path:
+    """A folder with a checkpoint and other files, all empty."""
+    for name in ("checkpoints/last.ckpt", *names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
 
 
 class TestTables:
@@ -260,7 +269,31 @@ class TestClosingLines:
             f"{tmp_path}/",
             "  clusters.csv            the cluster of every file",
             "  checkpoints/last.ckpt   network and clustering, to resume from or to evaluate",
+            "",
+            f"page of clusters    odc clusters {tmp_path}",
+            f"other images        odc assign {tmp_path} FOLDER",
         ]
+
+    @pytest.mark.parametrize("name", ["holiday 2026", "it's $HOME", "a=b, `c`!", "plain"])
+    def test_commands_can_be_pasted(self, tmp_path: Path, name: str) -> None:
+        run = a_finished_run(tmp_path / name, "clusters/index.html")
+        *_, page, again, other = closing_lines(a_summary(), run).splitlines()
+        assert page == f"page                {run}/clusters/index.html"
+        assert again.startswith("page, made again    odc clusters ")
+        assert other.startswith("other images        odc assign ")
+        shell = ["bash", "-c", f"odc() {{ printf '%s|' \"$@\"; }}; {again[20:]}; {other[20:]}"]
+        printed = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+        assert printed == f"clusters|{run}|assign|{run}|FOLDER|"
+
+    def test_commands_are_those_that_the_run_supports(self, tmp_path: Path) -> None:
+        run = a_finished_run(tmp_path / "run")
+        text = closing_lines(a_summary(), run, has_features=False)
+        assert text.endswith(f"\n\nother images        odc assign {run} FOLDER")
+        assert "odc clusters" not in text
+        assert "odc " not in closing_lines(a_summary(targets="classes"), run)
+        (run / "checkpoints" / "last.ckpt").unlink()
+        assert "odc " not in closing_lines(a_summary(), run)
+        assert "odc " not in closing_lines(a_summary(), a_finished_run(tmp_path / "two\nlines"))
 
     def test_chance_that_is_not_ln_c_is_not_called_so(self, tmp_path: Path) -> None:
         text = closing_lines(a_summary(chance_loss=3.1, targets="colours"), tmp_path)

@@ -1,10 +1,10 @@
 """The bar, what is above it, the lines that stand for both in a log, and the speed."""
 
 import logging
-import math
 import re
 import time
 from contextlib import redirect_stdout
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,17 +24,42 @@ from odc_lightning.callbacks import (
     LabelSwitchMonitor,
     SamplesMemory,
 )
+from odc_lightning.callbacks.monitors import epoch_measurement
 from odc_lightning.callbacks.monitors import progress as progress_module
+from odc_lightning.callbacks.monitors.epoch_measurement import EpochMeasurement
 from odc_lightning.callbacks.monitors.live_view import LiveView
 from odc_lightning.callbacks.monitors.progress import Progress
-from odc_lightning.callbacks.monitors.status import remaining_seconds, status_line
+from odc_lightning.callbacks.monitors.status import status_line
 from odc_lightning.callbacks.monitors.throughput import Throughput
 
 N, C, B = 48, 4, 16
 LINE = r"  loss \d+\.\d\d  switch [01]\.\d\d  clusters \d+-\d+  [\d,]+ images/s"
 
 
-def fit(*extra: pl.Callback, **settings: Any) -> pl.Trainer:
+class Clock(pl.Callback):
+    """Seconds of a clock that stands still but for a step, what follows an epoch, and the start."""
+
+    def __init__(self, patched: pytest.MonkeyPatch, step: float, epoch: float = 0.0) -> None:
+        self.step, self.epoch = step, epoch
+        self.now = 0.0
+        patched.setattr(progress_module, "monotonic", lambda: self.now)
+
+    def on_train_start(self, *_: Any) -> None:
+        self.now += 3600  # the bootstrap
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.now += self.step
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self.now += self.epoch
+
+
+def fit(
+    *extra: pl.Callback,
+    data: TinyData | None = None,
+    ckpt_path: Path | None = None,
+    **settings: Any,
+) -> pl.Trainer:
     callbacks = [
         SamplesMemory(),
         KMeansBootstrap(backend="torch"),
@@ -44,7 +69,7 @@ def fit(*extra: pl.Callback, **settings: Any) -> pl.Trainer:
         *extra,
     ]
     trainer = tiny_trainer(callbacks, **{"enable_progress_bar": True, **settings})
-    trainer.fit(tiny_module(C), datamodule=TinyData(N, B))
+    trainer.fit(tiny_module(C), datamodule=data or TinyData(N, B), ckpt_path=ckpt_path)
     return trainer
 
 
@@ -53,22 +78,7 @@ def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rich, "_console", Console(force_interactive=False))
 
 
-class TestPureFunctions:
-    @pytest.mark.parametrize(
-        ("elapsed", "done", "total", "expected"),
-        [
-            (10, 5, 20, 30),
-            (10, 20, 20, 0),
-            (10, 25, 20, 0),
-            (0, 0, 20, None),
-            (10, 5, math.inf, None),
-        ],
-    )
-    def test_remaining_seconds(
-        self, elapsed: float, done: int, total: float, expected: float | None
-    ) -> None:
-        assert remaining_seconds(elapsed, done, total) == expected
-
+class TestStatus:
     def test_status_line(self) -> None:
         metrics = {
             "train/loss": torch.tensor(2.412),
@@ -115,23 +125,93 @@ class TestLines:
     def test_eta_is_that_of_the_whole_run(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        class Clock(pl.Callback):
-            """A step takes 100 seconds, the bootstrap took an hour."""
-
-            def on_train_start(self, *_: Any) -> None:
-                self.now += 3600
-
-            def on_train_batch_end(self, *_: Any) -> None:
-                self.now += 100
-
-            now = 0.0
-
-        clock = Clock()
-        monkeypatch.setattr(progress_module, "monotonic", lambda: clock.now)
-        fit(clock, Progress(), max_epochs=3)
+        fit(clock := Clock(monkeypatch, step=100), Progress(), max_epochs=3)
+        assert clock.now > 3600
         # 3 steps an epoch: 6, 3 and 0 are left.
         etas = [line.rsplit("ETA ")[1] for line in self.lines(capsys)]
         assert etas == ["10:00", "5:00", "0:00"]
+
+    def test_eta_counts_what_follows_each_epoch(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fit(Clock(monkeypatch, step=100, epoch=60), Progress(), max_epochs=3)
+        etas = [line.rsplit("ETA ")[1] for line in self.lines(capsys)]
+        assert etas == ["12:00", "6:00", "0:00"]
+
+
+@pytest.mark.usefixtures("no_terminal")
+class TestTimeLeft:
+    """The log line of a run: 3 steps an epoch, the first after 8 steps."""
+
+    def lines(
+        self, caplog: pytest.LogCaptureFixture, *callbacks: pl.Callback, **settings: Any
+    ) -> Any:
+        with caplog.at_level(logging.INFO, logger="odc_lightning"):
+            fit(*callbacks, Progress(), **settings)
+        return [message for message in caplog.messages if "of training left" in message]
+
+    def test_it_is_said_once(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lines = self.lines(caplog, Clock(monkeypatch, step=2, epoch=6), max_epochs=30)
+        # 82 of 90 steps, and 28 ends of epochs: that of the third is to come.
+        assert lines == [
+            "about 5.5 minutes of training left: 82 steps of 2 s, and 6 s after each epoch"
+        ]
+
+    def test_measurements_before_training_tell_of_those_after_epochs(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Measure(EpochMeasurement):
+            every_n_epochs = 2
+
+            def on_train_start(self, *_: Any) -> None:
+                with self.first():
+                    clock.now += 8
+
+        clock = Clock(monkeypatch, step=2)
+        monkeypatch.setattr(epoch_measurement, "monotonic", lambda: clock.now)
+        data = TinyData(20 * B, B)
+        (line,) = self.lines(caplog, clock, Measure(), max_epochs=3, data=data)
+        assert line == (
+            "about 1.9 minutes of training left: 52 steps of 2 s, and 4 s after each epoch"
+        )
+
+    def test_max_steps(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lines = self.lines(caplog, Clock(monkeypatch, step=30), max_epochs=-1, max_steps=14)
+        assert lines == ["about 3 minutes of training left: 6 steps of 30 s"]
+
+    def test_max_time(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = Clock(monkeypatch, step=30)
+        lines = self.lines(caplog, clock, max_epochs=5, max_time={"minutes": 3})
+        assert lines == ["about 3 minutes of training left: the rest of trainer.max_time"]
+
+    def test_gradients_that_are_accumulated(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The 3 batches of an epoch are 2 steps, of 2 batches and of 1."""
+        clock = Clock(monkeypatch, step=20)
+        (line,) = self.lines(caplog, clock, max_epochs=10, accumulate_grad_batches=2)
+        # The first 3 of 8 steps do not count; the others have 20, 40, 20, 40 and 20 seconds.
+        assert line == "about 5.6 minutes of training left: 12 steps of 28 s"
+
+    def test_a_short_run_says_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert self.lines(caplog, max_epochs=4) == []
+
+    def test_a_resumed_run_says_what_is_left(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        trainer = fit(max_epochs=4, enable_progress_bar=False)
+        trainer.save_checkpoint(tmp_path / "last.ckpt")
+        clock = Clock(monkeypatch, step=30)
+        with caplog.at_level(logging.INFO, logger="odc_lightning"):
+            fit(clock, Progress(), max_epochs=8, ckpt_path=tmp_path / "last.ckpt")
+        lines = [message for message in caplog.messages if "of training left" in message]
+        assert lines == ["about 2 minutes of training left: 4 steps of 30 s"]
 
 
 class TestBar:

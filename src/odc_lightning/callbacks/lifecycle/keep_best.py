@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from odc_lightning.callbacks.find import find
+from odc_lightning.callbacks.monitors.epoch_measurement import EpochMeasurement
 from odc_lightning.callbacks.monitors.label_scores import LabelScores, is_due, pooled_features
 from odc_lightning.callbacks.odc.kmeans_bootstrap import KMeansBootstrap
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
@@ -24,7 +25,7 @@ from odc_lightning.utils.distributed import from_rank_zero
 log = logging.getLogger(__name__)
 
 
-class KeepBest(pl.Callback):
+class KeepBest(EpochMeasurement):
     """Keep the best state of a run by `criterion`, and put it back at the end.
 
     A state is the network and the clustering. It is measured before training, every n epochs and
@@ -110,7 +111,8 @@ class KeepBest(pl.Callback):
             self._write(trainer)
             return
         self.kept_epoch, module = None, ODCModule.of(pl_module)
-        measures = self._measure(trainer, module)
+        with self.first():
+            measures = self._measure(trainer, module)
         self.start_criterion = criterion(measures)
         for logger in trainer.loggers:
             logger.log_metrics(_logged(measures, self.start_criterion), step=trainer.global_step)

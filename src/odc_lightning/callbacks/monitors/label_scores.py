@@ -7,13 +7,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from odc_lightning.callbacks.monitors.epoch_measurement import EpochMeasurement
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.features.extraction import Split, extract_features
 from odc_lightning.metrics import knn_accuracy, normalized_mutual_information
 from odc_lightning.module import ODCModule
 
 
-class LabelScores(pl.Callback):
+class LabelScores(EpochMeasurement):
     """Log ``eval/nmi`` and ``eval/knn_top1`` before training and every n epochs.
 
     The NMI compares the pseudo-labels, if there are any, with the true labels. The kNN classifies
@@ -49,7 +50,8 @@ class LabelScores(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the untrained network, unless the run is resumed."""
         if trainer.global_step == 0:
-            self.untrained = self.last = self.score(trainer, pl_module)
+            with self.first():
+                self.untrained = self.last = self.score(trainer, pl_module)
             for logger in trainer.loggers:
                 logger.log_metrics(self.untrained, step=0)
 

@@ -12,9 +12,10 @@ from rich.progress import TaskID
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.monitors.bars import Bars
+from odc_lightning.callbacks.monitors.forecast import Forecast
 from odc_lightning.callbacks.monitors.health_monitor import HealthMonitor
 from odc_lightning.callbacks.monitors.live_view import LiveView
-from odc_lightning.callbacks.monitors.status import epoch_of, remaining_seconds, status_line
+from odc_lightning.callbacks.monitors.status import epoch_of, status_line
 from odc_lightning.callbacks.monitors.throughput import Throughput
 from odc_lightning.callbacks.pseudo_labels import PseudoLabels
 from odc_lightning.utils.timing import format_duration
@@ -26,6 +27,7 @@ SECONDS_BETWEEN_READS = 0.5
 class Progress(ProgressBar):
     """A bar with the time to the end of the whole run, and a `LiveView` above it.
 
+    Rank 0 also logs that time after the first steps, and again when it is off by a factor of two.
     Validation, test and prediction have a bar of their own, which has neither time nor speed.
     """
 
@@ -38,8 +40,7 @@ class Progress(ProgressBar):
         self._bars: Bars | None = None
         self._training: TaskID | None = None
         self._evaluation: TaskID | None = None
-        self._start: tuple[float, int] | None = None  # time and step of the first batch
-        self._total_steps = math.inf
+        self._forecast = Forecast()
         self._last_read = -math.inf
         self._view = LiveView()
 
@@ -57,10 +58,9 @@ class Progress(ProgressBar):
         self._enabled = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start to draw; learn the length of the run, which `max_epochs` and `max_steps` bound."""
+        """Start to draw, and learn the length of the run."""
         self._start_bars()
-        self._start = None
-        self._total_steps = trainer.estimated_stepping_batches
+        self._forecast.start(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the bar of training back to the first batch."""
@@ -74,8 +74,7 @@ class Progress(ProgressBar):
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Start the clock at the first batch: neither the bootstrap nor a resumed part counts."""
-        if self._start is None:
-            self._start = monotonic(), trainer.global_step
+        self._forecast.start_batch(monotonic())
 
     def on_train_batch_end(
         self,
@@ -85,7 +84,8 @@ class Progress(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Move the bar of training."""
+        """Move the bar of training, and say how long the run will take."""
+        self._forecast.end_batch(trainer, monotonic())
         if self._training is None:  # resumed in the middle of an epoch
             self.on_train_epoch_start(trainer, pl_module)
         self._move(self._training, batch_idx)
@@ -93,6 +93,7 @@ class Progress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the epoch's line if there is no bar."""
+        self._forecast.end_epoch(monotonic())
         self._show_numbers(trainer)
         if trainer.is_global_zero and not self._draws:
             numbers = status_line(trainer.callback_metrics, _images_per_second(trainer))
@@ -208,12 +209,8 @@ class Progress(ProgressBar):
 
     def _eta(self, trainer: pl.Trainer) -> str:
         """Time to the end of the run; empty if that is not known."""
-        if self._start is None:
-            return ""
-        time, step = self._start
-        done, total = trainer.global_step - step, self._total_steps - step
-        seconds = remaining_seconds(monotonic() - time, done, total)
-        return f"ETA {format_duration(seconds)}" if seconds is not None else ""
+        left = self._forecast.time_left(trainer)
+        return "" if left is None else f"ETA {format_duration(left.seconds)}"
 
 
 def _images_per_second(trainer: pl.Trainer) -> float | None:

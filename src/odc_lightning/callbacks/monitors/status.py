@@ -1,6 +1,5 @@
-"""Where a run stands, in words: epoch, numbers of this moment, time to the end."""
+"""Where a run stands, in words: epoch, numbers of this moment."""
 
-import math
 from collections.abc import Mapping
 
 import pytorch_lightning as pl
@@ -12,22 +11,6 @@ def epoch_of(trainer: pl.Trainer) -> str:
     number, last = trainer.current_epoch + 1, trainer.max_epochs
     bounded = last is not None and last > 0
     return f"epoch {number}/{last}" if bounded else f"epoch {number}"
-
-
-def remaining_seconds(elapsed: float, done: int, total: float) -> float | None:
-    """Time to the end of a run, if the rest goes as fast as what is done.
-
-    Args:
-        elapsed: seconds that the steps done took.
-        done: steps done in that time.
-        total: steps done and to come, or infinity.
-
-    Returns:
-        Seconds; None if nothing is done yet or the run has no end.
-    """
-    if done <= 0 or not math.isfinite(total):
-        return None
-    return max(0.0, elapsed / done * (total - done))
 
 
 def status_line(metrics: Mapping[str, Tensor | float], images_per_second: float | None) -> str:
