@@ -13,14 +13,14 @@ from odc_lightning.cli.cluster_page import carry_out, say, shown_parts
 from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
-from odc_lightning.config.validation import IntegerRule
+from odc_lightning.config.validation import IntegerRule, NumberRule
 from odc_lightning.data import ImageSource
 from odc_lightning.data.decoding.copies import Size
 from odc_lightning.inference import load
 from odc_lightning.naming import GivenNames, name_images, read_given_names
 from odc_lightning.naming.completed import Completed, complete
 from odc_lightning.naming.named_images import RUBBISH, Source
-from odc_lightning.naming.tables import name_of, write_coco, write_tables
+from odc_lightning.naming.tables import write_coco, write_tables
 from odc_lightning.reporting.cluster_page import (
     PageSettings,
     ToName,
@@ -58,7 +58,10 @@ def label(config: DictConfig) -> None:
     config = resolve(with_run_config(config, run, *from_run))
     if not config.run_trusted:
         refuse_untrusted(config, str(config.run), from_run, "run_trusted")
-    check_settings(config)
+    if not NumberRule(0.0, 1.0).accepts(config.sure):
+        raise ValueError(f"sure={config.sure}; expected {NumberRule(0.0, 1.0)}")
+    if not IntegerRule(0).accepts(config.next):
+        raise ValueError(f"next={config.next}; expected {IntegerRule(0)}")
     clustered = read_clusters(run, config.data)
     names = clustered.names()
     named = name_images(given, names, clustered.labels)
@@ -76,24 +79,12 @@ def label(config: DictConfig) -> None:
     completed = complete(named, reference.features.numpy(), rows, config.sure, config.seed)
     say(*summary(completed))
     if config.sort_into is not None:
-        folders = named_folders([name_of(named, each) for each in completed.named.labels.tolist()])
+        folders = named_folders([named.name_of(label) for label in completed.named.labels.tolist()])
         into = expanded(config.sort_into)
         carry_out(plan_sorting(clustered.source, folders, into, config.sort_by), config.dry_run)
         return
     config.title = str(run.config.name) if config.title is None else config.title
     write(clustered, completed, given, run.folder, config)
-
-
-def check_settings(config: DictConfig) -> None:
-    """Refuse settings out of range.
-
-    Raises:
-        ValueError: for the first one.
-    """
-    if not (isinstance(config.sure, int | float) and 0 < config.sure <= 1):
-        raise ValueError(f"sure={config.sure}; expected a probability above 0, at most 1")
-    if not IntegerRule(0).accepts(config.next):
-        raise ValueError(f"next={config.next}; expected {IntegerRule(0)}")
 
 
 def summary(completed: Completed) -> list[str]:
@@ -168,7 +159,7 @@ def first_to_name(completed: Completed, number: int) -> ToName:
         number: of images, at most.
     """
     rows = completed.to_name[:number]
-    guesses = [name_of(completed.named, label) or "rubbish" for label in completed.guesses[rows]]
+    guesses = [completed.named.name_of(label) or None for label in completed.guesses[rows]]
     return ToName(rows, guesses, completed.probabilities[rows])
 
 

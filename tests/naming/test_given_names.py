@@ -16,6 +16,7 @@ WHOLE = {
     "run": "/runs/one",
     "clusters": {"3": "tabby  cat", "10": None},
     "images": {"a b/ü.jpg": "dog", "x\udcff.jpg": None},
+    "wrong": ["w.jpg"],
     "together": [["a.jpg", "b.jpg"]],
     "apart": [["a.jpg", "c.jpg"]],
 }
@@ -33,9 +34,15 @@ def test_a_whole_file(tmp_path: Path) -> None:
         "/runs/one",
         {3: "tabby cat", 10: None},
         {"a b/ü.jpg": "dog", "x\udcff.jpg": None},
+        ["w.jpg"],
         [("a.jpg", "b.jpg")],
         [("a.jpg", "c.jpg")],
     )
+
+
+def test_it_is_written_as_it_is_read(tmp_path: Path) -> None:
+    whole = read_given_names(write(tmp_path))
+    assert read_given_names(write(tmp_path, **whole.as_json())) == whole
 
 
 def test_parts_may_be_left_out(tmp_path: Path) -> None:
@@ -57,6 +64,8 @@ def test_parts_may_be_left_out(tmp_path: Path) -> None:
         ({"clusters": {"1": "a\nb"}}, "expected a line of 1 to 200 characters"),
         ({"clusters": {"1": 200 * "ab"}}, "expected a line of 1 to 200 characters"),
         ({"images": {"a.jpg": 3}}, "a.jpg has the name 3"),
+        ({"wrong": [3]}, "its wrong is not a list of the names of images"),
+        ({"wrong": ["a b/ü.jpg"]}, "a b/ü.jpg is in images and in wrong"),
         ({"together": [["a.jpg"]]}, "its together has ['a.jpg']; expected the names of two images"),
         ({"apart": [["a.jpg", "a.jpg"]]}, "expected the names of two images"),
         ({"apart": {}}, "its apart is dict; expected a list of pairs"),

@@ -26,13 +26,14 @@ def shown(result: NamedImages) -> list[str | None]:
 def test_clusters_share_names_and_images_come_first() -> None:
     result = named(
         clusters={0: "cat", 1: "cat", 2: None},
-        images={"1.jpg": "dog", "2.jpg": None, "5.jpg": "cat", "7.jpg": "emu"},
+        images={"1.jpg": "dog", "3.jpg": None, "5.jpg": "cat", "7.jpg": "emu"},
+        wrong=["2.jpg"],
     )
     assert result.names == ["cat", "dog", "emu"]
-    assert shown(result) == ["cat", "dog", None, "cat", "cat", "cat", "(rubbish)", "emu"]
+    assert shown(result) == ["cat", "dog", None, "(rubbish)", "cat", "cat", "(rubbish)", "emu"]
     assert result.refused.tolist() == [-1, -1, 0, -1, -1, -1, -1, -1]
     assert [Source(source).name for source in result.sources] == [
-        *("CLUSTER", "PERSON", "NOBODY", "CLUSTER", "CLUSTER", "PERSON", "CLUSTER", "PERSON")
+        *("CLUSTER", "PERSON", "NOBODY", "PERSON", "CLUSTER", "PERSON", "CLUSTER", "PERSON")
     ]
 
 
@@ -46,9 +47,9 @@ def test_together_spreads_a_name() -> None:
     assert by_cluster.sources[3] == Source.CLUSTER
     two = named(clusters={0: "dog", 1: "cat"}, together=pairs)  # which of them, nobody said
     assert shown(two) == [None, "dog", "dog", None, "cat", None, None, None]
-    refused = named(clusters={0: "dog"}, images={"3.jpg": None}, together=pairs)
+    refused = named(clusters={0: "dog"}, wrong=["3.jpg"], together=pairs)
     assert shown(refused)[0] == "dog"  # cluster 1 has no name that 3.jpg could refuse
-    refused = named(clusters={0: "dog", 1: "dog"}, images={"3.jpg": None}, together=pairs)
+    refused = named(clusters={0: "dog", 1: "dog"}, wrong=["3.jpg"], together=pairs)
     assert shown(refused)[0] is None
 
 
@@ -100,26 +101,29 @@ NAMES = st.sampled_from(["cat", "dog", None])
 @drawn(
     st.dictionaries(st.integers(0, 3), NAMES),
     st.dictionaries(st.sampled_from(IMAGES), NAMES),
+    st.sets(st.sampled_from(IMAGES), max_size=2),
     PAIRS,
     PAIRS,
 )
 def test_what_holds_for_all(
     clusters: dict[int, str | None],
     images: dict[str, str | None],
+    wrong: set[str],
     together: list[tuple[str, str]],
     apart: list[tuple[str, str]],
 ) -> None:
     try:
-        result = named(clusters=clusters, images=images, together=together, apart=apart)
+        wrong -= images.keys()
+        parts = {"wrong": sorted(wrong), "together": together, "apart": apart}
+        result = named(clusters=clusters, images=images, **parts)
     except ValueError:  # a contradiction, of which the test above has both kinds
         return
     words = dict(zip(IMAGES, shown(result), strict=True))
     for image, name in images.items():
-        if name is not None:
-            assert words[image] == name
+        assert words[image] == name or (name is None and words[image] == "(rubbish)")
     for one, other in apart:
         assert words[one] != words[other] or words[one] in (None, "(rubbish)")
-    spoken_of = {*images, *(image for pair in (*together, *apart) for image in pair)}
+    spoken_of = {*images, *wrong, *(image for pair in (*together, *apart) for image in pair)}
     for image, cluster in zip(IMAGES, CLUSTERS.tolist(), strict=True):
         if image not in spoken_of:
             expected = clusters.get(cluster, "") or "(rubbish)" if cluster in clusters else None

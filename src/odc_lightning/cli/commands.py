@@ -93,6 +93,7 @@ COMMANDS = {
         (("run={}",), ("root={}",)),
         (
             ("a folder of images, as CSV and Parquet", f"odc assign {_RUN} ~/new"),
+            ("with names", f"odc assign {_RUN} ~/new labels=labels.json"),
             (
                 "more neighbours, another output folder",
                 f"odc assign {_RUN} ~/new neighbours=20 out=assigned",

@@ -30,7 +30,8 @@ class GivenNames:
         clustering: `clustering_id` of the clusters; None if no cluster has a name.
         run: folder of the run, if the page was allowed to say it.
         clusters: cluster -> its name, or None for rubbish. Several clusters may have one name.
-        images: image -> its name, or None if it does not belong to the name of its cluster.
+        images: image -> its name, or None for rubbish.
+        wrong: images that do not belong to the name of their cluster.
         together: pairs of images of the same name, whatever it is.
         apart: pairs of images of different names.
         changed: time of the last change, as ISO 8601 in UTC; the page takes the newest file.
@@ -40,6 +41,7 @@ class GivenNames:
     run: str | None = None
     clusters: dict[int, str | None] = field(default_factory=dict)
     images: dict[str, str | None] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
     together: list[Pair] = field(default_factory=list)
     apart: list[Pair] = field(default_factory=list)
     changed: str = ""
@@ -99,11 +101,18 @@ def as_given_names(content: Any) -> GivenNames:
     clustering = _text(content, "clustering")
     if clusters and clustering is None:
         raise ValueError("it names clusters, but not their clustering; save it again on the page")
+    images = {key: _name(key, name) for key, name in _map(content, "images").items()}
+    wrong = content.get("wrong", [])
+    if not (isinstance(wrong, list) and all(isinstance(image, str) for image in wrong)):
+        raise ValueError("its wrong is not a list of the names of images")
+    if both := images.keys() & set(wrong):
+        raise ValueError(f"{printable(min(both))} is in images and in wrong; expected one of them")
     return GivenNames(
         clustering,
         _text(content, "run"),
         clusters,
-        {key: _name(key, name) for key, name in _map(content, "images").items()},
+        images,
+        wrong,
         _pairs(content, "together"),
         _pairs(content, "apart"),
         _text(content, "changed") or "",

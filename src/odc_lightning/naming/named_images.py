@@ -31,7 +31,7 @@ class NamedImages:
         names: the L names, sorted.
         labels: (N,) int64 index of the name, `UNNAMED` or `RUBBISH`.
         sources: (N,) int64, each a `Source`.
-        refused: (N,) int64 index of the name that the image does not have, or `UNNAMED`.
+        refused: (N,) int64, the label that the image does not have, or `UNNAMED`.
         together, apart: (P, 2) int64, pairs of images.
         unknown: images that a person spoke of and that are not among the N.
     """
@@ -43,6 +43,10 @@ class NamedImages:
     together: IntArray
     apart: IntArray
     unknown: list[str]
+
+    def name_of(self, label: int) -> str:
+        """The name of a label, empty for rubbish and for none."""
+        return self.names[label] if label >= 0 else ""
 
 
 def name_images(given: GivenNames, images: Sequence[str], clusters: IntArray) -> NamedImages:
@@ -72,13 +76,13 @@ def name_images(given: GivenNames, images: Sequence[str], clusters: IntArray) ->
     sources = np.where(labels == UNNAMED, Source.NOBODY, Source.CLUSTER)
     refused = np.full(len(images), UNNAMED)
     for image, name in given.images.items():
-        if image not in rows:
-            continue
-        row = rows[image]
-        if name is None:
-            refused[row] = max(labels[row], UNNAMED)
-        labels[row] = UNNAMED if name is None else index[name]
-        sources[row] = Source.NOBODY if name is None else Source.PERSON
+        if image in rows:
+            labels[rows[image]] = RUBBISH if name is None else index[name]
+            sources[rows[image]] = Source.PERSON
+    for image in given.wrong:
+        if image in rows:
+            refused[rows[image]] = labels[rows[image]]
+            labels[rows[image]], sources[rows[image]] = UNNAMED, Source.NOBODY
     named = NamedImages(
         names,
         labels,
@@ -127,7 +131,7 @@ def check_run(
 def _spoken_of(given: GivenNames) -> list[str]:
     """All images that a person said something about, each once."""
     pairs = (image for pair in (*given.together, *given.apart) for image in pair)
-    return list(dict.fromkeys((*given.images, *pairs)))
+    return list(dict.fromkeys((*given.images, *given.wrong, *pairs)))
 
 
 def _rows(pairs: Sequence[Pair], rows: dict[str, int]) -> IntArray:
@@ -182,7 +186,7 @@ def _part(named: NamedImages, images: Sequence[str]) -> None:
 
 
 def _contradict(named: NamedImages, images: Sequence[str], one: int, other: int, word: str) -> None:
-    names = [named.names[named.labels[row]] for row in (one, other)]
+    names = [named.name_of(named.labels[row]) or "rubbish" for row in (one, other)]
     raise ValueError(
         f"{printable(images[one])} and {printable(images[other])} are said to {word}, but their "
         f"names are {names[0]!r} and {names[1]!r}; take one of these back on the page"

@@ -10,17 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odc_lightning.naming.completed import Completed
-from odc_lightning.naming.named_images import NamedImages, Source
+from odc_lightning.naming.named_images import Source
 from odc_lightning.utils.tables import table_writer
 from odc_lightning.utils.text import valid_utf8
 
 COLUMNS = ("path", "label", "source", "guess", "probability")
 SOURCES = {source: "" if source == Source.NOBODY else source.name.lower() for source in Source}
-
-
-def name_of(named: NamedImages, label: int) -> str:
-    """The name of a label, empty for rubbish and for none."""
-    return named.names[label] if label >= 0 else ""
 
 
 def write_tables(folder: Path, images: Sequence[str], completed: Completed) -> None:
@@ -35,9 +30,9 @@ def write_tables(folder: Path, images: Sequence[str], completed: Completed) -> N
         completed: of the images.
     """
     named = completed.named
-    labels = [name_of(named, label) for label in named.labels.tolist()]
+    labels = [named.name_of(label) for label in named.labels.tolist()]
     sources = [SOURCES[Source(source)] for source in named.sources.tolist()]
-    guesses = [name_of(named, label) for label in completed.guesses.tolist()]
+    guesses = [named.name_of(label) for label in completed.guesses.tolist()]
     probabilities = completed.probabilities
     known = ~np.isnan(probabilities)
     with table_writer(folder / "labels.csv", COLUMNS) as write:

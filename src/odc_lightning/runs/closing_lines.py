@@ -110,8 +110,7 @@ def _commands(run_dir: Path, has_features: bool) -> list[str]:
     if (run_dir / "checkpoints" / "last.ckpt").exists() and printable(name) == name:
         word = shlex.quote(name)
         if has_features:
-            title = "page, made again" if has_page else "page of clusters"
-            rows.append((title, f"odc clusters {word}"))
+            rows.append(("name clusters", f"odc clusters {word} serve=true"))
         rows.append(("other images", f"odc assign {word} FOLDER"))
     return [f"{title:<20}{value}" for title, value in rows]
 

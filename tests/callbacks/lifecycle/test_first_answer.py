@@ -121,9 +121,9 @@ def test_a_training_has_both_pages(
     printed = capsys.readouterr().out
     assert "  start/clusters/index.html  the clusters before training" in printed
     assert "  clusters/index.html        the clusters" in printed
-    path, again, _other = printed.splitlines()[-3:]
+    path, naming, _other = printed.splitlines()[-3:]
     assert path == f"page                {run}/clusters/index.html"
-    assert again == f"page, made again    odc clusters '{run}'"
+    assert naming == f"name clusters       odc clusters '{run}' serve=true"
 
 
 def test_a_page_that_fails_does_not_stop_the_run(

@@ -270,20 +270,20 @@ class TestClosingLines:
             "  clusters.csv            the cluster of every file",
             "  checkpoints/last.ckpt   network and clustering, to resume from or to evaluate",
             "",
-            f"page of clusters    odc clusters {tmp_path}",
+            f"name clusters       odc clusters {tmp_path} serve=true",
             f"other images        odc assign {tmp_path} FOLDER",
         ]
 
     @pytest.mark.parametrize("name", ["holiday 2026", "it's $HOME", "a=b, `c`!", "plain"])
     def test_commands_can_be_pasted(self, tmp_path: Path, name: str) -> None:
         run = a_finished_run(tmp_path / name, "clusters/index.html")
-        *_, page, again, other = closing_lines(a_summary(), run).splitlines()
+        *_, page, naming, other = closing_lines(a_summary(), run).splitlines()
         assert page == f"page                {run}/clusters/index.html"
-        assert again.startswith("page, made again    odc clusters ")
+        assert naming.startswith("name clusters       odc clusters ")
         assert other.startswith("other images        odc assign ")
-        shell = ["bash", "-c", f"odc() {{ printf '%s|' \"$@\"; }}; {again[20:]}; {other[20:]}"]
+        shell = ["bash", "-c", f"odc() {{ printf '%s|' \"$@\"; }}; {naming[20:]}; {other[20:]}"]
         printed = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
-        assert printed == f"clusters|{run}|assign|{run}|FOLDER|"
+        assert printed == f"clusters|{run}|serve=true|assign|{run}|FOLDER|"
 
     def test_commands_are_those_that_the_run_supports(self, tmp_path: Path) -> None:
         run = a_finished_run(tmp_path / "run")

@@ -31,12 +31,12 @@ class ToName(NamedTuple):
 
     Attributes:
         indices: (M,) of the images, the first to name first.
-        guesses: M names.
+        guesses: M names; None for rubbish.
         probabilities: (M,) of the guesses.
     """
 
     indices: IntArray
-    guesses: list[str]
+    guesses: list[str | None]
     probabilities: NDArray[np.floating[Any]]
 
 

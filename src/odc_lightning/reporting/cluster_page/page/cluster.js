@@ -82,7 +82,7 @@
           "div",
           { class: "tools" },
           el("button", { type: "button", "data-do": "cluster", text: "Name" }),
-          el("button", { type: "button", id: "rubbish", "data-do": "rubbish", text: "Rubbish" }),
+          el("button", { type: "button", id: "rubbish", "data-do": "cluster-rubbish", text: "Rubbish" }),
           choice,
         ),
       ),

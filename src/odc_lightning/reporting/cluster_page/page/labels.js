@@ -101,11 +101,11 @@
     const { clusters, images, together, apart } = names.all();
     const found = await find([...images.keys(), ...together.flat(), ...apart.flat()]);
     const of = (map, wanted) => [...map].filter(([, name]) => name === wanted).map(([key]) => key);
-    const wrong = of(images, null);
-    const rubbish = of(clusters, null);
+    const wrong = of(images, false);
+    const rubbish = [of(clusters, null), of(images, null)];
     const parts = [
       ...names.used().map((name) => ofName(name, of(clusters, name), of(images, name), found)),
-      rubbish.length > 0 ? ofName(null, rubbish, [], found) : null,
+      rubbish.flat().length > 0 ? ofName(null, ...rubbish, found) : null,
       wrong.length > 0 ? section("Do not belong", plural(wrong.length, "image"), [], grid(wrong, found)) : null,
       pairs("together", together, found),
       pairs("apart", apart, found),
@@ -143,7 +143,7 @@
       place: (index) => ["next", index, records.length],
     };
     const tiles = records.map((record, index) =>
-      page.tile(record, ...list.place(index), list, index, `${record.guess}? ${page.percent(record.probability)}`),
+      page.tile(record, ...list.place(index), list, index, `${page.naming.shownName(record.guess)}? ${page.percent(record.probability)}`),
     );
     main.replaceChildren(
       el(
@@ -154,7 +154,7 @@
           class: "lead",
           text:
             `The ${count(records.length)} images of whose names the classifier is least sure, the least first. ` +
-            "Press y if its guess is right, n for another name, w for none of them.",
+            "Press y if its guess is right, n for another name, r for rubbish.",
         }),
       ),
       el("div", { class: "grid small", role: "group", "aria-label": "Images" }, ...tiles),

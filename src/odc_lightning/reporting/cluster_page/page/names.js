@@ -48,7 +48,7 @@ page.names = (() => {
   const nameClusters = (clusters, name) =>
     change((draft) => clusters.forEach((cluster) => set(draft.clusters, cluster, name)));
 
-  // A name, null for images that do not belong to the name of their cluster, undefined as above.
+  // As above, or false for images that do not belong to the name of their cluster.
   const nameImages = (images, name) =>
     change((draft) => images.forEach((image) => set(draft.images, image, name)));
 
@@ -92,7 +92,8 @@ page.names = (() => {
         clustering: page.facts.clustering,
         changed,
         clusters: Object.fromEntries(said.clusters),
-        images: Object.fromEntries(said.images),
+        images: Object.fromEntries([...said.images].filter(([, name]) => name !== false)),
+        wrong: [...said.images].filter(([, name]) => name === false).map(([image]) => image),
         together: said.together,
         apart: said.apart,
       },
@@ -112,7 +113,10 @@ page.names = (() => {
       changed: value.changed ?? "",
       said: {
         clusters: new Map(clusters.map(([key, name]) => [Number(key), name])),
-        images: new Map(Object.entries(value.images ?? {})),
+        images: new Map([
+          ...Object.entries(value.images ?? {}),
+          ...(value.wrong ?? []).map((image) => [image, false]),
+        ]),
         together: value.together ?? [],
         apart: value.apart ?? [],
       },
@@ -201,13 +205,13 @@ page.names = (() => {
     onChange: (listener) => listeners.push(listener),
     cluster: (cluster) => said.clusters.get(cluster),
     image: (name) => said.images.get(name),
-    // What an image is called: a name, null for none of all, undefined if nobody said.
+    // What an image is called: a name, null for rubbish, undefined if nobody said.
     of: (record) =>
       said.images.has(record.name) ? said.images.get(record.name) : said.clusters.get(record.cluster),
     all: () => said,
     used: () =>
       [...new Set([...said.clusters.values(), ...said.images.values()])]
-        .filter((name) => name !== null)
+        .filter((name) => typeof name === "string")
         .sort((one, other) => one.localeCompare(other)),
     canUndo: () => before.length > 0,
     isServed: () => server !== null,

@@ -29,10 +29,10 @@ page.naming = (() => {
   function paintTile(tile) {
     const record = records.get(tile);
     const own = names.image(record.name);
-    tile.classList.toggle("wrong", own === null);
+    tile.classList.toggle("wrong", own === false || own === null);
     tile.classList.toggle("named", typeof own === "string");
     tile.querySelector(".caption").textContent =
-      own === undefined ? tile.dataset.caption : own === null ? "does not belong" : own;
+      own === undefined ? tile.dataset.caption : own === false ? "does not belong" : shownName(own);
     tile.classList.toggle("chosen", chosen.has(record.name));
     if (choosing) tile.setAttribute("aria-pressed", chosen.has(record.name));
     else tile.removeAttribute("aria-pressed");
@@ -87,7 +87,7 @@ page.naming = (() => {
     ask({ clusters: [cluster] }, `Name of cluster ${cluster}`, names.cluster(cluster));
 
   function askImages(list) {
-    const value = list.length === 1 ? names.image(list[0].name) : undefined;
+    const value = list.length === 1 ? names.image(list[0].name) || undefined : undefined;
     const title = list.length === 1 ? "Name of this image" : `Name of ${plural(list.length, "image")}`;
     ask({ images: list.map((record) => record.name) }, title, value);
   }
@@ -162,17 +162,14 @@ page.naming = (() => {
       if (cluster() !== null) askCluster(cluster());
     },
     rubbish() {
+      if (!mark(null)) actions["cluster-rubbish"]();
+    },
+    "cluster-rubbish"() {
       const which = cluster();
       if (which === null) return;
       names.nameClusters([which], names.cluster(which) === null ? undefined : null);
     },
-    wrong() {
-      const list = images();
-      if (list.length === 0) return;
-      const all = list.every((record) => names.image(record.name) === null);
-      names.nameImages(list.map((record) => record.name), all ? undefined : null);
-      clear();
-    },
+    wrong: () => mark(false),
     yes() {
       const list = images().filter((record) => record.guess !== undefined);
       if (list.length !== 1) return;
@@ -199,6 +196,16 @@ page.naming = (() => {
     },
   };
 
+  // Give the images a mark, or take it back if all have it.
+  function mark(value) {
+    const list = images();
+    if (list.length === 0) return false;
+    const all = list.every((record) => names.image(record.name) === value);
+    names.nameImages(list.map((record) => record.name), all ? undefined : value);
+    clear();
+    return true;
+  }
+
   function pairUp(kind) {
     if (chosen.size < 2) return;
     names.pair([...chosen.keys()], kind);
@@ -222,7 +229,7 @@ page.naming = (() => {
       return;
     }
     const action = KEYS[event.key];
-    if (!action || (viewed() && ["rubbish", "together", "apart"].includes(action))) return;
+    if (!action || (viewed() && ["together", "apart"].includes(action))) return;
     event.preventDefault();
     actions[action]();
   });

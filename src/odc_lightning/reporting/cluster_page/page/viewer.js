@@ -72,14 +72,15 @@
     const name = page.names.of(shown);
     const from = own === undefined ? "by its cluster" : "by hand";
     const text =
-      own === null
+      own === false
         ? "does not belong"
         : name === undefined ? "no name" : `${page.naming.shownName(name)}, ${from}`;
     dialog.querySelector(".called").textContent = text;
     const yes = dialog.querySelector("[data-do=yes]");
     yes.hidden = shown.guess === undefined;
-    if (!yes.hidden) yes.textContent = `Yes, ${shown.guess}`;
-    dialog.querySelector("[data-do=wrong]").setAttribute("aria-pressed", own === null);
+    if (!yes.hidden) yes.textContent = `Yes, ${page.naming.shownName(shown.guess)}`;
+    dialog.querySelector("[data-do=wrong]").setAttribute("aria-pressed", own === false);
+    dialog.querySelector("[data-do=rubbish]").setAttribute("aria-pressed", own === null);
   };
 
   function clusterLink(cluster) {
