@@ -15,6 +15,7 @@ from conftest import Compose, compose_command, composer
 from helpers.processes import run_python
 from odc_lightning import load
 from odc_lightning.assign import assign
+from odc_lightning.cli.odc import translated
 from odc_lightning.label import label
 from odc_lightning.naming import GivenNames, clustering_id
 
@@ -204,14 +205,11 @@ def test_the_command_as_users_type_it(run: Run, tmp_path: Path) -> None:
     model = load(folder)
     assert model.reference.names == images  # it is kept, so the command reads no image
     write_names(tmp_path, run, clusters={0: "one", 1: "two"})
-    code = "from odc_lightning.cli.odc import main; main()"
-    words = ["label", str(folder), "labels.json", "next=0", "device=cpu"]
-    done = run_python("-c", f"import sys; sys.argv[1:] = {words!r}; {code}", cwd=tmp_path)
+    words = translated("label", [str(folder), "labels.json", "next=0", "device=cpu"])
+    done = run_python("-m", "odc_lightning.label", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "labels.csv, labels.parquet and labels.coco.json" in done.stdout
     (out,) = (tmp_path / "outputs" / "labels").iterdir()
-    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == [
-        "labels.coco.json",
-        "labels.csv",
-        "labels.parquet",
+    assert sorted(path.name for path in out.glob("*[!g]") if path.is_file()) == [
+        *("labels.coco.json", "labels.csv", "labels.parquet")  # and a log
     ]
