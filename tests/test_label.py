@@ -210,6 +210,7 @@ def test_the_command_as_users_type_it(run: Run, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "labels.csv, labels.parquet and labels.coco.json" in done.stdout
     (out,) = (tmp_path / "outputs" / "labels").iterdir()
-    assert sorted(path.name for path in out.glob("*[!g]") if path.is_file()) == [
-        *("labels.coco.json", "labels.csv", "labels.parquet")  # and a log
+    assert sorted(path.name for path in out.glob("labels.*")) == [
+        *("labels.coco.json", "labels.csv", "labels.parquet")
     ]
+    assert not (out / "index.html").exists()

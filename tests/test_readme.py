@@ -42,7 +42,7 @@ PAGES = (
 )
 TRAIN = ["python", "-m", "odc_lightning.train"]
 EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
-WITH_CONFIG = [f"odc_lightning.{name}" for name in ("assign", "export", "extract")]
+WITH_CONFIG = [f"odc_lightning.{name}" for name in ("assign", "export", "extract", "label")]
 CLUSTERS = ["python", "-m", "odc_lightning.clusters"]
 # Where code in the text may start, for short names such as `memory.py`.
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
