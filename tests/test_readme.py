@@ -42,8 +42,9 @@ PAGES = (
 )
 TRAIN = ["python", "-m", "odc_lightning.train"]
 EVALUATE = ["python", "-m", "odc_lightning.evaluate"]
-WITH_CONFIG = [f"odc_lightning.{name}" for name in ("assign", "export", "extract", "label")]
+WITH_CONFIG = [f"odc_lightning.{name}" for name in ("assign", "export", "extract")]
 CLUSTERS = ["python", "-m", "odc_lightning.clusters"]
+LABEL = ["python", "-m", "odc_lightning.label"]
 # Where code in the text may start, for short names such as `memory.py`.
 STARTS = ("", "docs", "src", "src/odc_lightning", "tests")
 FILE_ENDINGS = (".py", ".md", ".yaml", ".cfg", ".toml", ".ipynb", ".sh")
@@ -109,9 +110,11 @@ def written_out(words: list[str]) -> list[str]:
 
 TRAININGS = [(name, words[3:]) for name, words in everywhere() if words[:3] == TRAIN]
 EVALUATIONS = [(name, words[3:]) for name, words in everywhere() if words[:3] == EVALUATE]
-LOOKS = [(name, words[3:]) for name, words in everywhere() if words[:3] == CLUSTERS]
+LOOKS = [(name, words[2:]) for name, words in everywhere() if words[:3] in (CLUSTERS, LABEL)]
 OTHER_COMMANDS = [
-    (name, words) for name, words in everywhere() if words[:3] not in (TRAIN, EVALUATE, CLUSTERS)
+    (name, words)
+    for name, words in everywhere()
+    if words[:3] not in (TRAIN, EVALUATE, CLUSTERS, LABEL)
 ]
 
 
@@ -211,13 +214,14 @@ def test_every_evaluating_command_composes(
     check_evaluation(arguments, compose_evaluation)
 
 
-@pytest.mark.parametrize(("name", "arguments"), LOOKS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "words"), LOOKS, ids=lambda value: str(value))
 def test_every_command_that_looks_at_clusters_composes(
-    name: str, arguments: list[str], tmp_path: Path
+    name: str, words: list[str], tmp_path: Path
 ) -> None:
+    module, *arguments = words
     overrides, _ = overrides_of(arguments)
     for job in single_runs(overrides, multirun=False):
-        assert composer(tmp_path, "clusters")(*job).run
+        assert composer(tmp_path, module.rpartition(".")[2])(*job).run
 
 
 @pytest.mark.parametrize(
