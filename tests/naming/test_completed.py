@@ -113,10 +113,13 @@ def test_images_that_cannot_be_read_keep_what_was_said() -> None:
     assert len(TRUTH) - 1 not in result.to_name
 
 
-def test_a_name_with_one_image_has_no_cross_validation() -> None:
+def test_a_name_with_one_image_is_left_out_of_cross_validation() -> None:
+    lone = completed(named(some(1))).classifier
+    assert lone is not None
+    assert lone.agreement is None
     result = completed(named(some(5, kinds=3) | {3 * EACH: 3}))
     assert result.classifier is not None
-    assert result.classifier.agreement is None
+    assert result.classifier.agreement == 1.0
     assert (result.named.labels[TRUTH < 3] == TRUTH[TRUTH < 3]).mean() > 0.8
 
 

@@ -46,8 +46,8 @@ class NameClassifier:
     """Multinomial logistic regression on features of unit length.
 
     Attributes:
-        agreement: share of the named images that get their own name in cross-validation; None if a
-            name has only one image.
+        agreement: share of the named images that get their own name in cross-validation, of names
+            with two and more images; None with fewer than two such names.
     """
 
     def __init__(self, features: FloatArray, labels: IntArray, seed: int = 0) -> None:
@@ -75,10 +75,13 @@ class NameClassifier:
         fitted, labels = features[chosen], labels[chosen]
         self.agreement: float | None = None
         strength = STRENGTHS[1]
-        fewest = int(np.unique(labels, return_counts=True)[1].min())
-        if fewest >= 2:
-            folds = min(FOLDS, fewest)
-            strength, self.agreement = _best_strength(fitted, labels, folds, seed)
+        kinds, counts = np.unique(labels, return_counts=True)
+        repeated = np.isin(labels, kinds[counts > 1])
+        if (counts > 1).sum() > 1:
+            folds = min(FOLDS, int(counts[counts > 1].min()))
+            strength, self.agreement = _best_strength(
+                fitted[repeated], labels[repeated], folds, seed
+            )
         self._model = _fit(fitted, labels, strength)
         itself, _ = nearest_neighbours(self._bank, self._bank, 1, exclude_self=True)
         self._usual = max(float(np.quantile(_distance(itself), USUAL)), 1e-6)
