@@ -45,6 +45,13 @@ def test_it_is_written_as_it_is_read(tmp_path: Path) -> None:
     assert read_given_names(write(tmp_path, **whole.as_json())) == whole
 
 
+def test_names_of_all_scripts(tmp_path: Path) -> None:
+    names = {"1": "می‌خواهم", "2": "👩\u200d🌾", "3": "日本語"}  # with joiners
+    assert list(read_given_names(write(tmp_path, clusters=names)).clusters.values()) == list(
+        names.values()
+    )
+
+
 def test_parts_may_be_left_out(tmp_path: Path) -> None:
     path = tmp_path / "labels.json"
     path.write_text('{"format": "odc-labels", "version": 1, "images": {"a.jpg": "cat"}}')

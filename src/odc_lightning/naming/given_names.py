@@ -5,6 +5,7 @@ something for one clustering only, and images by their names in the run.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from odc_lightning.utils.text import printable
 
 FORMAT = "odc-labels"
 VERSION = 1
-LONGEST = 200  # characters of a name: it becomes the name of a folder
+LONGEST = 200  # characters of a name
+_FORBIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters, ends of lines
 
 Pair = tuple[str, str]
 
@@ -142,12 +144,15 @@ def _number(key: str) -> int:
 def _name(key: str, name: Any) -> str | None:
     if name is None:
         return None
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) <= LONGEST:
-        raise ValueError(
-            f"{printable(key)} has the name {name!r}; expected a line of 1 to {LONGEST} "
-            "characters, or null"
-        )
-    return " ".join(name.split())
+    # Other scripts need characters that Python does not call printable, such as joiners.
+    if isinstance(name, str) and not _FORBIDDEN.intersection(map(unicodedata.category, name)):
+        cleaned = " ".join(name.split())
+        if 0 < len(cleaned) <= LONGEST:
+            return cleaned
+    raise ValueError(
+        f"{printable(key)} has the name {name!r}; expected a line of 1 to {LONGEST} characters, "
+        "or null"
+    )
 
 
 def _pairs(content: dict[str, Any], key: str) -> list[Pair]:

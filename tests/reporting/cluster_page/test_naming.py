@@ -299,6 +299,9 @@ def test_the_page_starts_with_the_newest(
     page.open("/cluster/0")
     name(page, "newer")
     assert said(page.open()).clusters == {0: "newer"}
+    for broken in ("{", '{"format": "odc-labels", "version": 9}', "3"):
+        browser.execute_script(f"localStorage.setItem('odc-labels/{own}', arguments[0])", broken)
+        assert said(page.open()).clusters == {0: "given"}
 
 
 def test_a_server_saves_each_change(

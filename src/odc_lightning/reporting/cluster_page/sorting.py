@@ -20,6 +20,7 @@ from odc_lightning.utils.text import printable, quantity
 
 How = Literal["copy", "hardlink", "symlink"]
 _SHOWN = 8  # lines of a plan that are printed
+LONGEST_FOLDER = 200  # bytes: file systems allow 255, and a number may follow
 # Names of devices, which Windows takes for no file.
 _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10)}
 
@@ -82,7 +83,8 @@ def named_folders(names: Sequence[str]) -> list[str | None]:
     taken: dict[str, int] = {}
     folders: dict[str, str | None] = {"": None}
     for name in sorted(set(names) - {""}):
-        allowed = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).rstrip(". ")
+        shortened = name.encode()[:LONGEST_FOLDER].decode("utf-8", "ignore")
+        allowed = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", shortened).rstrip(". ")
         stem = allowed.partition(".")[0].rstrip(" ").upper()
         if not allowed or stem in _RESERVED:
             allowed = f"_{allowed}"

@@ -81,7 +81,7 @@ page.names = (() => {
 
   const unpair = (one, other) => change((draft) => part(draft, one, other));
 
-  const clean = (text) => text.normalize("NFC").replace(/[\s\p{C}]+/gu, " ").trim().slice(0, LONGEST);
+  const clean = (text) => text.normalize("NFC").replace(/[\s\p{Cc}\p{Cs}]+/gu, " ").trim().slice(0, LONGEST);
 
   function text() {
     return JSON.stringify(
@@ -103,7 +103,7 @@ page.names = (() => {
   }
 
   function parsed(value) {
-    if (value === null || value.format !== FORMAT || value.version !== VERSION) {
+    if (!value || value.format !== FORMAT || value.version !== VERSION) {
       throw new Error("this is no labels.json of this version");
     }
     const own = value.clustering === page.facts.clustering;
@@ -183,9 +183,12 @@ page.names = (() => {
       } else if (answer && answer.status === 204) server = "";
     }
     for (const value of found) {
-      if (!value) continue;
-      const read = parsed(value);
-      if (read.changed >= changed) ({ said, changed } = read);
+      try {
+        const read = parsed(value);
+        if (read.changed >= changed) ({ said, changed } = read);
+      } catch {
+        // none, or of another version
+      }
     }
     if (server !== null && changed > ofServer) send();
     tell(null);
@@ -194,8 +197,7 @@ page.names = (() => {
   // Another tab with the same clusters.
   addEventListener("storage", (event) => {
     if (!page.facts || event.key !== key() || event.newValue === null) return;
-    const read = parsed(JSON.parse(event.newValue));
-    ({ said, changed } = read);
+    ({ said, changed } = parsed(JSON.parse(event.newValue)));
     before.length = 0;
     tell(null);
   });
