@@ -63,6 +63,16 @@ def test_every_image_is_in_its_place_on_its_sheet_and_clusters_have_faces(tmp_pa
     assert np.abs(np.array(shown, dtype=float) - expected).max() <= 2
 
 
+def test_the_faces_of_a_cluster_differ_if_its_images_do(tmp_path: Path) -> None:
+    shades = np.array([10, 10, 12, 60, 60, 120, 121, 200, 240, 30, 30], dtype=np.uint8)
+    pixels = np.broadcast_to(shades[:, None, None], (11, 8, 8)).copy()
+    write_all(ArraySource(pixels, "x"), np.arange(11), np.array([0, 9, 11]), tmp_path, 64)
+    for cluster, expected in ((0, [10, 60, 120, 200]), (1, [30, 30, 30, 30])):
+        face = Image.open(tmp_path / "faces" / f"{cluster}.jpg").convert("L")
+        shown = [face.getpixel(at) for at in ((32, 32), (96, 32), (32, 96), (96, 96))]
+        assert np.abs(np.array(shown, dtype=float) - expected).max() <= 2
+
+
 def test_damaged_and_missing_files_have_placeholders_and_are_told(tmp_path: Path) -> None:
     names = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     write_images(tmp_path, names)

@@ -31,6 +31,11 @@ def signature(image: Image.Image) -> Signatures:
     return np.asarray(grey, dtype=np.uint8).ravel()
 
 
+def are_alike(one: Signatures, other: Signatures) -> bool:
+    """Whether two images with these signatures (SIDE * SIDE,) are near-duplicates."""
+    return float(np.abs(one.astype(np.int16) - other).mean()) <= THRESHOLD
+
+
 def near_duplicates(signatures: Signatures, threshold: float = THRESHOLD) -> list[IntArray]:
     """Groups of images that differ from the first of them by a threshold at most.
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from odc_lightning.data import LARGEST_THUMBNAIL, ImageSource
-from odc_lightning.reporting.cluster_page.duplicates import SIDE, Signatures, signature
+from odc_lightning.reporting.cluster_page.duplicates import SIDE, Signatures, are_alike, signature
 from odc_lightning.reporting.figures.thumbnails import Problem, Thumbnail, thumbnail
 from odc_lightning.utils.arrays import IntArray
 
@@ -125,19 +125,20 @@ def write_all(
     """
     pictures = Pictures(np.zeros((len(order), SIDE**2), dtype=np.uint8))
     clusters = np.searchsorted(starts, np.arange(len(order)), side="right") - 1
-    faces: list[Image.Image] = []
+    faces: list[tuple[Image.Image, Signatures]] = []  # of the current cluster
 
     def each(position: int, index: int, made: Thumbnail) -> None:
+        own = signature(made.picture)
         if made.problem is None:
-            pictures.signatures[index] = signature(made.picture)
+            pictures.signatures[index] = own
         else:
             pictures.problems.append(made.problem)
+        # Four that differ: a cluster of duplicates would show one picture four times.
+        if len(faces) < FACES and not any(are_alike(own, other) for _, other in faces):
+            faces.append((made.picture, own))
         cluster = int(clusters[position])
-        rank, size = position - starts[cluster], starts[cluster + 1] - starts[cluster]
-        if rank < FACES:
-            faces.append(made.picture)
-        if rank == min(FACES, size) - 1:
-            save(_faces(faces), folder / "faces" / f"{cluster}.jpg")
+        if position == starts[cluster + 1] - 1:
+            save(_faces([picture for picture, _ in faces]), folder / "faces" / f"{cluster}.jpg")
             faces.clear()
 
     write_sheets(source, order, folder / "sheets", side, each, progress)
