@@ -135,6 +135,17 @@ def test_an_empty_name_takes_it_back(page: Page) -> None:
     assert said(page).clusters == {}
 
 
+def test_a_name_may_have_the_characters_of_keys(page: Page) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    before = page.browser.execute_script(paper)
+    page.open("/cluster/1")
+    name(page, "t/[nrwxgaus]")
+    assert said(page).clusters == {1: "t/[nrwxgaus]"}
+    page.press("n", Keys.ESCAPE)
+    page.wait_for("h1", "t/[nrwxgaus]")  # Escape leaves the dialog, not the cluster
+    assert page.browser.execute_script(paper) == before
+
+
 def test_images_of_a_cluster(page: Page, clustered: ClusteredImages) -> None:
     page.open("/cluster/2")
     shown = titles(page, "main > .grid .tile")

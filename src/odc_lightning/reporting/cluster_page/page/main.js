@@ -96,7 +96,8 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || viewer.open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (document.querySelector("dialog[open]")) return; // which has keys of its own
     const inField = event.target === field;
     if (event.key === "Escape") {
       if (inField && field.value !== "") {
