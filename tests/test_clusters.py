@@ -105,6 +105,14 @@ def test_sorting_is_a_dry_run_first(
         clusters(compose_clusters(f"run={run}", f"sort_into={out}"))
 
 
+@pytest.mark.parametrize("port", ["-1", "70000", "x"])
+def test_a_server_needs_a_port(compose_clusters: Compose, tmp_path: Path, port: str) -> None:
+    with pytest.raises(ValueError, match=rf"port={port}.* expected"):
+        clusters(compose_clusters(f"run={photo_run(tmp_path)}", "serve=true", f"port={port}"))
+    # The page is refused before it is made, except where only the system knows.
+    assert (tmp_path / "run" / "index.html").exists() is (port == "70000")
+
+
 def test_images_that_have_moved_are_found_in_their_new_folder(
     compose_clusters: Compose, tmp_path: Path
 ) -> None:

@@ -1,0 +1,86 @@
+"""From a run to names: the served page in a browser, then tables, folders and new images."""
+
+import csv
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conftest import write_photos
+from helpers.browser_page import Page
+from helpers.chromium import needs_chromium, opened
+from helpers.processes import run_python
+from odc_lightning.cli.odc import translated
+from odc_lightning.naming import read_given_names
+
+pytest.importorskip("selenium.webdriver", reason="the browser tests need selenium")
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+pytestmark = needs_chromium
+NAMES = {0: "zero & co", 1: "été", 2: "été"}
+
+
+def odc(name: str, *words: str, cwd: Path) -> str:
+    """What a command prints."""
+    done = run_python("-m", f"odc_lightning.{name}", *translated(name, words), cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_names_from_the_browser_to_new_images(photos_run: Path, tmp_path: Path) -> None:
+    labels = photos_run / "labels.json"
+    words = translated("clusters", [str(photos_run), "serve=true", "port=0"])
+    command = [sys.executable, "-m", "odc_lightning.clusters", *words]
+    try:
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            line = next(line for line in server.stdout if line.startswith("http"))
+            found = re.match(r"(http://127\.0\.0\.1:\d+/) saves names in (.*)\. Stop with", line)
+            assert found is not None
+            assert found[2] == str(labels)
+            with opened(1280, 900) as browser:
+                page = Page(browser, tmp_path, found[1])
+                for cluster, name in NAMES.items():
+                    page.open(f"/cluster/{cluster}").press("n")
+                    page.press(name, Keys.ENTER)
+                    page.wait_for("h1", name)
+                page.open("/cluster/3").press("r")
+                WebDriverWait(browser, 10).until(lambda _: 3 in saved(labels))
+            server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0
+        given = read_given_names(labels)
+        assert given.clusters == {**NAMES, 3: None}
+        assert given.run == str(photos_run)
+
+        printed = odc("label", str(photos_run), "next=5", cwd=tmp_path)
+        assert re.search(r"\d+ of 200 images named \(\d+ by their cluster, .*\), 2 names", printed)
+        (out,) = (tmp_path / "outputs" / "labels").iterdir()
+        with (out / "labels.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        by_name = Counter(row["label"] for row in rows if row["source"] == "cluster")
+        assert set(by_name) == {"zero & co", "été", ""}
+        assert (out / "page" / "data" / "next.js").is_file()
+
+        into = tmp_path / "named"
+        words_of_sorting = (str(photos_run), f"sort_into={into}", "dry_run=false")
+        odc("label", *words_of_sorting, "hydra.run.dir=sorting", cwd=tmp_path)
+        assert sorted(path.name for path in into.iterdir()) == ["sorted.csv", "zero & co", "été"]
+
+        write_photos(tmp_path / "ten new", "val", 10)
+        out = tmp_path / "assigned"
+        new = ("ten new", f"labels={labels}", f"out={out}", "num_workers=0", "sure=0.5")
+        odc("assign", str(photos_run), *new, cwd=tmp_path)
+        with (out / "assigned.csv").open(newline="", encoding="utf-8") as file:
+            assert {row["label"] for row in csv.DictReader(file)} <= {"zero & co", "été", ""}
+    finally:
+        labels.unlink(missing_ok=True)  # other tests use the run
+
+
+def saved(labels: Path) -> dict[int, str | None]:
+    """Names of clusters in a file that is being written."""
+    return read_given_names(labels).clusters if labels.is_file() else {}
