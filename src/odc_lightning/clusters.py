@@ -13,7 +13,6 @@ from odc_lightning.cli.command import run_command
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
 from odc_lightning.config.validation import IntegerRule
-from odc_lightning.data import ImageSource
 from odc_lightning.reporting.cluster_page import (
     PageSettings,
     build_cluster_page,
@@ -58,8 +57,31 @@ def clusters(config: DictConfig) -> None:
 
 
 def show(clustered: ClusteredImages, run: Path, config: DictConfig) -> None:
-    """Build the page of a run's clusters, print a summary, and serve the page or print its path."""
+    """Build the page of a run's clusters, print a summary, and serve the page or print its path.
+
+    Raises:
+        ValueError: the port cannot be used.
+    """
     folder = Path(config.run_dir)
+    if not config.serve:
+        say(*build(clustered, run, config), f"{folder / 'index.html'}")
+        return
+    rows = {name: index for index, name in enumerate(clustered.names())}
+
+    def find(name: str) -> Path | None:
+        return clustered.source.path(rows[name]) if name in rows else None
+
+    labels = run / LABELS
+    # The port is taken before the page is made, which may take minutes.
+    with PageServer(folder, labels, find, config.port) as server:
+        say(*build(clustered, run, config))
+        say(f"{server.address} saves names in {labels}. Stop with Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def build(clustered: ClusteredImages, run: Path, config: DictConfig) -> list[str]:
+    """Build the page, and return a summary of lines."""
     settings = PageSettings(
         title=config.title,
         map_images=config.map_images,
@@ -70,7 +92,7 @@ def show(clustered: ClusteredImages, run: Path, config: DictConfig) -> None:
         served=config.serve,
     )
     with shown_parts(len(clustered.labels)) as (part, progress):
-        built = build_cluster_page(clustered, folder, settings, part, progress)
+        built = build_cluster_page(clustered, Path(config.run_dir), settings, part, progress)
     sizes = built.facts.sizes[built.facts.sizes > 0]
     lines = [
         f"{quantity(len(clustered.labels), 'image')} in {quantity(len(sizes), 'cluster')} of "
@@ -88,34 +110,7 @@ def show(clustered: ClusteredImages, run: Path, config: DictConfig) -> None:
             f"{quantity(len(built.pictures.problems), 'image')} cannot be shown, for example: "
             f"{built.pictures.problems[0].reason}"
         )
-    if config.serve:
-        say(*lines)
-        serve(clustered.source, folder, run / LABELS, config.port)
-    else:
-        say(*lines, f"{folder / 'index.html'}")
-
-
-def serve(source: ImageSource, folder: Path, labels: Path, port: int) -> None:
-    """Serve a page until Ctrl-C.
-
-    Args:
-        source: the images of the run.
-        folder: of the page.
-        labels: where to save the names that are given on the page.
-        port: of the server.
-
-    Raises:
-        ValueError: the port cannot be used.
-    """
-    rows = {source.name(index): index for index in range(len(source))}
-
-    def find(name: str) -> Path | None:
-        return source.path(rows[name]) if name in rows else None
-
-    with PageServer(folder, labels, find, port) as server:
-        say(f"{server.address} saves names in {labels}. Stop with Ctrl-C")
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
+    return lines
 
 
 def sort(clustered: ClusteredImages, config: DictConfig) -> None:
