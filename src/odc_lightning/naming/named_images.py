@@ -1,0 +1,189 @@
+"""Which image has which name, by all that a person said about images, clusters and pairs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from odc_lightning.naming.given_names import GivenNames, Pair, clustering_id
+from odc_lightning.utils.arrays import IntArray
+from odc_lightning.utils.text import printable
+
+UNNAMED, RUBBISH = -1, -2
+_SHOWN = 3  # images in a message
+
+
+class Source(IntEnum):
+    """Who gave an image its name."""
+
+    NOBODY = 0
+    PERSON = 1
+    CLUSTER = 2
+    CLASSIFIER = 3
+
+
+@dataclass
+class NamedImages:
+    """N images with L names.
+
+    Attributes:
+        names: the L names, sorted.
+        labels: (N,) int64 index of the name, `UNNAMED` or `RUBBISH`.
+        sources: (N,) int64, each a `Source`.
+        refused: (N,) int64 index of the name that the image does not have, or `UNNAMED`.
+        together, apart: (P, 2) int64, pairs of images.
+        unknown: images that a person spoke of and that are not among the N.
+    """
+
+    names: list[str]
+    labels: IntArray
+    sources: IntArray
+    refused: IntArray
+    together: IntArray
+    apart: IntArray
+    unknown: list[str]
+
+
+def name_images(given: GivenNames, images: Sequence[str], clusters: IntArray) -> NamedImages:
+    """Name images: what is said of an image counts before what is said of its cluster.
+
+    Images that belong together get the one name that they have. Of two images apart with one name,
+    that whose name only comes from its cluster has none; both have none if both are such.
+
+    Args:
+        given: what a person said.
+        images: names of N images of the run.
+        clusters: (N,) of the images.
+
+    Raises:
+        ValueError: the names are those of another clustering or of other images, or contradict
+            each other.
+    """
+    rows = {image: row for row, image in enumerate(images)}
+    check_run(given, images, clusters, rows)
+    distinct = {*given.clusters.values(), *given.images.values()} - {None}
+    names = sorted(str(name) for name in distinct)
+    index = {name: number for number, name in enumerate(names)}
+    of_cluster = np.full(int(clusters.max()) + 1, UNNAMED)
+    for cluster, name in given.clusters.items():
+        of_cluster[cluster] = RUBBISH if name is None else index[name]
+    labels: IntArray = of_cluster[clusters]
+    sources = np.where(labels == UNNAMED, Source.NOBODY, Source.CLUSTER)
+    refused = np.full(len(images), UNNAMED)
+    for image, name in given.images.items():
+        if image not in rows:
+            continue
+        row = rows[image]
+        if name is None:
+            refused[row] = max(labels[row], UNNAMED)
+        labels[row] = UNNAMED if name is None else index[name]
+        sources[row] = Source.NOBODY if name is None else Source.PERSON
+    named = NamedImages(
+        names,
+        labels,
+        sources,
+        refused,
+        _rows(given.together, rows),
+        _rows(given.apart, rows),
+        [image for image in _spoken_of(given) if image not in rows],
+    )
+    _join(named, images)
+    _part(named, images)
+    return named
+
+
+def check_run(
+    given: GivenNames, images: Sequence[str], clusters: IntArray, rows: dict[str, int]
+) -> None:
+    """Check that names are those of a run.
+
+    Args:
+        given: what a person said.
+        images: names of N images of the run.
+        clusters: (N,) of the images.
+        rows: image -> its place.
+
+    Raises:
+        ValueError: they are those of another clustering, or of other images.
+    """
+    if given.clusters and given.clustering != clustering_id(images, clusters):
+        of = "" if given.run is None else f"; they were given on the page of {given.run}"
+        raise ValueError(
+            "the names of clusters are those of another clustering, where the same numbers mean "
+            f"other images{of}. Expected names from a page of this run"
+        )
+    if (largest := max(given.clusters, default=0)) > clusters.max():
+        raise ValueError(f"cluster {largest} has a name, but the last cluster is {clusters.max()}")
+    spoken_of = _spoken_of(given)
+    if spoken_of and not given.clusters and not any(image in rows for image in spoken_of):
+        shown = ", ".join(printable(image) for image in spoken_of[:_SHOWN])
+        raise ValueError(
+            f"none of the {len(spoken_of)} named images is an image of this run, for example "
+            f"{shown}; the run has {printable(images[0])} and others"
+        )
+
+
+def _spoken_of(given: GivenNames) -> list[str]:
+    """All images that a person said something about, each once."""
+    pairs = (image for pair in (*given.together, *given.apart) for image in pair)
+    return list(dict.fromkeys((*given.images, *pairs)))
+
+
+def _rows(pairs: Sequence[Pair], rows: dict[str, int]) -> IntArray:
+    """(P, 2) places of the pairs whose images are both there."""
+    known = [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
+    return np.array(known, np.int64).reshape(-1, 2)
+
+
+def groups_of_pairs(pairs: IntArray) -> list[IntArray]:
+    """Groups of two and more images that pairs connect.
+
+    Args:
+        pairs: (P, 2) of images.
+    """
+    group_of: dict[int, set[int]] = {}
+    for one, other in pairs.tolist():
+        merged = group_of.get(one, {one}) | group_of.get(other, {other})
+        for row in merged:
+            group_of[row] = merged
+    distinct = {id(group): group for group in group_of.values()}
+    return [np.array(sorted(group)) for group in distinct.values()]
+
+
+def _join(named: NamedImages, images: Sequence[str]) -> None:
+    """Give images that belong together one name."""
+    for group in groups_of_pairs(named.together):
+        by_person = group[named.sources[group] == Source.PERSON]
+        said = np.unique(named.labels[by_person])
+        if len(said) > 1:
+            one, other = (by_person[named.labels[by_person] == label][0] for label in said[:2])
+            _contradict(named, images, one, other, "belong together")
+        if len(said) == 1:
+            named.labels[group], named.sources[group] = said[0], Source.PERSON
+            continue
+        found = np.unique(named.labels[group][named.labels[group] != UNNAMED])
+        agreed = len(found) == 1 and not (named.refused[group] == found[0]).any()
+        named.labels[group] = found[0] if agreed else UNNAMED
+        named.sources[group] = Source.CLUSTER if agreed else Source.NOBODY
+
+
+def _part(named: NamedImages, images: Sequence[str]) -> None:
+    """Take the less certain name from one of two images that are apart."""
+    for one, other in named.apart.tolist():
+        if named.labels[one] < 0 or named.labels[one] != named.labels[other]:
+            continue
+        certain = [named.sources[row] == Source.PERSON for row in (one, other)]
+        if all(certain):
+            _contradict(named, images, one, other, "belong apart")
+        for row, sure in zip((one, other), certain, strict=True):
+            if not sure:
+                named.labels[row], named.sources[row] = UNNAMED, Source.NOBODY
+
+
+def _contradict(named: NamedImages, images: Sequence[str], one: int, other: int, word: str) -> None:
+    names = [named.names[named.labels[row]] for row in (one, other)]
+    raise ValueError(
+        f"{printable(images[one])} and {printable(images[other])} are said to {word}, but their "
+        f"names are {names[0]!r} and {names[1]!r}; take one of these back on the page"
+    )
