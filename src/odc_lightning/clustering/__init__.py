@@ -15,6 +15,7 @@ from odc_lightning.clustering.constraints import (
     choices_of,
     make_constraints,
     unit_labels,
+    without_free_clusters,
 )
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
@@ -71,4 +72,5 @@ __all__ = [
     "two_means",
     "unit_labels",
     "whitening",
+    "without_free_clusters",
 ]

@@ -10,6 +10,7 @@ import torch
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.odc.held_back import has_held_back
+from odc_lightning.callbacks.odc.loss_reweighting import normalized
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.callbacks.odc.small_clusters import SmallClusters
 from odc_lightning.clustering import make_constraints
@@ -19,6 +20,8 @@ from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable, quantity
 
 log = logging.getLogger(__name__)
+
+WEIGHT = 4.0  # of a named image in the loss; the others have 1 (docs/fine_tuning.md)
 
 
 class NamedClusters(pl.Callback):
@@ -37,20 +40,12 @@ class NamedClusters(pl.Callback):
         self.given: GivenLabels | None = None
         self._digest = ""
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Read the file, unless the run is resumed.
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Read the file, unless the names are those of a checkpoint, and limit the memory.
 
         Raises:
             ValueError: see `read_labels` and `make_constraints`.
         """
-        if stage == "fit" and trainer.ckpt_path is None:
-            self._read(trainer)
-            self._limit(trainer)
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the names of the checkpoint."""
-        if trainer.ckpt_path is None:
-            return
         if self.given is None:
             self._read(trainer)
         elif trainer.is_global_zero and _digest(self.labels) not in ("", self._digest):
@@ -60,6 +55,16 @@ class NamedClusters(pl.Callback):
                 printable(self.labels),
             )
         self._limit(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Weigh the loss of named images, whose targets are certain."""
+        constraints = SamplesMemory.of(trainer).memory.constraints
+        assert constraints is not None
+        weights = torch.where(constraints.is_named(batch["index"]), WEIGHT, 1.0)
+        num_views = len(batch["target"]) // len(weights)
+        batch["weight"] = normalized(weights.repeat_interleave(num_views))
 
     def on_before_backward(self, trainer: pl.Trainer, *_: Any) -> None:
         """Label the images in pairs anew, after the batch is in the memory."""
