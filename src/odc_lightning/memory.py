@@ -23,7 +23,6 @@ from odc_lightning.clustering import (
     squared_distances,
     to_fixed_point,
     unit_labels,
-    without_free_clusters,
 )
 from odc_lightning.clustering.blocks import put_rows, rows_at
 from odc_lightning.utils.fetched import Fetched
@@ -216,8 +215,7 @@ class ClusterMemory:
             indices: (B,) int64.
             features: (B V, D), as for `propose`.
             temperature: T of ``softmax((scores + offsets) / T)``; the limit T -> 0 is Eq. 3.
-                Clusters that the constraints do not allow have no share, and -1 marks those that
-                an image is not compared with (`without_free_clusters`).
+                Clusters that the constraints do not allow have no share.
 
         Returns:
             (B V, C) fp32, a distribution over the clusters for each row of ``features``, the same
@@ -229,8 +227,6 @@ class ClusterMemory:
             choices = choices_of(self.constraints, indices, self.labels[indices])
             similarity = similarity.masked_fill(~choices, -torch.inf)
         targets = torch.softmax(similarity / temperature, dim=1)
-        if self.constraints is not None:
-            targets = without_free_clusters(self.constraints, indices, targets)
         return targets.repeat_interleave(len(features) // len(indices), dim=0)
 
     def write(

@@ -142,8 +142,6 @@ class SlowODC:
 
     def weights(self, indices: np.ndarray) -> np.ndarray:
         raw = np.array([1 / np.sqrt(self.size(self.labels[n])) for n in indices])
-        if self.said is not None:
-            raw = raw * [4 if self.said.names[n] >= 0 else 1 for n in indices]
         return raw / raw.mean()
 
     def updated(self, sample: int, views: list[np.ndarray]) -> np.ndarray:
@@ -169,11 +167,7 @@ class SlowODC:
                     may = [int(self.labels[n])]
                 scores[[c for c in range(self.num_clusters) if c not in may]] = -np.inf
                 odds = np.exp((scores - scores.max()) / temperature)
-                target = odds / odds.sum()
-                if self.said is not None and self.said.names[n] >= 0:
-                    free = [c for c in range(self.num_clusters) if not self.is_owned(c)]
-                    target[free] = -1
-                targets.append(target)
+                targets.append(odds / odds.sum())
         return np.stack(targets)
 
     def end_balance(self, global_step: int) -> None:

@@ -15,7 +15,6 @@ from odc_lightning.clustering.constraints import (
     choices_of,
     make_constraints,
     unit_labels,
-    without_free_clusters,
 )
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
@@ -72,5 +71,4 @@ __all__ = [
     "two_means",
     "unit_labels",
     "whitening",
-    "without_free_clusters",
 ]

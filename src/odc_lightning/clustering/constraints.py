@@ -51,11 +51,6 @@ class Constraints:
         """(C,) bool, clusters that belong to a name."""
         return torch.arange(self.allowed.shape[1], device=self.allowed.device) < self.num_names
 
-    def is_named(self, indices: Tensor) -> Tensor:
-        """(B,) bool, which of some images (B,) have a name."""
-        kinds = self.kinds[indices]
-        return (kinds != NOTHING) & (kinds < self.num_names)
-
     @property
     def paired(self) -> Tensor:
         """(M,) int64, the images that are in units, ascending."""
@@ -202,21 +197,6 @@ def choices_of(constraints: Constraints, indices: Tensor, labels: Tensor) -> Ten
     stays = (constraints.units[indices] != NOTHING).unsqueeze(1)
     clusters = torch.arange(num_clusters, device=labels.device)
     return torch.where(stays, clusters == labels.unsqueeze(1), choices)
-
-
-def without_free_clusters(constraints: Constraints, indices: Tensor, targets: Tensor) -> Tensor:
-    """Targets with -1 for clusters that are no evidence against the name of an image.
-
-    A cluster that belongs to no name may have images of the same name. To push a named image away
-    from it would be wrong, so it is compared with the clusters of names alone.
-
-    Args:
-        constraints: of N images.
-        indices: (B,) int64.
-        targets: (B, C) distributions over the clusters.
-    """
-    left_out = constraints.is_named(indices).unsqueeze(1) & ~constraints.owned
-    return targets.masked_fill(left_out, -1)
 
 
 def unit_labels(

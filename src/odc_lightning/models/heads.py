@@ -129,17 +129,11 @@ class PrototypeHead(Head):
         Args:
             features: (rows, D); the views of an image follow one another.
             target: labels (rows, H) int64, or (rows,) with a single head; or distributions over
-                the prototypes (rows, H, C), or (rows, C) with a single head. A prototype whose
-                share is negative is not compared with the row.
+                the prototypes (rows, H, C), or (rows, C) with a single head.
         """
-        scores = self(features).flatten(0, 1)
-        if target.is_floating_point():
-            target = target.view(-1, self.num_clusters)
-            scores = scores.masked_fill(target < 0, torch.finfo(scores.dtype).min)
-            target = target.clamp(min=0)
-        else:
-            target = target.flatten()
-        losses = F.cross_entropy(scores, target, reduction="none")
+        soft = target.is_floating_point()
+        target = target.view(-1, self.num_clusters) if soft else target.flatten()
+        losses = F.cross_entropy(self(features).flatten(0, 1), target, reduction="none")
         losses = losses.view(-1, self.num_heads).mean(dim=1)
         if not self.contrast:
             return losses

@@ -23,8 +23,7 @@ class LossReweighting(pl.Callback):
     ) -> None:
         """Set the weights; `SamplesMemory` has set the labels before (see `callbacks.order`)."""
         memory = SamplesMemory.of(trainer).memory
-        given = batch.get("weight", 1.0)  # of `NamedClusters`
-        batch["weight"] = normalized(loss_weights(memory.counts[batch["target"]]) * given)
+        batch["weight"] = normalized(loss_weights(memory.counts[batch["target"]]))
 
 
 def normalized(weights: Tensor) -> Tensor:

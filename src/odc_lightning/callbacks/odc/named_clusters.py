@@ -10,7 +10,6 @@ import torch
 
 from odc_lightning.callbacks.find import find
 from odc_lightning.callbacks.odc.held_back import has_held_back
-from odc_lightning.callbacks.odc.loss_reweighting import normalized
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.callbacks.odc.small_clusters import SmallClusters
 from odc_lightning.clustering import make_constraints
@@ -20,8 +19,6 @@ from odc_lightning.utils.home import expanded
 from odc_lightning.utils.text import printable, quantity
 
 log = logging.getLogger(__name__)
-
-WEIGHT = 4.0  # of a named image in the loss; the others have 1 (docs/fine_tuning.md)
 
 
 class NamedClusters(pl.Callback):
@@ -55,16 +52,6 @@ class NamedClusters(pl.Callback):
                 printable(self.labels),
             )
         self._limit(trainer)
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Weigh the loss of named images, whose targets are certain."""
-        constraints = SamplesMemory.of(trainer).memory.constraints
-        assert constraints is not None
-        weights = torch.where(constraints.is_named(batch["index"]), WEIGHT, 1.0)
-        num_views = len(batch["target"]) // len(weights)
-        batch["weight"] = normalized(weights.repeat_interleave(num_views))
 
     def on_before_backward(self, trainer: pl.Trainer, *_: Any) -> None:
         """Label the images in pairs anew, after the batch is in the memory."""
