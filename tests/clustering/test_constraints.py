@@ -38,7 +38,7 @@ def constraints(
 @st.composite
 def said(draw: st.DrawFn) -> tuple[int, int, list[int], Said]:
     """C, the threshold, the names of N images, and what else is said."""
-    num_names, threshold = draw(st.integers(1, 3)), draw(st.integers(0, 2))
+    num_names, threshold = draw(st.integers(0, 3)), draw(st.integers(0, 2))
     num_clusters = num_names + draw(st.integers(2, 4))
     unnamed = (num_clusters - num_names) * (threshold + 1) + draw(st.integers(0, 15))
     names = [*range(num_names)] * draw(st.integers(1, 3)) + [-1] * unnamed
@@ -53,7 +53,9 @@ def said(draw: st.DrawFn) -> tuple[int, int, list[int], Said]:
         threshold,
         names,
         {
-            "refused": dict.fromkeys(draw(st.lists(st.sampled_from(rows), max_size=3)), 0),
+            "refused": dict.fromkeys(
+                draw(st.lists(st.sampled_from(rows), max_size=3 if num_names else 0)), 0
+            ),
             "groups": groups,
             "apart": [
                 (one, other)
