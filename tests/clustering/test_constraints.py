@@ -19,19 +19,19 @@ from odc_lightning.clustering import (
 from odc_lightning.memory import ClusterMemory
 
 Said = dict[str, Any]
-NOBODY: Said = {"refused": [], "groups": [], "apart": []}
 
 
 def constraints(
     names: list[int], num_clusters: int, threshold: int = 0, **said: Any
 ) -> Constraints:
-    columns = {name: np.full(len(names), -1) for name in ("refused", "groups")}
-    for name, column in columns.items():
-        for row, value in said.get(name, {}).items():
+    refused, groups = np.full(len(names), -1), np.full(len(names), -1)
+    for column, values in ((refused, said.get("refused")), (groups, said.get("groups"))):
+        for row, value in dict(values or {}).items():
             column[row] = value
     apart = np.array(said.get("apart", []), np.int64).reshape(-1, 2)
+    num_names = max(names) + 1
     return make_constraints(
-        np.array(names), *columns.values(), apart, max(names) + 1, num_clusters, threshold
+        np.array(names), refused, groups, apart, num_names, num_clusters, threshold
     )
 
 

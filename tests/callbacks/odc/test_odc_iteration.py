@@ -286,8 +286,14 @@ class Said(NamedClusters):
     """With what is said in place of a file."""
 
     def _read(self, trainer: pl.Trainer) -> None:
-        columns = (np.array(each) for each in (SAID.names, SAID.refused, SAID.groups, SAID.apart))
-        self.given = GivenLabels(["cat", "dog"], *columns, unknown=[])
+        self.given = GivenLabels(
+            names=["cat", "dog"],
+            labels=np.array(SAID.names),
+            refused=np.array(SAID.refused),
+            groups=np.array(SAID.groups),
+            apart=np.array(SAID.apart),
+            unknown=[],
+        )
 
 
 @pytest.mark.parametrize("assignment", ["l2", "cosine"])
