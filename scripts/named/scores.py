@@ -3,7 +3,8 @@
 FOLDER has the images of each class that no run has seen, and each FILE the names of some training
 images. Writes RUN/scores.json: for each state of the run and each file, the accuracy on the test
 images of a linear classifier trained on the named images, and how well the clusters of the images
-without a name agree with the classes.
+without a name agree with the classes: those of the run, and those of K-Means that keeps the names
+(``seeded_ami``).
 """
 
 import argparse
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scripts.adapt.label_scores import ALPHAS
 from sklearn.linear_model import RidgeClassifierCV
 from torch.nn.functional import normalize
 
 from odc_lightning import load
+from odc_lightning.clustering import make_constraints, nonempty_kmeans
 from odc_lightning.data import image_folder
 from odc_lightning.inference import TrainedModel
 from odc_lightning.metrics import adjusted_mutual_information, normalized_mutual_information
@@ -56,7 +59,7 @@ def _scores_of_state(file: Path, test: Path, labels: Sequence[Path]) -> dict[str
     assert model.run.image_names() == names
     found = {}
     for table in labels:
-        named = set(read_label_table(table).images)
+        named = read_label_table(table).images
         is_named = np.array([name in named for name in names])
         truth, own = classes[~is_named], clusters.numpy()[~is_named]
         found[table.stem] = {
@@ -65,7 +68,24 @@ def _scores_of_state(file: Path, test: Path, labels: Sequence[Path]) -> dict[str
             "num_unnamed": int((~is_named).sum()),
             "ami": adjusted_mutual_information(truth, own),
             "nmi": normalized_mutual_information(truth, own),
+            "seeded_ami": adjusted_mutual_information(
+                truth, _seeded(features, classes, is_named, model.num_clusters)[~is_named]
+            ),
         }
+    return found
+
+
+def _seeded(
+    features: FloatArray, classes: IntArray, is_named: IntArray, num_clusters: int
+) -> IntArray:
+    """Clusters (N,) by constrained K-Means of features as they are, where names train nothing."""
+    unit = normalize(torch.from_numpy(features - features.mean(axis=0)))
+    names, nothing = np.where(is_named, classes, -1), np.full(len(classes), -1)
+    pairs = np.empty((0, 2), np.int64)
+    num_names = int(classes.max()) + 1
+    limits = make_constraints(names, nothing, nothing, pairs, num_names, num_clusters)
+    labels = nonempty_kmeans(unit, num_clusters, 20, 0, "auto", lambda: None, None, limits)
+    found: IntArray = labels.numpy()
     return found
 
 

@@ -39,7 +39,7 @@ def report(found: Found) -> Iterator[str]:
         seeds = sorted({run.seed for run in found if run.data == data and run.named.isdigit()})
         yield f"**{data}**: accuracy of a linear classifier on test images; then AMI of clusters"
         rows = []
-        for score in ("accuracy", "balanced", "ami"):
+        for score in ("accuracy", "balanced", "ami", "seeded_ami"):
             for title, kind, state in (
                 ("frozen network", FROZEN, "start"),
                 ("adapted without names", NONE, "kept"),

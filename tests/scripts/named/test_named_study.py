@@ -91,5 +91,5 @@ def test_runs_are_trained_scored_and_tabulated(
     capsys.readouterr()
     print_tables([str(study)])
     text = capsys.readouterr().out
-    assert text.count(" ± ") == 24
+    assert text.count(" ± ") == 32
     assert "| accuracy: adapted with names |" in text
