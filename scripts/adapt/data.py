@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scripts.small_data.letters import make_letters
@@ -23,6 +24,7 @@ from odc_lightning.data import fashion_mnist
 
 NAMES = ("food", "solar", "fashion", "letters")
 NUM_SOLAR, NUM_FASHION, LETTERS_EACH = 800, 800, 60
+Split = Literal["train", "val"]
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
@@ -67,15 +69,18 @@ def write_solar(folder: Path, num_images: int = NUM_SOLAR, seed: int = 0) -> Non
         _copy(data / name, folder / f"{kind}-{defect}")
 
 
-def write_fashion(root: Path, folder: Path, num_images: int = NUM_FASHION, seed: int = 0) -> None:
-    """Write random training images of Fashion-MNIST as PNG.
+def write_fashion(
+    root: Path, folder: Path, num_images: int = NUM_FASHION, seed: int = 0, split: Split = "train"
+) -> None:
+    """Write random images of Fashion-MNIST as PNG.
 
     Args:
         root: folder of the data set; see `odc_lightning.data.fashion_mnist`.
         folder: to write.
         num_images, seed: of the draw.
+        split: training images, or the test images (``val``).
     """
-    source = fashion_mnist(str(root), "train")
+    source = fashion_mnist(str(root), split)
     assert source.labels is not None
     for index in drawn(len(source), num_images, seed):
         place = folder / str(source.labels[index])

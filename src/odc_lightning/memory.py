@@ -13,13 +13,16 @@ from torch.nn.functional import normalize
 from odc_lightning.clustering import (
     ASSIGNMENTS,
     Assignment,
+    Constraints,
     assign,
     balancing_offsets,
+    choices_of,
     cluster_sums,
     means_of_sums,
     scores,
     squared_distances,
     to_fixed_point,
+    unit_labels,
 )
 from odc_lightning.clustering.blocks import put_rows, rows_at
 from odc_lightning.utils.fetched import Fetched
@@ -44,6 +47,8 @@ class ClusterMemory:
         involved: (C,) bool, True for clusters that a member joined or left since the last refresh.
         offsets: (C,) fp32, added to each cluster's score before labels are assigned; zero by
             default.
+        constraints: limits on the clusters of some images, which all labels keep; None by default.
+            They are no part of the state.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class ClusterMemory:
         self.centroids = torch.zeros(num_clusters, dim, device=device)
         self.involved = torch.zeros(num_clusters, dtype=torch.bool, device=device)
         self.offsets = torch.zeros(num_clusters, device=device)
+        self.constraints: Constraints | None = None
 
     @property
     def features(self) -> Tensor:
@@ -182,6 +188,9 @@ class ClusterMemory:
     def propose(self, indices: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Compute Eq. 2 and Eq. 3 for some samples; the memory does not change.
 
+        Under constraints Eq. 3 has the clusters that they allow. Images in units keep their labels;
+        `unit_labels` gives them new ones.
+
         Args:
             indices: (B,) int64.
             features: (B V, D), features of the network, of any norm and precision: one row per
@@ -191,7 +200,13 @@ class ClusterMemory:
             New features (B, D) fp32 and new labels (B,) int64, to be passed to `write`.
         """
         updated = self._updated(indices, mean_views(features, len(indices)))
-        return updated, assign(updated, self.centroids, self.assignment, self.offsets)
+        labels = assign(updated, self.centroids, self.assignment, self.offsets)
+        if self.constraints is not None:
+            similarity = scores(updated, self.centroids, self.assignment, self.offsets)
+            choices = choices_of(self.constraints, indices, self.labels[indices])
+            allowed = similarity.masked_fill(~choices, -torch.inf).argmax(dim=1)
+            labels = torch.where(choices.all(dim=1), labels, allowed)
+        return updated, labels
 
     def soft_targets(self, indices: Tensor, features: Tensor, temperature: float) -> Tensor:
         """Compute Eq. 2 and a soft version of Eq. 3; the memory does not change.
@@ -200,6 +215,7 @@ class ClusterMemory:
             indices: (B,) int64.
             features: (B V, D), as for `propose`.
             temperature: T of ``softmax((scores + offsets) / T)``; the limit T -> 0 is Eq. 3.
+                Clusters that the constraints do not allow have no share.
 
         Returns:
             (B V, C) fp32, a distribution over the clusters for each row of ``features``, the same
@@ -207,6 +223,9 @@ class ClusterMemory:
         """
         updated = self._updated(indices, mean_views(features, len(indices)))
         similarity = scores(updated, self.centroids, self.assignment, self.offsets)
+        if self.constraints is not None:
+            choices = choices_of(self.constraints, indices, self.labels[indices])
+            similarity = similarity.masked_fill(~choices, -torch.inf)
         targets = torch.softmax(similarity / temperature, dim=1)
         return targets.repeat_interleave(len(features) // len(indices), dim=0)
 
@@ -257,6 +276,22 @@ class ClusterMemory:
         self.sums.index_add_(0, old_labels, features, alpha=-1)
         self.sums.index_add_(0, labels, features)
         self._move(indices, old_labels, labels, torch.ones_like(labels, dtype=torch.bool))
+
+    def unit_labels(self) -> tuple[Tensor, Tensor]:
+        """New labels of the images in units, see `clustering.unit_labels`; to pass to `relabel`.
+
+        Returns:
+            Samples (M,) int64, ascending, and their labels (M,) int64; M is 0 without constraints.
+        """
+        if self.constraints is None:
+            return self.labels[:0], self.labels[:0]
+        paired = self.constraints.paired
+        if len(paired) == 0:
+            return paired, paired
+        features = rows_at(self.features, paired)
+        return paired, unit_labels(
+            self.constraints, features, self.centroids, self.assignment, self.offsets
+        )
 
     def refreshed_centroids(self, clusters: Clusters | Tensor = "involved") -> Tensor:
         """Compute refreshed centroids; `set_centroids` writes them.

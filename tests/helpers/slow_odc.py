@@ -8,6 +8,38 @@ MAX_ROUNDS = 10
 
 
 @dataclass
+class SlowNames:
+    """What is said about each of N samples; cluster l belongs to the name l."""
+
+    names: list[int]  # -1: no name
+    refused: list[int]  # -1: nothing
+    groups: list[int]  # -1: no group
+    apart: list[tuple[int, int]]
+
+    def unit(self, sample: int) -> list[int]:
+        """The samples that are always in one cluster with it."""
+        group = self.groups[sample]
+        return [sample] if group < 0 else [n for n, g in enumerate(self.groups) if g == group]
+
+    def partners(self, sample: int) -> list[int]:
+        mine = self.unit(sample)
+        return [q for p in self.apart for n, q in (p, p[::-1]) if n in mine]
+
+    def in_unit(self, sample: int) -> bool:
+        alone = self.groups[sample] < 0 and not self.partners(sample)
+        return self.names[sample] < 0 and not alone
+
+    def is_fixed(self, sample: int) -> bool:
+        return max(self.names[sample], self.refused[sample]) >= 0 or self.in_unit(sample)
+
+    def forbidden(self, sample: int) -> set[int]:
+        """Clusters of the names that the sample does not have."""
+        said = [self.refused[n] for n in self.unit(sample)]
+        said += [self.names[n] for n in self.partners(sample)]
+        return {name for name in said if name >= 0}
+
+
+@dataclass
 class SlowODC:
     """The paper's two memories, one sample and one cluster at a time."""
 
@@ -24,6 +56,7 @@ class SlowODC:
     moved_half: str = "random"
     balance: dict[str, float] | None = None  # temperature, iterations, every, max_samples
     seed: int = 0
+    said: SlowNames | None = None
 
     def __post_init__(self) -> None:
         self.features = self.features.astype(np.float64)
@@ -48,12 +81,52 @@ class SlowODC:
             return min(candidates, key=lambda c: np.sum((feature - self.centroids[c]) ** 2))
         return max(candidates, key=lambda c: self.score(feature, c))
 
-    def label(self, feature: np.ndarray) -> int:
+    def label(self, feature: np.ndarray, candidates: list[int]) -> int:
         """Eq. 3, with the offsets of balanced clusters."""
         if self.balance is None:
-            return self.nearest(feature, list(range(self.num_clusters)))
-        scores = [self.score(feature, c) + self.offsets[c] for c in range(self.num_clusters)]
-        return int(np.argmax(scores))
+            return self.nearest(feature, candidates)
+        return max(candidates, key=lambda c: self.score(feature, c) + self.offsets[c])
+
+    def candidates(self, sample: int) -> list[int]:
+        """The clusters that a sample may be in."""
+        if self.said is None:
+            return list(range(self.num_clusters))
+        if self.said.names[sample] >= 0:
+            return [self.said.names[sample]]
+        return [c for c in range(self.num_clusters) if c not in self.said.forbidden(sample)]
+
+    def label_units(self) -> None:
+        """The samples of one group, and those of pairs apart: COP-KMeans."""
+        if self.said is None:
+            return
+        said = self.said
+        units = sorted({tuple(said.unit(n)) for n in range(len(self.labels)) if said.in_unit(n)})
+        means = {unit: np.mean([self.features[n] for n in unit], axis=0) for unit in units}
+
+        def distance(unit: tuple[int, ...]) -> float:
+            first = self.label(means[unit], self.candidates(unit[0]))
+            return float(np.sum((means[unit] - self.centroids[first]) ** 2))
+
+        done: dict[int, int] = {}
+        for unit in sorted(units, key=distance):
+            taken = {done[q] for q in said.partners(unit[0]) if q in done}
+            free = [c for c in self.candidates(unit[0]) if c not in taken]
+            for n in unit:
+                done[n] = self.label(means[unit], free)
+        for n, cluster in done.items():
+            self.move(n, cluster)
+
+    def is_fixed(self, sample: int) -> bool:
+        return self.said is not None and self.said.is_fixed(sample)
+
+    def movable(self, cluster: int) -> list[int]:
+        return [n for n in self.members(cluster) if not self.is_fixed(n)]
+
+    def is_owned(self, cluster: int) -> bool:
+        return self.said is not None and cluster <= max(self.said.names)
+
+    def is_small(self, cluster: int) -> bool:
+        return self.size(cluster) <= self.threshold and not self.is_owned(cluster)
 
     def score(self, feature: np.ndarray, cluster: int) -> float:
         centroid = self.centroids[cluster]
@@ -89,6 +162,10 @@ class SlowODC:
                 feature = self.updated(int(n), list(views))
                 scores = np.array([self.score(feature, c) for c in range(self.num_clusters)])
                 scores = scores + self.offsets
+                may = self.candidates(int(n))
+                if self.said is not None and self.said.in_unit(int(n)):
+                    may = [int(self.labels[n])]
+                scores[[c for c in range(self.num_clusters) if c not in may]] = -np.inf
                 odds = np.exp((scores - scores.max()) / temperature)
                 targets.append(odds / odds.sum())
         return np.stack(targets)
@@ -118,8 +195,11 @@ class SlowODC:
         for n, feature in zip(indices, new, strict=True):  # the last of a duplicate counts
             self.features[n] = feature
         for n in set(indices.tolist()):
-            self.move(n, self.label(self.features[n]))
-        return float(np.mean([self.labels[n] != old_labels[n] for n in set(indices.tolist())]))
+            if self.said is None or not self.said.in_unit(n):
+                self.move(n, self.label(self.features[n], self.candidates(n)))
+        ratio = float(np.mean([self.labels[n] != old_labels[n] for n in set(indices.tolist())]))
+        self.label_units()
+        return ratio
 
     def end_step(self, global_step: int) -> None:
         if global_step % self.refresh_every == 0:
@@ -134,21 +214,20 @@ class SlowODC:
         self.num_splits = 0
         fresh: set[int] = set()  # split or made anew: their centroids are set at once
         for _ in range(MAX_ROUNDS if self.repeat else 1):
-            sizes = [self.size(c) for c in range(self.num_clusters)]
-            small = [c for c in range(self.num_clusters) if sizes[c] <= self.threshold]
-            normal = [c for c in range(self.num_clusters) if sizes[c] > self.threshold]
+            small = [c for c in range(self.num_clusters) if self.is_small(c)]
+            normal = [c for c in range(self.num_clusters) if c not in small]
             if not small:
                 break
             for c in small:
-                for n in self.members(c):
+                for n in self.movable(c):
                     self.move(n, self.nearest(self.features[n], normal))
-            largest_size = max(self.size(c) for c in normal)
+            largest_size = max(len(self.movable(c)) for c in range(self.num_clusters))
             if self.repeat and largest_size < 2 * (self.threshold + 1):
                 break
             split: set[int] = set()
             for c in small:
-                largest = max(range(self.num_clusters), key=lambda c: (self.size(c), -c))
-                first, second = self.two_means(self.members(largest), rng)
+                largest = max(range(self.num_clusters), key=lambda c: (len(self.movable(c)), -c))
+                first, second = self.two_means(self.movable(largest), rng)
                 half = second
                 if self.moved_half == "first" or (
                     self.moved_half == "random" and rng.integers(2) == 0
@@ -194,15 +273,20 @@ class SlowODC:
     def top_up(self) -> set[int]:
         changed: set[int] = set()
         for slot in range(self.num_clusters):
-            was_small = self.size(slot) <= self.threshold
-            while was_small and self.size(slot) <= self.threshold:
-                donor = max(range(self.num_clusters), key=lambda c: (self.size(c), -c))
-                spare = self.size(donor) - (self.threshold + 1)
+            while self.is_small(slot):
+                can_give = [c for c in range(self.num_clusters) if self.spare(c) > 0]
+                donor = max(can_give, key=lambda c: (len(self.movable(c)), -c))
+                spare = self.spare(donor)
                 center = self.mean(donor)
                 outermost = sorted(
-                    self.members(donor), key=lambda n: -np.sum((self.features[n] - center) ** 2)
+                    self.movable(donor), key=lambda n: -np.sum((self.features[n] - center) ** 2)
                 )
                 for n in outermost[: min(spare, self.threshold + 1 - self.size(slot))]:
                     self.move(n, slot)
                 changed |= {slot, donor}
         return changed
+
+    def spare(self, cluster: int) -> int:
+        """Samples that a cluster can give without becoming small."""
+        needed = 0 if self.is_owned(cluster) else self.threshold + 1
+        return min(len(self.movable(cluster)), self.size(cluster) - needed)

@@ -28,6 +28,7 @@ from odc_lightning.callbacks.odc.centroid_refresh import CentroidRefresh
 from odc_lightning.callbacks.odc.current_targets import CurrentTargets
 from odc_lightning.callbacks.odc.kmeans_bootstrap import KMeansBootstrap
 from odc_lightning.callbacks.odc.loss_reweighting import LossReweighting
+from odc_lightning.callbacks.odc.named_clusters import NamedClusters
 from odc_lightning.callbacks.odc.samples_memory import SamplesMemory
 from odc_lightning.callbacks.odc.small_clusters import SmallClusters
 from odc_lightning.callbacks.order import check_order, in_order
@@ -51,6 +52,7 @@ __all__ = [
     "LabelScores",
     "LabelSwitchMonitor",
     "LossReweighting",
+    "NamedClusters",
     "OfflineClustering",
     "OnlineProbe",
     "Pretext",

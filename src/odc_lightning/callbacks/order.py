@@ -1,7 +1,8 @@
 """The one fixed order of the callbacks.
 
 Callbacks read the memory at the start of a batch. After the forward pass `SamplesMemory` writes the
-batch's new features and labels, and then `SmallClusters` asks whether a cluster is small. Guards
+batch's new features and labels, `NamedClusters` labels the images in pairs, and then
+`SmallClusters` asks whether a cluster is small. Guards
 run before all others: they ask after the forward pass, and reject the batch before the optimiser
 step. At the end of a batch:
 
@@ -12,7 +13,8 @@ step. At the end of a batch:
 
 At the start of a batch `SamplesMemory` sets the labels, `LossReweighting` computes weights from
 them, and then `CurrentTargets` replaces them. `KMeansBootstrap` fills the samples memory, so it
-runs after `SamplesMemory` and before all callbacks that observe.
+runs after `SamplesMemory` and before all callbacks that observe. `NamedClusters` comes between
+these two: it gives the memory, once that is allocated, the limits that the first clusters keep.
 """
 
 from collections.abc import Iterable
@@ -22,6 +24,7 @@ import pytorch_lightning as pl
 GUARDS = ("FiniteCheck",)
 ORDER = (
     "SamplesMemory",
+    "NamedClusters",
     "KMeansBootstrap",
     "LossReweighting",
     "CurrentTargets",

@@ -29,7 +29,7 @@ SHOWING |= {"-sc", "--shell-completion"}
 _PLAIN = re.compile(r"[\w./%+@|:-]*", re.ASCII)
 # A folder 2024_01 is not the number 202401.
 _NUMBER_AS_PATH = re.compile(
-    r"(.*\.)?(root|path|run|out|images|checkpoint|ckpt_path|pretrained|sort_into|dir)=\d[\w.+-]*",
+    r"(.*\.)?(root|path|run|out|images|labels|checkpoint|ckpt_path|pretrained|sort_into|dir)=\d[\w.+-]*",
     re.ASCII,
 )
 

@@ -10,6 +10,12 @@ from odc_lightning.clustering.assign import (
 )
 from odc_lightning.clustering.balance import balancing_offsets
 from odc_lightning.clustering.centre import centre
+from odc_lightning.clustering.constraints import (
+    Constraints,
+    choices_of,
+    make_constraints,
+    unit_labels,
+)
 from odc_lightning.clustering.global_kmeans import nonempty_kmeans
 from odc_lightning.clustering.kmeans import Backend, KMeansResult, kmeans
 from odc_lightning.clustering.loss_weights import loss_weights
@@ -20,6 +26,7 @@ from odc_lightning.clustering.means import (
     to_fixed_point,
 )
 from odc_lightning.clustering.pca import Moments, Whitening, moments, project_rows, whitening
+from odc_lightning.clustering.seeded_kmeans import seeded_kmeans
 from odc_lightning.clustering.small_clusters import (
     MovedHalf,
     Relabelling,
@@ -33,6 +40,7 @@ __all__ = [
     "ASSIGNMENTS",
     "Assignment",
     "Backend",
+    "Constraints",
     "KMeansResult",
     "Moments",
     "MovedHalf",
@@ -43,10 +51,12 @@ __all__ = [
     "balancing_offsets",
     "centre",
     "check_num_clusters",
+    "choices_of",
     "cluster_means",
     "cluster_sums",
     "kmeans",
     "loss_weights",
+    "make_constraints",
     "means_of_sums",
     "moments",
     "nearest",
@@ -54,9 +64,11 @@ __all__ = [
     "plan_relabelling",
     "project_rows",
     "scores",
+    "seeded_kmeans",
     "spherical_kmeans",
     "squared_distances",
     "to_fixed_point",
     "two_means",
+    "unit_labels",
     "whitening",
 ]

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from odc_lightning.clustering.constraints import Constraints
 from odc_lightning.clustering.kmeans import Backend, kmeans
+from odc_lightning.clustering.seeded_kmeans import seeded_kmeans
 from odc_lightning.clustering.small_clusters import plan_relabelling
 
 
@@ -18,6 +20,7 @@ def nonempty_kmeans(
     backend: Backend,
     on_iteration: Callable[[], None],
     device: torch.device | None = None,
+    constraints: Constraints | None = None,
 ) -> Tensor:
     """Cluster by K-Means, and fill empty clusters by splitting the largest ones.
 
@@ -25,6 +28,7 @@ def nonempty_kmeans(
         features: (N, D).
         num_clusters: C, at most N.
         iterations, seed, backend, on_iteration, device: see `kmeans`.
+        constraints: that the clusters keep; the clustering is then that of `seeded_kmeans`.
 
     Returns:
         Labels (N,) int64 on the CPU; every cluster has a member.
@@ -32,15 +36,20 @@ def nonempty_kmeans(
     Raises:
         ValueError: as `kmeans`, or if N < C.
     """
-    labels, centroids, _ = kmeans(
-        features,
-        num_clusters,
-        iterations=iterations,
-        seed=seed,
-        backend=backend,
-        on_iteration=on_iteration,
-        device=device,
-    )
+    if constraints is None:
+        labels, centroids, _ = kmeans(
+            features,
+            num_clusters,
+            iterations=iterations,
+            seed=seed,
+            backend=backend,
+            on_iteration=on_iteration,
+            device=device,
+        )
+    else:
+        labels, centroids = seeded_kmeans(
+            features, num_clusters, constraints, iterations, seed, on_iteration
+        )
     repair = plan_relabelling(
         features,
         labels,
@@ -48,6 +57,7 @@ def nonempty_kmeans(
         centroids,
         threshold=0,
         rng=np.random.default_rng(seed),
+        constraints=constraints,
     )
     labels = labels.cpu()
     labels[repair.indices] = repair.labels

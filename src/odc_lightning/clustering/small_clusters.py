@@ -15,6 +15,7 @@ from torch import Tensor
 
 from odc_lightning.clustering.assign import Assignment, assign
 from odc_lightning.clustering.blocks import rows_at
+from odc_lightning.clustering.constraints import Constraints
 from odc_lightning.clustering.two_means import two_means
 from odc_lightning.utils.text import quantity
 
@@ -89,6 +90,7 @@ def plan_relabelling(
     repeat: bool = True,
     moved_half: MovedHalf = "random",
     metric: Assignment = "l2",
+    constraints: Constraints | None = None,
 ) -> Relabelling:
     """Plan, without changing the arguments, how every cluster becomes normal (Sec. 3.2).
 
@@ -109,27 +111,38 @@ def plan_relabelling(
         moved_half: ``"random"`` as in the paper; ``"first"``, always the first half, as in the
             authors' code.
         metric: metric for the nearest normal centroid.
+        constraints: samples that something is known about stay where they are, and a cluster of a
+            name is never small. The other members of a name's cluster are split off if there are
+            many of them, as from any cluster.
 
     Returns:
-        The relabelling. With ``repeat`` every cluster is larger than ``threshold`` afterwards.
+        The relabelling. With ``repeat`` every cluster is larger than ``threshold`` afterwards, but
+        for those of names.
 
     Raises:
         ValueError: if N < C (threshold + 1), so that not all clusters can be normal.
     """
     num_samples, num_clusters = len(labels), len(counts)
-    check_num_clusters(num_samples, num_clusters, threshold)
-    after = labels.clone()
     sizes = counts.cpu().numpy().copy()
+    if constraints is None:
+        check_num_clusters(num_samples, num_clusters, threshold)
+        stays = torch.zeros_like(labels, dtype=torch.bool)
+        fixed, needed = np.zeros_like(sizes), np.full_like(sizes, threshold + 1)
+    else:  # `make_constraints` has checked their numbers
+        stays = constraints.fixed
+        fixed = torch.bincount(labels[stays], minlength=num_clusters).cpu().numpy()
+        needed = np.where(constraints.owned.cpu().numpy(), 0, threshold + 1)
+    after = labels.clone()
     changed: set[int] = set()
     num_splits = 0
     for _ in range(MAX_ROUNDS if repeat else 1):
-        small = np.flatnonzero(sizes <= threshold)
+        small = np.flatnonzero(sizes < needed)
         if len(small) == 0:
             break
-        _disperse(features, after, sizes, centroids, small, metric)
-        if repeat and sizes.max() < 2 * (threshold + 1):
+        _disperse(features, after, sizes, fixed, stays, centroids, small, metric)
+        if repeat and (sizes - fixed).max() < 2 * (threshold + 1):
             break  # no half of any cluster would be normal
-        split = _split_largest(features, after, sizes, small, rng, moved_half)
+        split = _split_largest(features, after, sizes, fixed, stays, small, rng, moved_half)
         # The next round needs the new centroids of these clusters.
         centroids = centroids.clone()
         for cluster, members in split.items():
@@ -137,7 +150,7 @@ def plan_relabelling(
         changed.update(split)
         num_splits += len(small)
     if repeat:
-        changed.update(_top_up(features, after, sizes, threshold))
+        changed.update(_top_up(features, after, sizes, fixed, stays, needed))
     moved = (after != labels).nonzero().flatten()
     clusters = torch.tensor(sorted(changed), dtype=torch.int64)
     return Relabelling(moved.cpu(), after[moved].cpu(), clusters, num_splits)
@@ -147,40 +160,55 @@ def _disperse(
     features: Tensor,
     labels: Tensor,
     sizes: np.ndarray,
+    fixed: np.ndarray,
+    stays: Tensor,
     centroids: Tensor,
     small: np.ndarray,
     metric: Assignment,
 ) -> None:
-    """Move the members of all small clusters to their nearest normal centroids, in place."""
+    """Move the members of all small clusters to their nearest normal centroids, in place.
+
+    Args:
+        fixed: (C,) number of members that stay.
+        stays: (N,) bool, which these are.
+    """
     is_small = torch.zeros(len(sizes), dtype=torch.bool, device=labels.device)
     is_small[torch.from_numpy(small).to(labels.device)] = True
-    members = is_small[labels].nonzero().flatten()
+    members = (is_small[labels] & ~stays).nonzero().flatten()
     if len(members) > 0:
         normal = (~is_small).nonzero().flatten()
         labels[members] = normal[assign(rows_at(features, members), centroids[normal], metric)]
         sizes += np.bincount(labels[members].cpu().numpy(), minlength=len(sizes))
-    sizes[small] = 0
+    sizes[small] = fixed[small]
 
 
 def _split_largest(
     features: Tensor,
     labels: Tensor,
     sizes: np.ndarray,
+    fixed: np.ndarray,
+    stays: Tensor,
     slots: np.ndarray,
     rng: np.random.Generator,
     moved_half: MovedHalf,
 ) -> dict[int, Tensor]:
     """Fill each empty slot, in ascending order, with one half of the currently largest cluster.
 
+    Members that stay (``fixed``, ``stays``: see `_disperse`) neither count nor move.
+
     Returns:
         The clusters that changed, with the indices of their members.
     """
     # Only the len(slots) largest clusters, and their halves, can ever be the largest: their
     # members are gathered in one pass. Ties go to the lower number.
-    donors = np.lexsort((np.arange(len(sizes)), -sizes))[: len(slots)]
-    donors = donors[sizes[donors] > 1]
-    members = _members_of(labels, donors, len(sizes))
-    heap = [(-int(sizes[donor]), int(donor)) for donor in donors]
+    movable = sizes - fixed
+    donors = np.lexsort((np.arange(len(sizes)), -movable))[: len(slots)]
+    donors = donors[movable[donors] > 1]
+    if len(donors) == 0:
+        return {}
+    everyone = _members_of(labels, np.union1d(donors, slots), len(sizes))
+    members = {int(donor): everyone[donor][~stays[everyone[donor]]] for donor in donors}
+    heap = [(-int(movable[donor]), int(donor)) for donor in donors]
     heapq.heapify(heap)
     changed: dict[int, Tensor] = {}
     for slot in map(int, slots):
@@ -191,9 +219,13 @@ def _split_largest(
         members[slot], members[donor] = members[donor][second], members[donor][~second]
         labels[members[slot]] = slot
         for cluster in (slot, donor):
-            sizes[cluster] = len(members[cluster])
-            heapq.heappush(heap, (-int(sizes[cluster]), cluster))
+            sizes[cluster] = len(members[cluster]) + fixed[cluster]
+            heapq.heappush(heap, (-len(members[cluster]), cluster))
             changed[cluster] = members[cluster]
+    for cluster in changed:
+        if fixed[cluster] > 0:
+            old = everyone[cluster]
+            changed[cluster] = torch.cat([changed[cluster], old[stays[old]]])
     return changed
 
 
@@ -208,20 +240,33 @@ def _members_of(labels: Tensor, clusters: np.ndarray, num_clusters: int) -> dict
     return dict(zip(names.tolist(), members.split(lengths.tolist()), strict=True))
 
 
-def _top_up(features: Tensor, labels: Tensor, sizes: np.ndarray, threshold: int) -> set[int]:
+def _top_up(
+    features: Tensor,
+    labels: Tensor,
+    sizes: np.ndarray,
+    fixed: np.ndarray,
+    stays: Tensor,
+    needed: np.ndarray,
+) -> set[int]:
     """Fill clusters that are still small with the outermost members of the largest clusters.
+
+    Args:
+        fixed, stays: see `_disperse`.
+        needed: (C,) the least size of each cluster.
 
     Returns:
         The clusters that changed.
     """
     changed: set[int] = set()
-    for slot in map(int, np.flatnonzero(sizes <= threshold)):
-        while (lacking := threshold + 1 - int(sizes[slot])) > 0:
-            donor = int(sizes.argmax())
-            given = min(lacking, int(sizes[donor]) - (threshold + 1))
+    for slot in map(int, np.flatnonzero(sizes < needed)):
+        while (lacking := int(needed[slot] - sizes[slot])) > 0:
+            spare = np.minimum(sizes - needed, sizes - fixed)
+            donor = int(np.where(spare > 0, sizes - fixed, -1).argmax())
+            given = min(lacking, int(spare[donor]))
             members = (labels == donor).nonzero().flatten()
-            points = rows_at(features, members)
-            distances = (points - points.mean(dim=0)).square().sum(dim=1)
+            centre = rows_at(features, members).mean(dim=0)
+            members = members[~stays[members]]
+            distances = (rows_at(features, members) - centre).square().sum(dim=1)
             labels[members[distances.argsort(descending=True, stable=True)[:given]]] = slot
             sizes[donor] -= given
             sizes[slot] += given

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
-from odc_lightning.callbacks import in_order
+from odc_lightning.callbacks import NamedClusters, in_order
 from odc_lightning.callbacks.lifecycle.cluster_page import FinalPage
 from odc_lightning.callbacks.lifecycle.first_answer import FirstAnswer
 from odc_lightning.checkpoints import (
@@ -68,7 +68,9 @@ def load_start(config: DictConfig, backbone: Backbone) -> Conversion | None:
 
 def build_callbacks(config: DictConfig) -> list[pl.Callback]:
     """The callbacks of the algorithm and the monitors, in the order in which they must run."""
-    return in_order([*build_all(config.algorithm), *build_all(config.callbacks)])
+    labels = config.get("labels")  # runs of earlier versions have not recorded it
+    names = [] if labels is None else [NamedClusters(str(labels))]
+    return in_order([*names, *build_all(config.algorithm), *build_all(config.callbacks)])
 
 
 def build_pages(config: DictConfig, started: float) -> list[pl.Callback]:

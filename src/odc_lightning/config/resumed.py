@@ -28,7 +28,7 @@ from odc_lightning.sweeps.jobs import in_multirun
 # Whether a resumed run may change a key; the longest entry that the key starts with decides.
 MAY_CHANGE: Mapping[str, bool] = {
     "": True,  # the length, the schedule, monitors, loggers, the machine, keys of the user
-    "seed": False,
+    **dict.fromkeys(("seed", "labels"), False),
     # The images are compared one by one when the checkpoint is loaded. These keys decide what an
     # epoch is, or what the memory holds:
     **dict.fromkeys(("data.batch_size", "data.drop_last", "data.sampling_with_replacement"), False),

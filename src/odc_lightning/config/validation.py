@@ -128,14 +128,21 @@ def check_settings(config: DictConfig) -> None:
 
     Raises:
         ValueError: for the first wrong value among the settings of `RULES`, or for images that
-            are held back from an algorithm without a samples memory.
+            are held back from an algorithm without a samples memory, or labels for it.
     """
     for key, rule in RULES.items():
         value = OmegaConf.select(config, key)
         if value is not None and not rule.accepts(value):
             raise ValueError(f"{key}={value}; expected {rule}")
+    has_memory = OmegaConf.select(config, "algorithm.samples_memory") is not None
+    labels = OmegaConf.select(config, "labels")
+    if labels is not None and not has_memory:
+        raise ValueError(
+            f"labels={labels} and the algorithm has no samples memory, whose clusters the names "
+            "guide; leave labels out, or use an algorithm of ODC, such as algorithm=odc_small"
+        )
     held_back = OmegaConf.select(config, "data.held_back")
-    if held_back and OmegaConf.select(config, "algorithm.samples_memory") is None:
+    if held_back and not has_memory:
         raise ValueError(
             f"data.held_back={held_back} and the algorithm has no samples memory, which has the "
             "clusters of these images; set data.held_back=0, or use algorithm=odc_small"

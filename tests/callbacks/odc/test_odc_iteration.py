@@ -9,7 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from helpers.slow_odc import SlowODC
+from helpers.slow_odc import SlowNames, SlowODC
 from helpers.tiny import TinyViews, tiny_module, tiny_trainer
 from odc_lightning.callbacks import (
     BalancedClusters,
@@ -17,12 +17,14 @@ from odc_lightning.callbacks import (
     CurrentTargets,
     KMeansBootstrap,
     LossReweighting,
+    NamedClusters,
     SamplesMemory,
     SmallClusters,
     in_order,
 )
 from odc_lightning.models import PrototypeHead
 from odc_lightning.module import ODCModule
+from odc_lightning.runs.given_labels import GivenLabels
 
 N, C, STEPS, B = 60, 6, 150, 16
 PAPER = {"threshold": 4, "refresh_every": 10}
@@ -245,11 +247,17 @@ def test_current_targets(num_views: int) -> None:
     recipe(tiny_module(C, head=partial(PrototypeHead, num_heads=1)), num_views)
 
 
-def recipe(module: ODCModule, num_views: int) -> None:
+def recipe(
+    module: ODCModule,
+    num_views: int,
+    more: Sequence[pl.Callback] = (),
+    said: SlowNames | None = None,
+) -> Replay:
     balance = {"temperature": 0.1, "iterations": 2, "max_samples": N}
-    run(
+    return run(
         memory={"assignment": "cosine", "renormalize": True},
         more=[
+            *more,
             CurrentTargets(temperature=0.2),
             BalancedClusters(every_n_steps=10, **balance),  # type: ignore[arg-type]
         ],
@@ -258,10 +266,68 @@ def recipe(module: ODCModule, num_views: int) -> None:
             "assignment": "cosine",
             "renormalize": True,
             "balance": {"every": 10, **balance},
+            "said": said,
         },
         num_views=num_views,
         module=module,
     )
+
+
+SAID = SlowNames(
+    names=[[0, 1, -1, -1, -1, -1][n % 6] if n < 30 else -1 for n in range(N)],
+    refused=[1 if n in (32, 44) else 0 if n in (3, 45) else -1 for n in range(N)],
+    groups=[{2: 0, 40: 0, 44: 0, 41: 1, 42: 1}.get(n, -1) for n in range(N)],
+    # With a name, with groups, with each other, and a triangle.
+    apart=[(0, 3), (2, 41), (6, 42), (46, 47), (47, 48), (46, 48), (49, 40)],
+)
+
+
+class Said(NamedClusters):
+    """With what is said in place of a file."""
+
+    def _read(self, trainer: pl.Trainer) -> None:
+        self.given = GivenLabels(
+            names=["cat", "dog"],
+            labels=np.array(SAID.names),
+            refused=np.array(SAID.refused),
+            groups=np.array(SAID.groups),
+            apart=np.array(SAID.apart),
+            unknown=[],
+        )
+
+
+@pytest.mark.parametrize("assignment", ["l2", "cosine"])
+def test_names(assignment: str) -> None:
+    found = run(
+        memory={"assignment": assignment},
+        more=[Said("labels.json")],
+        reference={"assignment": assignment, "said": SAID},
+        duplicates=True,
+    )
+    assert found.splits > 0
+    check_names(found.slow.labels)
+
+
+def test_names_with_current_targets_and_balanced_clusters() -> None:
+    module = tiny_module(C, head=partial(PrototypeHead, num_heads=1))
+    check_names(recipe(module, 2, [Said("labels.json")], SAID).slow.labels)
+
+
+def test_names_and_a_threshold_that_leaves_little_room() -> None:
+    found = run(
+        small={"threshold": 8}, more=[Said("labels.json")], reference={"threshold": 8, "said": SAID}
+    )
+    check_names(found.slow.labels)
+    assert np.bincount(found.slow.labels, minlength=C)[2:].min() == 9  # topped up
+
+
+def check_names(labels: np.ndarray) -> None:
+    for sample, name in enumerate(SAID.names):
+        if name >= 0:
+            assert labels[sample] == name
+        assert labels[sample] not in SAID.forbidden(sample)
+        assert {int(labels[n]) for n in SAID.unit(sample)} == {int(labels[sample])}
+    assert all(labels[one] != labels[other] for one, other in SAID.apart)
 
 
 def compiled(module: ODCModule) -> ODCModule:

@@ -8,7 +8,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from odc_lightning.callbacks.find import find
-from odc_lightning.clustering import Backend, check_num_clusters, nonempty_kmeans
+from odc_lightning.clustering import Backend, Constraints, check_num_clusters, nonempty_kmeans
 from odc_lightning.features.extraction import shows_bars
 from odc_lightning.features.placement import Budget, Place, Precision, budget, place_features
 from odc_lightning.memory import ClusterMemory
@@ -79,7 +79,14 @@ def cluster_memory(
         memory: with features (N, D).
     """
     labels = cluster_globally(
-        trainer, memory.features, memory.num_clusters, iterations, seed, backend, description
+        trainer,
+        memory.features,
+        memory.num_clusters,
+        iterations,
+        seed,
+        backend,
+        description,
+        memory.constraints,
     )
     memory.initialize(labels.to(memory.labels.device))
 
@@ -92,6 +99,7 @@ def cluster_globally(
     seed: int,
     backend: Backend,
     description: str,
+    constraints: Constraints | None = None,
 ) -> Tensor:
     """Cluster all features with `nonempty_kmeans` on rank 0, and send the labels to all ranks.
 
@@ -100,6 +108,7 @@ def cluster_globally(
         features: (N, D) on any device, equal on all ranks.
         num_clusters, iterations, seed, backend: see `nonempty_kmeans`.
         description: text of the progress bar.
+        constraints: see `nonempty_kmeans`.
 
     Returns:
         Labels (N,) int64 on the CPU, the same on every rank.
@@ -116,6 +125,7 @@ def cluster_globally(
                 backend,
                 lambda: progress.advance(task),
                 trainer.strategy.root_device,
+                constraints,
             )
 
     return from_rank_zero(cluster)

@@ -92,7 +92,8 @@ class SmallClusters(pl.Callback):
 
     def _small(self, memory: ClusterMemory) -> Tensor:
         """Which clusters are small, (C,) bool; sizes are equal on all ranks, so the answer is."""
-        return memory.counts <= self.threshold
+        small = memory.counts <= self.threshold
+        return small if memory.constraints is None else small & ~memory.constraints.owned
 
     def _repair(self, memory: ClusterMemory, seed: Sequence[int]) -> int:
         """Remove small clusters, and return the number of those that were split."""
@@ -116,4 +117,5 @@ class SmallClusters(pl.Callback):
             repeat=self.repeat,
             moved_half=self.moved_half,
             metric=memory.assignment,
+            constraints=memory.constraints,
         )
