@@ -86,7 +86,7 @@ def test_names_of_clusters_are_those_of_their_run(
         "clustering": clustering_id(images, clusters.numpy()),
         "run": str(first),
         "clusters": {"3": "cat", "5": None, "7": "cat"},
-        "images": {images[int((clusters == 3).nonzero()[0])]: None},
+        "wrong": [images[int((clusters == 3).nonzero()[0])]],
     }
     labels = save(tmp_path / "labels.json", **said)
     train(compose_config(*SMALL, labels))

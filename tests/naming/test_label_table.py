@@ -19,10 +19,12 @@ def test_names_of_a_person_and_of_clusters_count(tmp_path: Path) -> None:
                 ("a/3.jpg", "cat", "classifier", 0.9),
                 ("a/4.jpg", "", "", ""),
                 ("=5.jpg", "+cat", "person", ""),
+                ("a/6.jpg", "", "cluster", ""),  # rubbish
             ]
         )
     given = read_label_table(file)
-    assert given.images == {"a/1.jpg": "cat", "a/2.jpg": "big dog", "=5.jpg": "+cat"}
+    names = {"a/1.jpg": "cat", "a/2.jpg": "big dog", "=5.jpg": "+cat"}
+    assert given.images == {**names, "a/6.jpg": None}
     assert not given.clusters
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from odc_lightning.naming.given_names import FORMAT, VERSION, GivenNames, as_given_names
 from odc_lightning.naming.named_images import Source
+from odc_lightning.naming.tables import SOURCES
 from odc_lightning.utils.home import expanded
 from odc_lightning.utils.tables import from_cell
 from odc_lightning.utils.text import printable
@@ -15,8 +16,8 @@ PATH, LABEL, SOURCE = "path", "label", "source"
 def read_label_table(path: Path | str) -> GivenNames:
     """Read the names of images from a CSV table with the columns ``path`` and ``label``.
 
-    An empty label is none. In a table with a column ``source``, the guesses of a classifier are
-    left out, since a network that learns them only confirms them.
+    An empty label is none, or rubbish if there is a column ``source`` that is not empty. The
+    guesses of a classifier are left out, since a network that learns them only confirms them.
 
     Raises:
         ValueError: the file is missing or lacks a column, a cell or any name, or an image has two
@@ -35,8 +36,8 @@ def read_label_table(path: Path | str) -> GivenNames:
         raise ValueError(f"labels={printable(file)}: {error}") from error
 
 
-def _images_of(file: Path) -> dict[str, str]:
-    images: dict[str, str] = {}
+def _images_of(file: Path) -> dict[str, str | None]:
+    images: dict[str, str | None] = {}
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as opened:
         reader = csv.DictReader(opened)
         header = reader.fieldnames or []
@@ -48,9 +49,10 @@ def _images_of(file: Path) -> dict[str, str]:
             image, label = row[PATH], row[LABEL]
             if image is None or label is None:
                 raise ValueError(f"line {reader.line_num} has too few cells")
-            if not label.strip() or row.get(SOURCE) == Source.CLASSIFIER.name.lower():
+            source = row.get(SOURCE) or ""
+            if source == SOURCES[Source.CLASSIFIER] or not (label.strip() or source):
                 continue
-            image, name = from_cell(image), from_cell(label)
+            image, name = from_cell(image), from_cell(label) if label.strip() else None
             if images.setdefault(image, name) != name:
                 raise ValueError(
                     f"{printable(image)} has the names {images[image]!r} and {name!r}; expected one"
