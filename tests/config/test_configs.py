@@ -57,13 +57,14 @@ NEEDED = {
 
 # Which callbacks an algorithm is made of.
 FOR_SMALL_DATA = {"CurrentTargets", "BalancedClusters"}  # off in the paper's presets
-ODC = tuple(name for name in ORDER if name not in FOR_SMALL_DATA)
+WITHOUT_LABELS = tuple(name for name in ORDER if name != "NamedClusters")
+ODC = tuple(name for name in WITHOUT_LABELS if name not in FOR_SMALL_DATA)
 CALLBACKS = {
     "odc": ODC,
     "odc_openselfsup": ODC,
-    "odc_small": tuple(name for name in ORDER if name != "LossReweighting"),
+    "odc_small": tuple(name for name in WITHOUT_LABELS if name != "LossReweighting"),
     "odc_adapt": tuple(
-        name for name in ORDER if name not in ("LossReweighting", "BalancedClusters")
+        name for name in WITHOUT_LABELS if name not in ("LossReweighting", "BalancedClusters")
     ),
     "deepcluster": ("OfflineClustering",),
     "deepcluster_v2": ("PrototypeClustering",),
