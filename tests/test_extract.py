@@ -1,12 +1,15 @@
 """Features of a run's layers as files."""
 
+import csv
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 from conftest import Compose, compose_command
 from odc_lightning import load
@@ -48,11 +51,31 @@ def test_a_layer_of_other_images(
     assert np.allclose(features, expected, atol=1e-5)
 
 
+def test_for_viewers(compose_extraction: Compose, photos_run: Path, new_photos: Path) -> None:
+    config = compose_extraction("format=atlas", "part_size=64")
+    table = pq.read_table(extract(config) / "embedding.parquet")
+    with (photos_run / "clusters.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert table["path"].to_pylist() == [row["path"] for row in rows]
+    assert table["cluster"].to_pylist() == [row["cluster"] for row in rows]
+    own = Path(load(photos_run).run.config.data.root) / rows[70]["path"]
+    with Image.open(own) as image, Image.open(BytesIO(table["image"][70].as_py())) as picture:
+        difference = np.asarray(picture.resize(image.size), float) - np.asarray(image)
+    assert np.abs(difference).mean() < 20
+    config.out += " of others"
+    other = ("data=image_folder", f"data.root='{new_photos}'", f"out='{config.out}'")
+    folder = extract(compose_extraction("format=projector", "layer=pooled", *other))
+    lines = (folder / "metadata.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 70
+    assert not any("\t" in line for line in lines)  # no cluster
+    assert 'tensor_name: "pooled"' in (folder / "projector_config.pbtxt").read_text()
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("layer=conv9", "no such layer"),
-        ("format=hdf5", "expected one of parquet"),
+        ("format=hdf5", "expected one of parquet, npy, memmap, projector, atlas"),
         ("part_size=0", "part_size=0; expected an integer, 1 or more"),
         ("run=nowhere", "run=nowhere does not exist"),
     ],

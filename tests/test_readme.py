@@ -33,6 +33,7 @@ from odc_lightning.cli.commands import COMMANDS
 from odc_lightning.cli.completion import SHELLS
 from odc_lightning.cli.recipe import ADAPT, AUTO
 from odc_lightning.config import CONFIG_DIR
+from odc_lightning.inference.viewer_files import ATLAS
 from odc_lightning.report import argument_parser
 from odc_lightning.search import check_trial, space_of
 
@@ -303,6 +304,9 @@ def check_command(words: list[str]) -> None:
             dashboard.parse(arguments)
         case ["wandb", "login" | "sync", *_] | ["tensorboard", "--logdir", _]:
             pass
+        case ["embedding-atlas", file, "--vector", "features", "--image", "image", *others]:
+            assert Path(file).name == ATLAS
+            assert others[:-1] in ([], ["--query"])
         case ["python", "-m", "odc_lightning.report", *arguments]:
             argument_parser().parse_args(arguments)
         case [".venv/bin/python", "-m", module, *arguments]:
@@ -334,6 +338,7 @@ def check_search(overrides: list[str]) -> None:
         ".venv/bin/python -m pytest tests/no_such_folder",
         "odc no_such_command",
         "odc completion no_such_shell",
+        "embedding-atlas features.parquet --vector features --image image",
     ],
 )
 def test_a_wrong_command_is_found(command: str) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from odc_lightning.inference.table_files import (
     Format,
@@ -56,8 +55,3 @@ def test_memmap(tmp_path: Path) -> None:
 def test_a_slice_of_a_table() -> None:
     table = pa.concat_tables([features_table(NAMES, FEATURES)]).slice(3, 4)
     assert np.array_equal(features_of(table), FEATURES[3:7])
-
-
-def test_an_unknown_format() -> None:
-    with pytest.raises(ValueError, match="format=hdf5; expected one of parquet, npy, memmap"):
-        write_features("hdf5")  # type: ignore[arg-type]

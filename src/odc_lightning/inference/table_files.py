@@ -66,21 +66,16 @@ def write_features(form: Format) -> dict[str, Writer]:
         form: ``"parquet"`` is one file. ``"npy"`` is an array (N, width) float32, which
             ``numpy.load(..., mmap_mode="r")`` maps, and a list of the paths. ``"memmap"`` is the
             same without NumPy's header, with the shape in a file of its own.
-
-    Raises:
-        ValueError: the format is unknown.
     """
     if form == "parquet":
         return {"features.parquet": write_parquet}
     if form == "npy":
         return {"features.npy": partial(_write_rows, header=True), "paths.csv": _write_paths}
-    if form == "memmap":
-        return {
-            "features.f32": partial(_write_rows, header=False),
-            "features.json": _write_shape,
-            "paths.csv": _write_paths,
-        }
-    raise ValueError(f"format={form}; expected one of {', '.join(FORMATS)}")
+    return {
+        "features.f32": partial(_write_rows, header=False),
+        "features.json": _write_shape,
+        "paths.csv": _write_paths,
+    }
 
 
 def _write_rows(path: Path, parts: Parts, header: bool) -> None:
