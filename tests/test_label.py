@@ -16,6 +16,7 @@ from helpers.processes import run_python
 from odc_lightning import load
 from odc_lightning.assign import assign
 from odc_lightning.cli.odc import translated
+from odc_lightning.clusters import clusters as look
 from odc_lightning.label import label
 from odc_lightning.naming import GivenNames, clustering_id
 
@@ -198,6 +199,23 @@ def test_names_of_another_run_and_no_names(
     path = write_names(tmp_path, run)
     with pytest.raises(ValueError, match="gives no image a name; name a cluster first"):
         label(compose_label(f"run='{folder}'", f"labels='{path}'"))
+
+
+def test_a_server_does_not_replace_names_of_other_clusters(
+    compose_label: Compose, run: Run, tmp_path: Path
+) -> None:
+    folder, images, clusters = run
+    labels = write_names(tmp_path, (folder, images, clusters + 1), clusters={0: "one"})
+    config = composer(tmp_path, "clusters")(f"run='{folder}'", "serve=true", "port=0")
+    kept = folder / "labels.json"
+    try:
+        for text in (labels.read_text(), "{"):
+            kept.write_text(text)
+            with pytest.raises(ValueError, match=r"would replace .*labels\.json; rename it"):
+                look(config)
+            assert kept.read_text() == text
+    finally:
+        kept.unlink()
 
 
 def test_the_command_as_users_type_it(run: Run, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_names_of_clusters_are_those_of_their_run(
         "clustering": clustering_id(images, clusters.numpy()),
         "run": str(first),
         "clusters": {"3": "cat", "5": None, "7": "cat"},
-        "wrong": [images[int((clusters == 3).nonzero()[0])]],
+        "wrong": [images[int((clusters == each).nonzero()[0])] for each in (3, 5)],
     }
     labels = save(tmp_path / "labels.json", **said)
     train(compose_config(*SMALL, labels))
@@ -95,12 +95,14 @@ def test_names_of_clusters_are_those_of_their_run(
     expected = torch.full((261,), -1)
     expected[(clusters == 3) | (clusters == 7)] = 0
     expected[clusters == 5] = 1
-    refused = int((clusters == 3).nonzero()[0])
+    refused = [int((clusters == each).nonzero()[0]) for each in (3, 5)]
     expected[refused] = -1
     assert torch.equal(state["named"], expected)
+    assert state["refused"][refused].tolist() == [0, 1]
     after = clusters_of(tmp_path / "run")
     assert torch.equal(after[expected >= 0], expected[expected >= 0])
-    assert after[refused] != 0
+    assert after[refused[0]] != 0
+    assert after[refused[1]] != 1  # that of rubbish
 
 
 def test_a_resumed_run_keeps_its_names(

@@ -2,8 +2,7 @@
 
 One row per image, as Parquet and CSV: its cluster, the margin to the second cluster, an outlier
 score, and its nearest neighbours among the training images; with ``labels=labels.json`` also its
-name. Run the same command again to resume
-an interrupted one.
+name. Run the same command again to resume an interrupted one.
 """
 
 from functools import partial

@@ -3,23 +3,21 @@
 Read `clusters` top to bottom: the run, its images, then a page or folders.
 """
 
-from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from odc_lightning.cli.cluster_page import carry_out, say, shown_parts
+from odc_lightning.cli.cluster_page import carry_out, say, served, shown_parts
 from odc_lightning.cli.command import run_command
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
-from odc_lightning.config.validation import IntegerRule
 from odc_lightning.reporting.cluster_page import (
     PageSettings,
     build_cluster_page,
     cluster_folders,
     plan_sorting,
 )
-from odc_lightning.reporting.cluster_page.server import LABELS, PageServer
+from odc_lightning.reporting.cluster_page.server import LABELS
 from odc_lightning.runs.clustered_images import ClusteredImages, read_clusters
 from odc_lightning.runs.find import (
     find_run,
@@ -46,8 +44,6 @@ def clusters(config: DictConfig) -> None:
     config = resolve(with_run_config(config, run, *from_run))
     if not config.run_trusted:
         refuse_untrusted(config, str(config.run), from_run, "run_trusted")
-    if not IntegerRule(0).accepts(config.port):
-        raise ValueError(f"port={config.port}; expected {IntegerRule(0)}")
     with timed("run and images"):
         clustered = read_clusters(run, config.data)
     if config.sort_into is None:
@@ -63,21 +59,10 @@ def show(clustered: ClusteredImages, run: Path, config: DictConfig) -> None:
         ValueError: the port cannot be used.
     """
     folder = Path(config.run_dir)
-    if not config.serve:
+    if config.serve:
+        served(clustered, folder, run / LABELS, config.port, lambda: build(clustered, run, config))
+    else:
         say(*build(clustered, run, config), f"{folder / 'index.html'}")
-        return
-    rows = {name: index for index, name in enumerate(clustered.names())}
-
-    def find(name: str) -> Path | None:
-        return clustered.source.path(rows[name]) if name in rows else None
-
-    labels = run / LABELS
-    # The port is taken before the page is made, which may take minutes.
-    with PageServer(folder, labels, find, config.port) as server:
-        say(*build(clustered, run, config))
-        say(f"{server.address} saves names in {labels}. Stop with Ctrl-C")
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
 
 
 def build(clustered: ClusteredImages, run: Path, config: DictConfig) -> list[str]:

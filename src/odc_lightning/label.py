@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
-from odc_lightning.cli.cluster_page import carry_out, say, shown_parts
+from odc_lightning.cli.cluster_page import carry_out, say, served, shown_parts
 from odc_lightning.cli.command import ALWAYS_IRRELEVANT, ignore_warnings, run_command
 from odc_lightning.cli.hydra_command import hydra_command
 from odc_lightning.config.resolve import resolve
@@ -52,7 +52,7 @@ def label(config: DictConfig) -> None:
     """
     ignore_warnings(ALWAYS_IRRELEVANT)
     run = find_run(required(config, "run", "the folder of a training run"))
-    labels = run.folder / LABELS if config.labels is None else config.labels
+    labels = labels_of(config, run.folder)
     given = read_given_names(labels)
     from_run = groups_of_run(config, "data")
     config = resolve(with_run_config(config, run, *from_run))
@@ -132,23 +132,37 @@ def write(
     names = clustered.names()
     write_tables(folder, names, completed)
     write_coco(folder / "labels.coco.json", names, completed, sizes_of(clustered.source))
-    lines = [f"{folder}/labels.csv, labels.parquet and labels.coco.json"]
-    if len(completed.to_name) > 0 and config.next > 0:
-        settings = PageSettings(
-            title=str(config.title),
-            link_originals=config.link_originals,
-            run=run,
-            given=given,
-            to_name=first_to_name(completed, config.next),
-            seed=config.seed,
-        )
+    say(f"{folder}/labels.csv, labels.parquet and labels.coco.json")
+    to_name = first_to_name(completed, config.next)
+    if len(to_name.indices) == 0:
+        return
+    settings = PageSettings(
+        title=str(config.title),
+        link_originals=config.link_originals,
+        run=run,
+        given=given,
+        to_name=to_name,
+        seed=config.seed,
+        served=config.serve,
+    )
+
+    def build() -> list[str]:
         with shown_parts(len(names)) as (part, progress):
             build_cluster_page(clustered, folder, settings, part, progress)
-        lines += [
-            f"{quantity(len(completed.to_name), 'image')} without a name, the least sure first:",
-            f"{folder / 'index.html'}#/next",
+        return [
+            f"{quantity(len(completed.to_name), 'image')} without a name, the least sure first:"
         ]
-    say(*lines)
+
+    if config.serve:
+        labels = labels_of(config, run)
+        served(clustered, folder, labels, config.port, build, route="#/next")
+    else:
+        say(*build(), f"{folder / 'index.html'}#/next")
+
+
+def labels_of(config: DictConfig, run: Path) -> Path:
+    """The ``labels.json`` of the command."""
+    return run / LABELS if config.labels is None else expanded(config.labels)
 
 
 def first_to_name(completed: Completed, number: int) -> ToName:

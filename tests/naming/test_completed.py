@@ -81,18 +81,31 @@ def test_a_refused_name_is_not_given() -> None:
     assert result.named.labels[9] == 0
     assert result.named.labels[10] == UNNAMED
     assert result.guesses[10] not in (0, UNNAMED)
+    assert result.probabilities[10] < 0.1  # all other names are unlikely
+    assert 10 in result.to_name
 
 
 def test_pairs_hold_for_guesses() -> None:
     pairs = np.array([[10, 70]])  # of kinds 0 and 2
     together = completed(named(some(5), together=pairs))
     assert together.named.labels[10] == together.named.labels[70]
+    refused = np.full(len(TRUTH), UNNAMED)
+    refused[70] = 0  # so the name of image 10 cannot be that of both
+    neither = completed(named(some(5), together=pairs, refused=refused))
+    assert (neither.named.labels[[10, 70]] == UNNAMED).all() or (
+        neither.named.labels[[10, 70]] == TRUTH[70]
+    ).all()
     pairs = np.array([[10, 11]])  # both of kind 0
     apart = completed(named(some(5), apart=pairs))
     assert sorted(apart.named.labels[[10, 11]].tolist()) == [UNNAMED, 0]
     pairs = np.array([[0, 11]])  # the first has its name from a person
     apart = completed(named(some(5), apart=pairs))
     assert apart.named.labels[[0, 11]].tolist() == [0, UNNAMED]
+
+
+def test_one_image_of_each_name_tells_nothing_about_what_is_near() -> None:
+    result = completed(named(some(1)), sure=0.0)
+    assert (result.named.labels != UNNAMED).all()
 
 
 def test_one_name_needs_no_classifier() -> None:

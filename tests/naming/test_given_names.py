@@ -50,6 +50,9 @@ def test_names_of_all_scripts(tmp_path: Path) -> None:
     assert list(read_given_names(write(tmp_path, clusters=names)).clusters.values()) == list(
         names.values()
     )
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    both = read_given_names(write(tmp_path, clusters={"1": composed, "2": decomposed}))
+    assert set(both.clusters.values()) == {composed}
 
 
 def test_parts_may_be_left_out(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     file.write_text("label,path\ncat,1.jpg\ncat,1.jpg\n,2.jpg\n")
     assert read_label_table(file).images == {"1.jpg": "cat"}
+    file.write_text("path,label,source\n1.jpg,cat,camera 1\n2.jpg,,camera 2\n")
+    assert read_label_table(file).images == {"1.jpg": "cat"}
 
 
 @pytest.mark.parametrize(

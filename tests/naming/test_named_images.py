@@ -58,6 +58,13 @@ def test_apart_takes_the_less_certain_name() -> None:
     assert shown(both)[:3] == [None, None, "cat"]
     one = named(clusters={0: "cat"}, images={"0.jpg": "cat"}, apart=[("0.jpg", "1.jpg")])
     assert shown(one)[:3] == ["cat", None, "cat"]
+    groups = named(
+        clusters={0: "cat"},
+        images={"2.jpg": "cat"},
+        together=[("0.jpg", "1.jpg")],
+        apart=[("0.jpg", "2.jpg")],
+    )
+    assert shown(groups)[:3] == [None, None, "cat"]  # with the one that belongs to it
     different = named(clusters={0: "cat", 1: "dog"}, apart=[("0.jpg", "3.jpg")])
     assert shown(different)[:4] == ["cat", "cat", "cat", "dog"]
 
@@ -67,11 +74,24 @@ def test_apart_takes_the_less_certain_name() -> None:
     [
         (
             {"images": {"0.jpg": "cat", "1.jpg": "dog"}, "together": [("0.jpg", "1.jpg")]},
-            "0.jpg and 1.jpg are said to belong together, but their names are 'cat' and 'dog'",
+            "0.jpg and 1.jpg are said to belong together, and have the names 'cat' and 'dog'",
         ),
         (
             {"images": {"0.jpg": "cat", "1.jpg": "cat"}, "apart": [("1.jpg", "0.jpg")]},
-            "1.jpg and 0.jpg are said to belong apart, but their names are 'cat' and 'cat'",
+            "1.jpg and 0.jpg are said to belong apart, and have the names 'cat' and 'cat'",
+        ),
+        (
+            {"together": [("0.jpg", "1.jpg")], "apart": [("1.jpg", "0.jpg")]},
+            "1.jpg and 0.jpg are said to belong apart, and by other pairs together",
+        ),
+        (
+            {
+                "clusters": {0: "cat"},
+                "images": {"0.jpg": "cat"},
+                "wrong": ["1.jpg"],
+                "together": [("0.jpg", "1.jpg")],
+            },
+            "0.jpg and 1.jpg are said to belong together, and have the names 'cat' and 'no name'",
         ),
         ({"images": {"x.jpg": "cat"}}, "none of the 1 named images is an image of this run"),
         ({"clusters": {9: "cat"}}, "cluster 9 has a name, but the last cluster is 3"),
@@ -80,6 +100,11 @@ def test_apart_takes_the_less_certain_name() -> None:
 def test_contradictions_and_other_runs(said: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         named(**said)
+
+
+def test_a_refusal_that_is_said_twice_is_one() -> None:
+    assert named(clusters={0: "cat"}, wrong=["1.jpg", "1.jpg"]).refused[1] == 0
+    assert named(clusters={0: None}, wrong=["1.jpg"]).refused[1] == -2
 
 
 def test_names_of_another_clustering() -> None:
@@ -121,6 +146,8 @@ def test_what_holds_for_all(
     words = dict(zip(IMAGES, shown(result), strict=True))
     for image, name in images.items():
         assert words[image] == name or (name is None and words[image] == "(rubbish)")
+    for one, other in together:
+        assert words[one] == words[other]
     for one, other in apart:
         assert words[one] != words[other] or words[one] in (None, "(rubbish)")
     spoken_of = {*images, *wrong, *(image for pair in (*together, *apart) for image in pair)}

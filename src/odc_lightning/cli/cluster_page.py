@@ -1,12 +1,23 @@
 """Shared parts of the commands about clusters: lines, a bar, folders of links."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from odc_lightning.reporting.cluster_page import THUMBNAILS, Sorting, Timed, sort_images
+from odc_lightning.config.validation import IntegerRule
+from odc_lightning.naming import read_given_names
+from odc_lightning.naming.named_images import check_run
+from odc_lightning.reporting.cluster_page import (
+    THUMBNAILS,
+    ClusteredImages,
+    Sorting,
+    Timed,
+    sort_images,
+)
+from odc_lightning.reporting.cluster_page.server import PageServer
 from odc_lightning.utils.text import printable
 from odc_lightning.utils.timing import timed
 
@@ -30,6 +41,50 @@ def carry_out(plan: Sorting, dry_run: bool) -> None:
     with timed("sorting"):
         sort_images(plan)
     say(f"{plan.folder}/")
+
+
+def served(
+    clustered: ClusteredImages,
+    folder: Path,
+    labels: Path,
+    port: int,
+    build: Callable[[], list[str]],
+    route: str = "",
+) -> None:
+    """Build a page and serve it until Ctrl-C.
+
+    Args:
+        clustered: the images of the page.
+        folder: of the page.
+        labels: the ``labels.json`` in which the page saves names.
+        port: of the server; it is taken before the page is made, which may take minutes.
+        build: makes the page and returns lines to print.
+        route: of the view that the printed address opens, such as ``#/next``.
+
+    Raises:
+        ValueError: the port cannot be used, or ``labels`` is there and is of other clusters: it
+            would be replaced.
+    """
+    if not IntegerRule(0).accepts(port):
+        raise ValueError(f"port={port}; expected {IntegerRule(0)}")
+    names = clustered.names()
+    rows = {name: row for row, name in enumerate(names)}
+    if labels.exists():
+        try:
+            check_run(read_given_names(labels), names, clustered.labels, rows)
+        except ValueError as error:
+            raise ValueError(
+                f"{error}. The page would replace {labels}; rename it to keep it, and start again"
+            ) from error
+
+    def find(name: str) -> Path | None:
+        return clustered.source.path(rows[name]) if name in rows else None
+
+    with PageServer(folder, labels, find, port) as server:
+        say(*build())
+        say(f"{server.address}{route} saves names in {labels}. Stop with Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 @contextmanager

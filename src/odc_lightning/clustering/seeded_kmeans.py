@@ -10,6 +10,7 @@ from odc_lightning.clustering.blocks import rows_at
 from odc_lightning.clustering.constraints import Constraints, choices_of, unit_labels
 from odc_lightning.clustering.kmeans import check_features
 from odc_lightning.clustering.means import cluster_means
+from odc_lightning.utils.blocks import blocks
 
 
 def seeded_kmeans(
@@ -56,11 +57,16 @@ def constrained_labels(features: Tensor, centroids: Tensor, constraints: Constra
     paired = constraints.paired
     if len(paired) > 0:
         labels[paired] = unit_labels(constraints, rows_at(features, paired), centroids)
-    limited = ((constraints.kinds >= 0) & (constraints.units < 0)).nonzero().flatten()
-    if len(limited) > 0:
-        choices = choices_of(constraints, limited, labels[limited])
-        distances = torch.cdist(rows_at(features, limited), centroids)
-        labels[limited] = distances.masked_fill(~choices, torch.inf).argmin(dim=1)
+    kinds = constraints.kinds
+    alone = (kinds >= 0) & (constraints.units < 0)
+    named = alone & (kinds < constraints.num_names)
+    labels[named] = kinds[named].to(labels.dtype)
+    limited = (alone & ~named).nonzero().flatten()  # they may be in all clusters but some
+    for rows in blocks(len(limited), len(centroids)):
+        part = limited[rows]
+        choices = choices_of(constraints, part, labels[part])
+        distances = torch.cdist(rows_at(features, part), centroids)
+        labels[part] = distances.masked_fill(~choices, torch.inf).argmin(dim=1)
     return labels
 
 

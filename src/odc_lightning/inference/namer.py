@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from odc_lightning.inference.model import TrainedModel
-from odc_lightning.naming import name_images, read_given_names
+from odc_lightning.naming import Source, name_images, read_given_names
 from odc_lightning.naming.completed import fit_names
 from odc_lightning.utils.arrays import IntArray
 
@@ -37,6 +37,8 @@ class Namer:
         if names is None or clusters is None:
             raise ValueError(f"{model.run.folder} has no index.csv, so its images have no names")
         named = name_images(self._given, names, clusters.numpy())
+        if not (named.sources != Source.NOBODY).any():
+            raise ValueError(f"labels={labels} gives no image a name; name a cluster first")
         places = {name: row for row, name in enumerate(names)}
         reference = model.reference
         rows = np.array([places[name] for name in reference.names])

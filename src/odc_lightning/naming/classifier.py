@@ -29,8 +29,9 @@ class Judged(NamedTuple):
     Attributes:
         labels: (B,) its guess, a label of the named images.
         probabilities: (B,) of the guess.
-        distances: (B,) distance to the nearest named image, divided by the 95 % quantile of the
-            same distance among named images. Above 1, an image is unlike all that has a name.
+        distances: (B,) distance to the nearest image of the guessed name, divided by the 95 %
+            quantile of the same distance among named images. Above 1, an image is unlike all of
+            that name.
     """
 
     labels: IntArray
@@ -83,15 +84,16 @@ class NameClassifier:
                 fitted[repeated], labels[repeated], folds, seed
             )
         self._model = _fit(fitted, labels, strength)
-        itself, _ = nearest_neighbours(self._bank, self._bank, 1, exclude_self=True)
-        self._usual = max(float(np.quantile(_distance(itself), USUAL)), 1e-6)
+        self._labels = labels
+        self._usual = self._usual_distance()
 
     def judge(self, features: FloatArray, refused: IntArray | None = None) -> Judged:
         """Guess the names of images.
 
         Args:
             features: (B, D) of unit length.
-            refused: (B,) label that an image does not have; `UNNAMED` for none.
+            refused: (B,) label that an image does not have; `UNNAMED` for none. The probabilities
+                of the others stay what they are, so a second choice is rarely a sure one.
         """
         if len(features) == 0:
             nothing = np.zeros(0)
@@ -99,16 +101,27 @@ class NameClassifier:
         probabilities: NDArray[np.float64] = self._model.predict_proba(features)
         kinds = self._model.classes_
         if refused is not None:
-            out = (refused[:, None] == kinds) & (refused[:, None] != UNNAMED)
-            probabilities[out] = 0
-            probabilities /= probabilities.sum(axis=1, keepdims=True)
-        best = probabilities.argmax(axis=1)
-        nearest, _ = nearest_neighbours(self._bank, torch.from_numpy(features), 1)
-        return Judged(
-            kinds[best],
-            probabilities[np.arange(len(best)), best],
-            _distance(nearest) / np.float32(self._usual),
-        )
+            probabilities[(refused[:, None] == kinds) & (refused[:, None] != UNNAMED)] = 0
+        guesses: IntArray = kinds[probabilities.argmax(axis=1)]
+        distances = np.empty(len(guesses), np.float32)
+        for kind in np.unique(guesses):
+            own = guesses == kind
+            bank = self._bank[torch.from_numpy(self._labels == kind)]
+            nearest, _ = nearest_neighbours(bank, torch.from_numpy(features[own]), 1)
+            distances[own] = _distance(nearest)
+        return Judged(guesses, probabilities.max(axis=1), distances / np.float32(self._usual))
+
+    def _usual_distance(self) -> float:
+        """The 95 % quantile of the distances of named images to the nearest of their name."""
+        found: list[FloatArray] = []
+        for kind in np.unique(self._labels):
+            bank = self._bank[torch.from_numpy(self._labels == kind)]
+            if len(bank) > 1:
+                nearest, _ = nearest_neighbours(bank, bank, 1, exclude_self=True)
+                found.append(_distance(nearest))
+        if not found:  # each name has one image: nothing tells what is near
+            return float("inf")
+        return max(float(np.quantile(np.concatenate(found), USUAL)), 1e-6)
 
 
 def _some_of_each(labels: IntArray, most: int, seed: int) -> IntArray:

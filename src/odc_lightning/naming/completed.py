@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odc_lightning.naming.classifier import NameClassifier
-from odc_lightning.naming.named_images import UNNAMED, NamedImages, Source, groups_of_pairs
+from odc_lightning.naming.named_images import (
+    UNNAMED,
+    NamedImages,
+    Source,
+    groups_of_pairs,
+    unit_of,
+)
 from odc_lightning.utils.arrays import FloatArray, IntArray
 
 
@@ -35,7 +41,7 @@ def complete(
     """Name the images of which the classifier is sure.
 
     Images that belong together get the guess of which it is most certain. Of two images apart it
-    names the one of which it is more certain.
+    names the one of which it is more certain, with its group.
 
     Args:
         named: N images.
@@ -59,11 +65,13 @@ def complete(
     _agree(named, guesses, probabilities, certainty)
     is_sure = np.zeros(len(guesses), bool)
     is_sure[asked_rows] = certainty[asked_rows] >= sure
-    for pair in named.apart:
+    groups = groups_of_pairs(named.together)
+    for one, other in named.apart.tolist():
+        pair = np.array([one, other])
         labels = np.where(is_sure[pair], guesses[pair], named.labels[pair])
         guessed = pair[is_sure[pair]]
         if labels[0] == labels[1] and len(guessed) > 0:
-            is_sure[guessed[certainty[guessed].argmin()]] = False
+            is_sure[unit_of(int(guessed[certainty[guessed].argmin()]), groups)] = False
     named.labels[is_sure] = guesses[is_sure]
     named.sources[is_sure] = Source.CLASSIFIER
     left = asked_rows[~is_sure[asked_rows]]
@@ -99,3 +107,5 @@ def _agree(
             best = asked[certainty[asked].argmax()]
             for values in (guesses, probabilities, certainty):
                 values[asked] = values[best]
+            if (named.refused[group] == guesses[best]).any():
+                certainty[asked] = 0  # one of them does not have that name

@@ -146,7 +146,7 @@ def _name(key: str, name: Any) -> str | None:
         return None
     # Other scripts need characters that Python does not call printable, such as joiners.
     if isinstance(name, str) and not _FORBIDDEN.intersection(map(unicodedata.category, name)):
-        cleaned = " ".join(name.split())
+        cleaned = " ".join(unicodedata.normalize("NFC", name).split())
         if 0 < len(cleaned) <= LONGEST:
             return cleaned
     raise ValueError(

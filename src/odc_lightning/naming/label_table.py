@@ -11,13 +11,15 @@ from odc_lightning.utils.tables import from_cell
 from odc_lightning.utils.text import printable
 
 PATH, LABEL, SOURCE = "path", "label", "source"
+_SAYS_RUBBISH = (SOURCES[Source.PERSON], SOURCES[Source.CLUSTER])
 
 
 def read_label_table(path: Path | str) -> GivenNames:
     """Read the names of images from a CSV table with the columns ``path`` and ``label``.
 
-    An empty label is none, or rubbish if there is a column ``source`` that is not empty. The
-    guesses of a classifier are left out, since a network that learns them only confirms them.
+    An empty label is none, or rubbish if its ``source`` is a person or a cluster, as `odc label`
+    writes it. The guesses of a classifier are left out, since a network that learns them only
+    confirms them.
 
     Raises:
         ValueError: the file is missing or lacks a column, a cell or any name, or an image has two
@@ -50,7 +52,9 @@ def _images_of(file: Path) -> dict[str, str | None]:
             if image is None or label is None:
                 raise ValueError(f"line {reader.line_num} has too few cells")
             source = row.get(SOURCE) or ""
-            if source == SOURCES[Source.CLASSIFIER] or not (label.strip() or source):
+            if source == SOURCES[Source.CLASSIFIER]:
+                continue
+            if not label.strip() and source not in _SAYS_RUBBISH:
                 continue
             image, name = from_cell(image), from_cell(label) if label.strip() else None
             if images.setdefault(image, name) != name:

@@ -79,7 +79,7 @@ def name_images(given: GivenNames, images: Sequence[str], clusters: IntArray) ->
         if image in rows:
             labels[rows[image]] = RUBBISH if name is None else index[name]
             sources[rows[image]] = Source.PERSON
-    for image in given.wrong:
+    for image in dict.fromkeys(given.wrong):
         if image in rows:
             refused[rows[image]] = labels[rows[image]]
             labels[rows[image]], sources[rows[image]] = UNNAMED, Source.NOBODY
@@ -164,6 +164,9 @@ def _join(named: NamedImages, images: Sequence[str]) -> None:
             one, other = (by_person[named.labels[by_person] == label][0] for label in said[:2])
             _contradict(named, images, one, other, "belong together")
         if len(said) == 1:
+            refusing = group[named.refused[group] == said[0]]
+            if len(refusing) > 0:
+                _contradict(named, images, by_person[0], refusing[0], "belong together")
             named.labels[group], named.sources[group] = said[0], Source.PERSON
             continue
         found = np.unique(named.labels[group][named.labels[group] != UNNAMED])
@@ -172,22 +175,39 @@ def _join(named: NamedImages, images: Sequence[str]) -> None:
         named.sources[group] = Source.CLUSTER if agreed else Source.NOBODY
 
 
+def unit_of(row: int, groups: Sequence[IntArray]) -> IntArray:
+    """The images that must have the same name as one: its group, or itself alone.
+
+    Args:
+        row: the image.
+        groups: of images that belong together.
+    """
+    return next((group for group in groups if row in group), np.array([row]))
+
+
 def _part(named: NamedImages, images: Sequence[str]) -> None:
-    """Take the less certain name from one of two images that are apart."""
+    """Take the less certain name from one of two images that are apart, and from its group."""
+    groups = groups_of_pairs(named.together)
     for one, other in named.apart.tolist():
+        units = [unit_of(row, groups) for row in (one, other)]
+        if other in units[0]:
+            _contradict(named, images, one, other, "belong apart, and by other pairs together")
         if named.labels[one] < 0 or named.labels[one] != named.labels[other]:
             continue
-        certain = [named.sources[row] == Source.PERSON for row in (one, other)]
+        certain = [(named.sources[unit] == Source.PERSON).any() for unit in units]
         if all(certain):
             _contradict(named, images, one, other, "belong apart")
-        for row, sure in zip((one, other), certain, strict=True):
+        for unit, sure in zip(units, certain, strict=True):
             if not sure:
-                named.labels[row], named.sources[row] = UNNAMED, Source.NOBODY
+                named.labels[unit], named.sources[unit] = UNNAMED, Source.NOBODY
 
 
 def _contradict(named: NamedImages, images: Sequence[str], one: int, other: int, word: str) -> None:
-    names = [named.name_of(named.labels[row]) or "rubbish" for row in (one, other)]
+    said = [
+        "no name" if label == UNNAMED else named.name_of(label) or "rubbish"
+        for label in named.labels[[one, other]].tolist()
+    ]
     raise ValueError(
-        f"{printable(images[one])} and {printable(images[other])} are said to {word}, but their "
-        f"names are {names[0]!r} and {names[1]!r}; take one of these back on the page"
+        f"{printable(images[one])} and {printable(images[other])} are said to {word}, and have the "
+        f"names {said[0]!r} and {said[1]!r}; take one of these back on the page"
     )

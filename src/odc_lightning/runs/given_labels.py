@@ -149,8 +149,8 @@ def _moved_to(named: NamedImages, of_run: Sequence[str], images: Sequence[str]) 
     lost = _is_known(named) & (rows < 0)
     here = rows >= 0
     labels, refused = (
-        np.where(named.labels == RUBBISH, len(named.names), named.labels),
-        named.refused,
+        np.where(of_images == RUBBISH, len(named.names), of_images)
+        for of_images in (named.labels, named.refused)
     )
     used = np.unique(labels[here & (labels >= 0)])  # names without an image here have no cluster
     number = np.full(len(named.names) + 1, UNNAMED)
@@ -166,7 +166,7 @@ def _moved_to(named: NamedImages, of_run: Sequence[str], images: Sequence[str]) 
     found.labels[rows[here]] = np.where(labels[here] < 0, UNNAMED, number[labels[here]])
     found.refused[rows[here]] = np.where(refused[here] < 0, UNNAMED, number[refused[here]])
     kept = [rows[pairs][(rows[pairs] >= 0).all(axis=1)] for pairs in (named.together, named.apart)]
-    unnamed = kept[0][found.labels[kept[0][:, 0]] == UNNAMED]
+    unnamed = kept[0][(found.labels[kept[0]] == UNNAMED).all(axis=1)]
     for group, members in enumerate(groups_of_pairs(unnamed)):
         found.groups[members] = group
     found.apart = kept[1]

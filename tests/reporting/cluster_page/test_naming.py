@@ -310,47 +310,177 @@ def test_the_page_starts_with_the_newest(
     page.open("/cluster/0")
     name(page, "newer")
     assert said(page.open()).clusters == {0: "newer"}
-    for broken in ("{", '{"format": "odc-labels", "version": 9}', "3"):
+    for broken in ("{", '{"file": {"format": "odc-labels", "version": 9}}', "3"):
         browser.execute_script(f"localStorage.setItem('odc-labels/{own}', arguments[0])", broken)
         assert said(page.open()).clusters == {0: "given"}
 
 
-def test_a_server_saves_each_change(
-    browser: Any, clustered: ClusteredImages, tmp_path: Path
-) -> None:
-    build_cluster_page(clustered, tmp_path / "page", PageSettings("photos", served=True))
-    labels = tmp_path / "labels.json"
+class Served:
+    """A served page, whose ``labels.json`` tests write too."""
 
-    def find(name: str) -> Path | None:
-        return clustered.source.path(NAMES.index(name)) if name in NAMES else None
+    def __init__(self, browser: Any, clustered: ClusteredImages, folder: Path) -> None:
+        self.labels = folder / "labels.json"
+        self.given = GivenNames(clustering_id(NAMES, clustered.labels))
+        build_cluster_page(clustered, folder / "page", PageSettings("photos", served=True))
+        self._images = clustered.source
+        self.server = PageServer(folder / "page", self.labels, self._find, 0)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
+        self.page = Page(browser, folder, self.server.address)
 
-    with PageServer(tmp_path / "page", labels, find, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            page = Page(browser, tmp_path / "page", server.address).open("/cluster/1")
-            name(page, "cat")
-            WebDriverWait(browser, 10).until(lambda _: labels.is_file())
-            assert read_given_names(labels).clusters == {1: "cat"}
-            assert page.wait_for("#save").text == "Saved in labels.json"
-            page.all("main > .grid .tile")[0].click()
-            image = page.wait_for("#viewer .whole img")
-            assert browser.execute_script("return arguments[0].naturalWidth", image) == 48
-            page.press(Keys.ESCAPE)
-            # Somebody else writes the file: it is not replaced.
-            other = read_given_names(labels)
-            other.clusters[0] = "dog"
-            labels.write_text(json.dumps(other.as_json()))
-            page.press("r")
-            page.wait_for("#trouble", "labels.json was changed elsewhere")
-            assert read_given_names(labels).clusters == {0: "dog", 1: "cat"}
-            browser.get_log("browser")  # the answer 412 is in the console
-        finally:
-            server.shutdown()
-            thread.join()
+    def _find(self, name: str) -> Path | None:
+        return self._images.path(NAMES.index(name)) if name in NAMES else None
+
+    def write(self, **said: Any) -> None:
+        """Write the file as somebody else."""
+        self.labels.write_text(json.dumps(GivenNames(self.given.clustering, **said).as_json()))
+
+    @property
+    def clusters(self) -> dict[int, str | None]:
+        """Names in the file."""
+        return read_given_names(self.labels).clusters if self.labels.is_file() else {}
+
+    def wait_for(self, clusters: dict[int, str | None]) -> None:
+        WebDriverWait(self.page.browser, 10).until(lambda _: self.clusters == clusters)
+
+
+@pytest.fixture
+def served(browser: Any, clustered: ClusteredImages, tmp_path: Path) -> Iterator[Served]:
+    served = Served(browser, clustered, tmp_path)
+    yield served
+    served.server.shutdown()
+    served.server.server_close()
+    browser.get_log("browser")  # an answer 412 is in the console
+
+
+def test_a_server_saves_each_change(served: Served) -> None:
+    page = served.page.open("/cluster/1")
+    name(page, "cat")
+    served.wait_for({1: "cat"})
+    assert page.wait_for("#save").text == "Saved in labels.json"
+    page.all("main > .grid .tile")[0].click()
+    image = page.wait_for("#viewer .whole img")
+    assert page.browser.execute_script("return arguments[0].naturalWidth", image) == 48
+    page.press(Keys.ESCAPE)
+    assert said(page.open("/cluster/1")).clusters == {1: "cat"}
+    served.server.shutdown()
+    served.server.server_close()
     page.press("r")
     page.wait_for("#trouble", "The server is gone")
-    browser.get_log("browser")
+
+
+def test_a_file_that_somebody_else_wrote_is_shown_and_never_replaced(served: Served) -> None:
+    page = served.page.open("/cluster/1")
+    name(page, "cat")
+    served.wait_for({1: "cat"})
+    served.write(clusters={0: "dog"})  # without a time
+    assert said(page.open("/cluster/1")).clusters == {0: "dog"}  # and loading writes nothing
+    served.wait_for({0: "dog"})
+    served.write(clusters={0: "emu", 2: "fox"})
+    name(page, "cat")
+    page.wait_for("#trouble", "labels.json was changed elsewhere, so nothing is saved")
+    page.open("/cluster/1")
+    page.wait_for("#trouble", "undo (u) brings them back")
+    assert said(page).clusters == {0: "emu", 2: "fox"} == served.clusters
+    page.press("u")
+    served.wait_for({0: "dog", 1: "cat"})
+
+
+def test_what_was_not_saved_is_saved_when_the_server_is_back(
+    served: Served, browser: Any, clustered: ClusteredImages
+) -> None:
+    page = served.page.open("/cluster/1")
+    name(page, "cat")
+    served.wait_for({1: "cat"})
+    port = served.server.server_port
+    served.server.shutdown()
+    served.server.server_close()
+    name(page, "dog")
+    page.wait_for("#trouble", "The server is gone")
+    folder = served.labels.parent
+    again = PageServer(folder / "page", served.labels, served._find, port)
+    threading.Thread(target=again.serve_forever, args=(0.01,)).start()
+    try:
+        page.open("/cluster/1")
+        served.wait_for({1: "dog"})
+    finally:
+        again.shutdown()
+        again.server_close()
+
+
+def test_two_tabs_of_a_served_page(served: Served) -> None:
+    browser, page = served.page.browser, served.page.open("/cluster/1")
+    name(page, "cat")
+    served.wait_for({1: "cat"})
+    first = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    try:
+        page.open("/cluster/2")
+        name(page, "dog")
+        served.wait_for({1: "cat", 2: "dog"})
+        browser.switch_to.window(first)
+        name(page, "emu")
+        served.wait_for({1: "emu", 2: "dog"})
+        assert page.wait_for("#progress").text.startswith("2 of 4 clusters named")
+    finally:
+        for handle in browser.window_handles:
+            if handle != first:
+                browser.switch_to.window(handle)
+                browser.close()
+        browser.switch_to.window(first)
+
+
+def test_a_file_that_cannot_be_used_is_left_alone(served: Served) -> None:
+    for text in ("{", '{"format": "odc-labels", "version": 2}'):
+        served.labels.write_text(text)
+        page = served.page.open("/cluster/1")
+        page.wait_for("#trouble", "cannot be used, and nothing is saved in it")
+        name(page, "cat")
+        assert page.wait_for("#save").text == "Save labels.json"
+        assert served.labels.read_text() == text
+
+
+def test_a_clock_that_goes_back_loses_nothing(
+    browser: Any, clustered: ClusteredImages, tmp_path: Path
+) -> None:
+    given = GivenNames(clustering_id(NAMES, clustered.labels), changed="2099-01-01T00:00:00.000Z")
+    build_cluster_page(clustered, tmp_path, PageSettings("photos", given=given))
+    page = Page(browser, tmp_path).open("/cluster/0")
+    browser.execute_script("localStorage.clear()")
+    name(page.open("/cluster/0"), "later")
+    assert said(page.open()).clusters == {0: "later"}
+    assert said(page).changed == "2099-01-01T00:00:00.001Z"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"together": {}},
+        {"apart": [["a"]]},
+        {"images": {"a": 3}},
+        {"wrong": "a"},
+        {"clusters": {"1": ""}},
+    ],
+)
+def test_a_damaged_file_is_not_loaded(
+    page: Page, clustered: ClusteredImages, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    file = tmp_path / "labels.json"
+    own = GivenNames(clustering_id(NAMES, clustered.labels)).as_json()
+    file.write_text(json.dumps(own | changes))
+    page.open("/cluster/1")
+    name(page, "cat")
+    page.open("/labels").all("#file")[0].send_keys(str(file))
+    page.wait_for("#trouble", "The file was not loaded: its")
+    assert said(page).clusters == {1: "cat"}
+    page.press("u")  # all still works
+    assert said(page.open()).clusters == {1: "cat"}
+
+
+def test_many_images_apart_are_refused_and_some_are_quick(page: Page) -> None:
+    page.browser.execute_script("page.names.pair([...Array(300).keys()].map(String), 'together')")
+    page.browser.execute_script("page.names.pair([...Array(50).keys()].map(String), 'apart')")
+    assert len(said(page).apart) == 1225
+    assert len(said(page).together) == 299 - 49
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

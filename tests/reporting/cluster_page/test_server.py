@@ -114,6 +114,10 @@ def test_other_pages_cannot_ask(server: PageServer, tmp_path: Path) -> None:
     answer, content = ask(server, "GET", "/", Host="evil.example")
     assert answer.status == 403
     assert server.address.encode() in content
+    answer, _ = ask(server, "GET", "/index.html", Sec_Fetch_Site="cross-site")  # as a script
+    assert answer.status == 403
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["X-Frame-Options"] == "DENY"
     assert put(server, LABELS, Content_Length=str(2**40))[0] == 413
     assert (
         ask(server, "PUT", "/index.html", LABELS, Origin=server.address.rstrip("/"))[0].status
@@ -121,6 +125,12 @@ def test_other_pages_cannot_ask(server: PageServer, tmp_path: Path) -> None:
     )
     assert not (tmp_path / "labels.json").exists()
     assert (tmp_path / "page" / "index.html").read_text() == "the page"
+
+
+def test_localhost_is_the_same_host(server: PageServer, tmp_path: Path) -> None:
+    host = f"localhost:{server.server_port}"
+    assert put(server, LABELS, Host=host, Origin=f"http://{host}")[0] == 204
+    assert (tmp_path / "labels.json").is_file()
 
 
 def test_a_port_that_is_in_use(server: PageServer, tmp_path: Path) -> None:

@@ -136,6 +136,8 @@ def test_a_disk_that_refuses_is_told_in_a_line(source: FileSource, tmp_path: Pat
 def test_a_folder_for_each_name_on_every_file_system(source: FileSource, tmp_path: Path) -> None:
     long = named_folders([100 * "日本", 100 * "日本" + "!"])
     assert long == [33 * "日本", 33 * "日本" + "~2"]  # 200 bytes
+    with pytest.raises(ValueError, match="no image has a name, so there is nothing to sort"):
+        plan_sorting(source, named_folders(6 * [""]), tmp_path / "named", "copy")
     names = ["cat", "Cat", "a/b: c?", "", "con.jpg", "..."]
     folders = named_folders(names)
     assert folders == ["cat~2", "Cat", "a_b_ c_", None, "_con.jpg", "_"]

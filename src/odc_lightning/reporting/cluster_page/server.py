@@ -98,7 +98,7 @@ class _Requests(SimpleHTTPRequestHandler):
             return
         origin = self.headers.get("Origin")
         length = self.headers.get("Content-Length", "")
-        if origin != self.server.address.rstrip("/") or self.path != f"/{LABELS}":
+        if origin != f"http://{self.headers['Host']}" or self.path != f"/{LABELS}":
             self._refuse(HTTPStatus.FORBIDDEN, "only the page itself can save its labels")
         elif not length.isdecimal() or int(length) > MAX_BYTES:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the labels are too many")
@@ -144,7 +144,9 @@ class _Requests(SimpleHTTPRequestHandler):
 
     def _is_for_this_host(self) -> bool:
         port = self.server.server_port
-        if self.headers.get("Host") in (f"{HOST}:{port}", f"localhost:{port}"):
+        # A page of another site may name this host, but its browser says where it comes from.
+        own = self.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
+        if own and self.headers.get("Host") in (f"{HOST}:{port}", f"localhost:{port}"):
             return True
         self._refuse(HTTPStatus.FORBIDDEN, f"expected the address {self.server.address}")
         return False
@@ -166,6 +168,9 @@ class _Requests(SimpleHTTPRequestHandler):
         self.wfile.write(content)
 
     def end_headers(self) -> None:
+        # The data are scripts, which other sites could include, and the page a frame.
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("X-Frame-Options", "DENY")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()

@@ -136,6 +136,8 @@ def plan_sorting(
         num_bytes += status.st_size
         target = _free(Path(name) / path.name, taken)
         entries.append((original, target))
+    if not any(folders):
+        raise ValueError("no image has a name, so there is nothing to sort; name a cluster first")
     if not entries:
         raise ValueError(
             f"none of the {len(folders)} images is a file, for example {source.name(0)}; only "

@@ -84,9 +84,9 @@
       try {
         const own = names.load(await input.files[0].text());
         page.say("Loaded");
-        if (!own) document.getElementById("trouble").textContent = "The file is of another clustering: it gave the names of images, and none of clusters.";
+        if (!own) names.tell("The file is of another clustering: it gave the names of images, and none of clusters.");
       } catch (error) {
-        document.getElementById("trouble").textContent = `The file was not loaded: ${error.message}.`;
+        names.tell(`The file was not loaded: ${error.message}.`);
       }
     });
     return [
@@ -97,9 +97,14 @@
     ];
   }
 
+  let latest = 0;
+
   page.views.labels = async (main) => {
+    const mine = (latest += 1);
     const { clusters, images, together, apart } = names.all();
     const found = await find([...images.keys(), ...together.flat(), ...apart.flat()]);
+    if (mine !== latest || document.body.dataset.view !== "labels") return;
+    const focused = document.activeElement.title;
     const of = (map, wanted) => [...map].filter(([, name]) => name === wanted).map(([key]) => key);
     const wrong = of(images, false);
     const rubbish = [of(clusters, null), of(images, null)];
@@ -127,7 +132,12 @@
       ),
       el("div", { class: "groups" }, ...parts),
     );
-    if (main.dataset.ready !== location.hash) scrollTo(0, 0); // else it is the same view, changed
+    if (main.dataset.ready !== location.hash) scrollTo(0, 0);
+    else if (focused) {
+      // It is the same view, changed: the focus stays on its image.
+      const again = [...main.querySelectorAll(".tile")].find((tile) => tile.title === focused);
+      if (again) again.focus({ preventScroll: true });
+    }
   };
 
   page.views.next = async (main) => {

@@ -9,8 +9,9 @@ page.names = (() => {
   let changed = ""; // the time of the last change
   const before = [];
   const listeners = [];
-  let server = null; // the ETag of labels.json, if a server keeps it
-  let sending = null;
+  // The ETag of the labels.json that these names continue; null without a server.
+  let base = null;
+  let sending = Promise.resolve();
 
   function nothing() {
     return { clusters: new Map(), images: new Map(), together: [], apart: [] };
@@ -25,10 +26,11 @@ page.names = (() => {
 
   // `edit` changes a copy, so the former state can come back.
   function change(edit) {
+    const draft = copy();
+    edit(draft);
     before.push(said);
     if (before.length > STEPS) before.shift();
-    said = copy();
-    edit(said);
+    said = draft;
     keep();
   }
 
@@ -52,24 +54,26 @@ page.names = (() => {
   const nameImages = (images, name) =>
     change((draft) => images.forEach((image) => set(draft.images, image, name)));
 
-  const same = (pair, one, other) => pair.includes(one) && pair.includes(other);
-
-  // `kind` is together or apart; a pair is one of them.
+  // `kind` is together or apart; a pair is one of them. Pairs of a chain, or each with each.
   function pair(images, kind) {
-    change((draft) => {
-      for (let index = 1; index < images.length; index += 1) {
-        const from = kind === "together" ? index - 1 : 0; // a chain, or each from each
-        for (let other = from; other < index; other += 1) {
-          part(draft, images[other], images[index]);
-          draft[kind].push([images[other], images[index]]);
-        }
+    const made = new Map();
+    for (let index = 1; index < images.length; index += 1) {
+      for (let other = kind === "together" ? index - 1 : 0; other < index; other += 1) {
+        const both = [images[other], images[index]];
+        made.set(keyOf(both), both);
       }
+    }
+    change((draft) => {
+      without(draft, made);
+      draft[kind].push(...made.values());
     });
   }
 
-  function part(draft, one, other) {
+  const keyOf = (both) => JSON.stringify([...both].sort());
+
+  function without(draft, pairs) {
     for (const kind of ["together", "apart"]) {
-      draft[kind] = draft[kind].filter((each) => !same(each, one, other));
+      draft[kind] = draft[kind].filter((both) => !pairs.has(keyOf(both)));
     }
   }
 
@@ -79,7 +83,8 @@ page.names = (() => {
       images.forEach((image) => set(draft.images, image, name));
     });
 
-  const unpair = (one, other) => change((draft) => part(draft, one, other));
+  const unpair = (one, other) =>
+    change((draft) => without(draft, new Set([keyOf([one, other])])));
 
   const clean = (text) => text.normalize("NFC").replace(/[\s\p{Cc}\p{Cs}]+/gu, " ").trim().slice(0, LONGEST);
 
@@ -102,23 +107,35 @@ page.names = (() => {
     );
   }
 
+  // The content of a file, checked; whatever is kept must be usable.
   function parsed(value) {
     if (!value || value.format !== FORMAT || value.version !== VERSION) {
       throw new Error("this is no labels.json of this version");
     }
+    const isText = (each) => typeof each === "string";
+    const named = (key) =>
+      Object.entries(value[key] ?? {}).map(([of, name]) => {
+        if (name !== null && !(isText(name) && clean(name) !== "")) throw new Error(`its ${key} are damaged`);
+        return [of, name === null ? null : clean(name)];
+      });
+    const list = (key, isRight) => {
+      const all = value[key] ?? [];
+      if (!Array.isArray(all) || !all.every(isRight)) throw new Error(`its ${key} are damaged`);
+      return all;
+    };
+    const isPair = (each) => Array.isArray(each) && each.length === 2 && each.every(isText);
     const own = value.clustering === page.facts.clustering;
-    const clusters = own ? Object.entries(value.clusters ?? {}) : [];
     return {
-      own,
-      changed: value.changed ?? "",
+      own: own || Object.keys(value.clusters ?? {}).length === 0,
+      changed: isText(value.changed) ? value.changed : "",
       said: {
-        clusters: new Map(clusters.map(([key, name]) => [Number(key), name])),
+        clusters: new Map(own ? named("clusters").map(([of, name]) => [Number(of), name]) : []),
         images: new Map([
-          ...Object.entries(value.images ?? {}),
-          ...(value.wrong ?? []).map((image) => [image, false]),
+          ...list("wrong", isText).map((image) => [image, false]),
+          ...named("images"),
         ]),
-        together: value.together ?? [],
-        apart: value.apart ?? [],
+        together: list("together", isPair),
+        apart: list("apart", isPair),
       },
     };
   }
@@ -130,80 +147,113 @@ page.names = (() => {
     return read.own;
   }
 
+  // What the browser keeps: the names, the file that they continue, and whether it has them all.
   const key = () => `odc-labels/${page.facts.clustering}`;
 
-  function keep() {
-    changed = new Date().toISOString();
-    let kept = true;
+  function record(isSaved) {
     try {
-      localStorage.setItem(key(), text());
+      localStorage.setItem(key(), JSON.stringify({ file: JSON.parse(text()), base, isSaved }));
+      return true;
     } catch {
-      kept = false; // it is full, or refuses to keep anything
+      return false; // it is full, or refuses to keep anything
     }
-    if (server !== null) send();
-    tell(kept || server !== null ? null : "This browser keeps nothing for this page: save labels.json.");
+  }
+
+  function recorded() {
+    try {
+      const { file, base: of, isSaved } = JSON.parse(localStorage.getItem(key()));
+      return { ...parsed(file), base: of, isSaved };
+    } catch {
+      return null; // nothing, or nothing that this page can use
+    }
+  }
+
+  function keep() {
+    // Later than what it follows, whatever a clock says.
+    const least = new Date((Date.parse(changed) || 0) + 1);
+    changed = new Date(Math.max(Date.now(), least)).toISOString();
+    const kept = record(false);
+    tell(kept || base !== null ? null : "This browser keeps nothing for this page: save labels.json.");
+    if (base !== null) send();
   }
 
   const tell = (trouble) => listeners.forEach((listener) => listener(trouble));
 
-  // One request at a time, the last state after those that wait for it.
+  // One request at a time, each with the last state.
   function send() {
     const put = async () => {
-      const headers = { "Content-Type": "application/json", "If-Match": server };
+      const sent = changed;
+      const headers = { "Content-Type": "application/json", "If-Match": base };
       const answer = await fetch("labels.json", { method: "PUT", headers, body: text() });
       if (answer.ok) {
-        server = answer.headers.get("ETag");
-        tell(null);
+        base = answer.headers.get("ETag");
+        record(sent === changed);
       } else if (answer.status === 412) {
-        tell("labels.json was changed elsewhere: save these labels under another name, and reload.");
+        tell("labels.json was changed elsewhere, so nothing is saved. Save these names as a file (s), and reload.");
       } else tell(`labels.json was not saved: ${await answer.text()}`);
     };
-    sending = (sending ?? Promise.resolve()).then(put).catch(() => {
+    sending = sending.then(put).catch(() => {
       tell("The server is gone: save labels.json, or start it again.");
     });
-    return sending;
   }
 
-  // The newest of what the page came with, what the browser keeps and what the server keeps.
-  async function start() {
-    const found = [page.facts.given];
+  // What a server keeps is what counts, unless this browser has changes of it that were not saved.
+  async function startServed(local) {
+    const answer = await fetch("labels.json", { cache: "no-store" }).catch(() => null);
+    if (!answer || ![200, 204].includes(answer.status)) return false; // some other server
+    const tag = answer.headers.get("ETag") ?? "";
+    if (answer.status === 200 && tag === "") return false;
+    const unsaved = local && !local.isSaved;
     try {
-      found.push(JSON.parse(localStorage.getItem(key())));
-    } catch {
-      // nothing is kept
-    }
-    let ofServer = "";
-    if (location.protocol.startsWith("http")) {
-      const answer = await fetch("labels.json", { cache: "no-store" }).catch(() => null);
-      if (answer && answer.status === 200 && answer.headers.get("ETag")) {
-        const value = await answer.json().catch(() => null);
-        server = answer.headers.get("ETag");
-        if (value) ofServer = value.changed ?? "";
-        found.push(value);
-      } else if (answer && answer.status === 204) server = "";
-    }
-    for (const value of found) {
-      try {
-        const read = parsed(value);
-        if (read.changed >= changed) ({ said, changed } = read);
-      } catch {
-        // none, or of another version
+      const file = answer.status === 200 ? parsed(await answer.json()) : { said: nothing(), changed: "" };
+      base = tag;
+      if (unsaved && local.base === tag) {
+        ({ said, changed } = local);
+        send();
+        return true;
       }
+      ({ said, changed } = file);
+      if (unsaved) {
+        before.push(local.said);
+        tell("labels.json was changed elsewhere and is shown. This browser has other names, which were not saved: undo (u) brings them back.");
+      }
+    } catch (error) {
+      tell(`labels.json of the server cannot be used, and nothing is saved in it: ${error.message}.`);
+      if (local) ({ said, changed } = local);
     }
-    if (server !== null && changed > ofServer) send();
+    return true;
+  }
+
+  // Without a server the newest counts, of what the page came with and what the browser keeps.
+  async function start() {
+    const local = recorded();
+    tell(null);
+    if (location.protocol.startsWith("http") && (await startServed(local))) return;
+    let given = null;
+    try {
+      given = page.facts.given && parsed(page.facts.given);
+    } catch {
+      // of another version
+    }
+    for (const read of [given, local]) {
+      if (read && read.changed >= changed) ({ said, changed } = read);
+    }
     tell(null);
   }
 
   // Another tab with the same clusters.
   addEventListener("storage", (event) => {
-    if (!page.facts || event.key !== key() || event.newValue === null) return;
-    ({ said, changed } = parsed(JSON.parse(event.newValue)));
+    if (!page.facts || event.key !== key()) return;
+    const other = recorded();
+    if (other === null) return;
+    ({ said, changed } = other);
+    if (base !== null) base = other.base;
     before.length = 0;
     tell(null);
   });
 
   return {
-    start, nameClusters, nameImages, rename, pair, unpair, undo, clean, text, load,
+    start, nameClusters, nameImages, rename, pair, unpair, undo, clean, text, load, tell,
     onChange: (listener) => listeners.push(listener),
     cluster: (cluster) => said.clusters.get(cluster),
     image: (name) => said.images.get(name),
@@ -216,7 +266,7 @@ page.names = (() => {
         .filter((name) => typeof name === "string")
         .sort((one, other) => one.localeCompare(other)),
     canUndo: () => before.length > 0,
-    isServed: () => server !== null,
+    isServed: () => base !== null,
     forget: () => change((draft) => Object.assign(draft, nothing())),
   };
 })();

@@ -8,6 +8,7 @@ page.naming = (() => {
   const field = $("name-field");
   const records = new WeakMap(); // tile -> facts of its image
   const chosen = new Map(); // name of an image -> its facts
+  const MOST_APART = 50; // images chosen at once, which make 1,225 pairs
   let choosing = false;
   let trouble = null; // with keeping what was said
   let asked = null; // what the dialog names: {clusters} or {images}
@@ -34,6 +35,8 @@ page.naming = (() => {
     tile.querySelector(".caption").textContent =
       own === undefined ? tile.dataset.caption : own === false ? "does not belong" : shownName(own);
     tile.classList.toggle("chosen", chosen.has(record.name));
+    const said = own === undefined ? "" : `, ${tile.querySelector(".caption").textContent}`;
+    tile.setAttribute("aria-label", page.describe(record) + said);
     if (choosing) tile.setAttribute("aria-pressed", chosen.has(record.name));
     else tile.removeAttribute("aria-pressed");
   }
@@ -167,13 +170,16 @@ page.naming = (() => {
     "cluster-rubbish"() {
       const which = cluster();
       if (which === null) return;
-      names.nameClusters([which], names.cluster(which) === null ? undefined : null);
+      const was = names.cluster(which) === null;
+      names.nameClusters([which], was ? undefined : null);
+      page.say(`Cluster ${which} is ${was ? "no longer " : ""}rubbish`);
     },
     wrong: () => mark(false),
     yes() {
       const list = images().filter((record) => record.guess !== undefined);
       if (list.length !== 1) return;
       names.nameImages([list[0].name], list[0].guess);
+      page.say(`Named ${shownName(list[0].guess)}`);
       const next = document.activeElement.nextElementSibling;
       if (next && !viewed()) next.focus();
     },
@@ -202,12 +208,18 @@ page.naming = (() => {
     if (list.length === 0) return false;
     const all = list.every((record) => names.image(record.name) === value);
     names.nameImages(list.map((record) => record.name), all ? undefined : value);
+    const word = value === null ? "rubbish" : "does not belong";
+    page.say(all ? "Taken back" : word);
     clear();
     return true;
   }
 
   function pairUp(kind) {
     if (chosen.size < 2) return;
+    if (kind === "apart" && chosen.size > MOST_APART) {
+      names.tell(`${plural(chosen.size, "image")} are too many to be apart, each from each: at most ${MOST_APART}.`);
+      return;
+    }
     names.pair([...chosen.keys()], kind);
     page.say(`${plural(chosen.size, "image")} belong ${kind}`);
     clear();
