@@ -38,15 +38,25 @@ def odc(name: str, *words: str, cwd: Path) -> str:
 def served(name: str, *words: str, cwd: Path) -> Iterator[str]:
     """The address that a command serves until it is interrupted."""
     command = [sys.executable, "-m", f"odc_lightning.{name}", *translated(name, words)]
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell starts jobs in the background with Ctrl-C ignored, and so are their children's.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as server:
         assert server.stdout is not None
-        line = next(line for line in server.stdout if line.startswith("http"))
-        found = re.match(r"(http://127\.0\.0\.1:\d+/\S*) saves names in (.*)\. Stop with", line)
-        assert found is not None
-        assert found[2].endswith("/run/labels.json")
-        yield found[1]
-        server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
+        try:
+            line = next(line for line in server.stdout if line.startswith("http"))
+            found = re.match(r"(http://127\.0\.0\.1:\d+/\S*) saves names in (.*)\. Stop", line)
+            assert found is not None
+            assert found[2].endswith("/run/labels.json")
+            yield found[1]
+            server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0
+        finally:
+            server.kill()  # else a failed test would wait for ever
 
 
 def test_names_from_the_browser_to_new_images(photos_run: Path, tmp_path: Path) -> None:

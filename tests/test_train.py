@@ -115,7 +115,7 @@ def test_the_run_folder(
     assert "untrained network" in printed
     assert printed.count("epoch 2/2") == 1
     page, other = printed.splitlines()[-2:]
-    assert shlex.split(page)[-3:] == ["odc", "clusters", str(run)]
+    assert shlex.split(page)[-4:] == ["odc", "clusters", str(run), "serve=true"]
     assert shlex.split(other)[-4:] == ["odc", "assign", str(run), "FOLDER"]
     lines = [message for message in caplog.messages if "of training left" in message]
     # 11 steps an epoch; it is said after 8. Scores before training tell of those after epochs.

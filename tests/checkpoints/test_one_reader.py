@@ -17,8 +17,14 @@ READERS = {
     "omegaconf.OmegaConf.load": {"checkpoints/run_config.py", "config/automatic.py"},
     "torch.export.load": {"hub/torch_export.py"},  # what it just wrote
     "yaml.parse": {"checkpoints/run_config.py"},
-    # Texts that are already in memory: `facts.json` of an output, and our own text.
-    "json.loads": {"utils/json_file.py", "inference/table_parts.py", "runs/resume.py"},
+    # Texts that are already in memory: `facts.json` of an output, our own text, and what the page
+    # sends, whose length is limited.
+    "json.loads": {
+        "utils/json_file.py",
+        "inference/table_parts.py",
+        "runs/resume.py",
+        "reporting/cluster_page/server.py",
+    },
 }
 FORBIDDEN = ("loads", "load", "load_all", "unsafe_load", "full_load", "safe_load", "read_index")
 MODULES = ("pickle", "torch", "numpy", "yaml", "json", "marshal", "shelve", "joblib", "faiss")

@@ -8,7 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from odc_lightning.reporting.page_parts import page_scripts, page_style, page_template
+from odc_lightning.reporting.page_parts import (
+    page_file,
+    page_scripts,
+    page_style,
+    page_template,
+)
 
 # In the order of loading.
 SCRIPTS = (
@@ -25,7 +30,7 @@ SCRIPTS = (
     "map.js",
     "main.js",
 )
-STYLE = "style.css"
+STYLE, ICON = "style.css", "icon.svg"
 TEMPLATE = "index.html"
 
 
@@ -57,8 +62,9 @@ def write_page(folder: Path, facts: dict[str, Any]) -> None:
     assets.mkdir(parents=True, exist_ok=True)
     package = str(__package__)
     scripts = page_scripts(package, SCRIPTS)
-    for name, text in {**scripts, STYLE: page_style(package)}.items():
+    others = {STYLE: page_style(package), ICON: page_file(package, ICON)}
+    for name, text in {**scripts, **others}.items():
         (assets / name).write_bytes(text.encode())
-    html = page_template(package, TEMPLATE).render(scripts=scripts, style=STYLE, **facts)
+    html = page_template(package, TEMPLATE).render(scripts=scripts, style=STYLE, icon=ICON, **facts)
     # The name of a run may have characters that are not UTF-8.
     (folder / "index.html").write_bytes(html.encode("utf-8", "replace"))

@@ -29,6 +29,11 @@ def page_scripts(package: str, names: Sequence[str]) -> dict[str, str]:
     return {"common.js": _read(COMMON, "common.js"), **own}
 
 
+def page_file(package: str, name: str) -> str:
+    """The text of another file of a page."""
+    return _read(package, name)
+
+
 def page_template(package: str, name: str) -> Template:
     """A template of a page; it can import ``common.html``."""
     environment = Environment(
