@@ -6,7 +6,6 @@ Read `label` top to bottom: what a person said, what a classifier adds, and the 
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 from omegaconf import DictConfig
 
 from odc_lightning.cli.cluster_page import carry_out, say, served, shown_parts
@@ -17,7 +16,7 @@ from odc_lightning.config.validation import IntegerRule, NumberRule
 from odc_lightning.data import ImageSource
 from odc_lightning.data.decoding.copies import Size
 from odc_lightning.inference import load
-from odc_lightning.naming import GivenNames, name_images, read_given_names
+from odc_lightning.naming import GivenNames, read_names
 from odc_lightning.naming.completed import Completed, complete
 from odc_lightning.naming.named_images import RUBBISH, Source
 from odc_lightning.naming.tables import write_coco, write_tables
@@ -53,7 +52,6 @@ def label(config: DictConfig) -> None:
     ignore_warnings(ALWAYS_IRRELEVANT)
     run = find_run(required(config, "run", "the folder of a training run"))
     labels = labels_of(config, run.folder)
-    given = read_given_names(labels)
     from_run = groups_of_run(config, "data")
     config = resolve(with_run_config(config, run, *from_run))
     if not config.run_trusted:
@@ -64,9 +62,7 @@ def label(config: DictConfig) -> None:
         raise ValueError(f"next={config.next}; expected {IntegerRule(0)}")
     clustered = read_clusters(run, config.data)
     names = clustered.names()
-    named = name_images(given, names, clustered.labels)
-    if not (named.sources != Source.NOBODY).any():
-        raise ValueError(f"labels={labels} gives no image a name; name a cluster first")
+    given, named = read_names(labels, names, clustered.labels)
     model = load(
         config.run,
         device=config.device,
@@ -74,8 +70,7 @@ def label(config: DictConfig) -> None:
         checkpoint_trusted=config.run_trusted,
     )
     reference = model.reference
-    places = {name: row for row, name in enumerate(names)}
-    rows = np.array([places[name] for name in reference.names])
+    rows = reference.rows_among(names)
     completed = complete(named, reference.features.numpy(), rows, config.sure, config.seed)
     say(*summary(completed))
     if config.sort_into is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from odc_lightning.inference.model import TrainedModel
-from odc_lightning.naming import Source, name_images, read_given_names
+from odc_lightning.naming import read_names
 from odc_lightning.naming.completed import fit_names
 from odc_lightning.utils.arrays import IntArray
 
@@ -31,19 +31,15 @@ class Namer:
         Raises:
             ValueError: the file cannot be read, or its names are not those of the run.
         """
-        self._given = read_given_names(labels)
         self._sure = sure
         names, clusters = model.run.image_names(), model.labels
         if names is None or clusters is None:
             raise ValueError(f"{model.run.folder} has no index.csv, so its images have no names")
-        named = name_images(self._given, names, clusters.numpy())
-        if not (named.sources != Source.NOBODY).any():
-            raise ValueError(f"labels={labels} gives no image a name; name a cluster first")
-        places = {name: row for row, name in enumerate(names)}
+        self._given, self._named = read_names(labels, names, clusters.numpy())
         reference = model.reference
-        rows = np.array([places[name] for name in reference.names])
-        self._named = named
-        self._classifier = fit_names(named, reference.features.numpy(), rows, seed)
+        self._classifier = fit_names(
+            self._named, reference.features.numpy(), reference.rows_among(names), seed
+        )
         self._of_cluster = {cluster: name or "" for cluster, name in self._given.clusters.items()}
 
     @property

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from odc_lightning.inference.kept_reference import Kept, read_kept, write_kept
 from odc_lightning.inference.network import TrainedNetwork
 from odc_lightning.inference.run_clusters import RunClusters
 from odc_lightning.metrics.neighbours import nearest_directions
+from odc_lightning.utils.arrays import IntArray
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,11 @@ class Reference:
     def width(self) -> int:
         """D, the width of the features."""
         return self.clusters.centroids.shape[1]
+
+    def rows_among(self, names: Sequence[str]) -> IntArray:
+        """Places (N,) of the images among all ``names`` of the run."""
+        places = {name: row for row, name in enumerate(names)}
+        return np.array([places[name] for name in self.names])
 
     def neighbours(self, features: Tensor, k: int) -> Neighbours:
         """Find the nearest images of the run.

@@ -6,7 +6,7 @@ from odc_lightning.naming.given_names import (
     clustering_id,
     read_given_names,
 )
-from odc_lightning.naming.named_images import NamedImages, Source, name_images
+from odc_lightning.naming.named_images import NamedImages, Source, name_images, read_names
 
 __all__ = [
     "GivenNames",
@@ -16,4 +16,5 @@ __all__ = [
     "clustering_id",
     "name_images",
     "read_given_names",
+    "read_names",
 ]

@@ -1,5 +1,6 @@
 """The names of all images of a run: those that were given, and those that the classifier adds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,10 +63,10 @@ def complete(
     asked_rows = rows[asked]
     guesses[asked_rows], probabilities[asked_rows] = judged.labels, judged.probabilities
     certainty[asked_rows] = judged.certainty()
-    _agree(named, guesses, probabilities, certainty)
+    groups = groups_of_pairs(named.together)
+    _agree(groups, named.refused, guesses, probabilities, certainty)
     is_sure = np.zeros(len(guesses), bool)
     is_sure[asked_rows] = certainty[asked_rows] >= sure
-    groups = groups_of_pairs(named.together)
     for one, other in named.apart.tolist():
         pair = np.array([one, other])
         labels = np.where(is_sure[pair], guesses[pair], named.labels[pair])
@@ -95,17 +96,18 @@ def fit_names(
 
 
 def _agree(
-    named: NamedImages,
+    groups: Sequence[IntArray],
+    refused: IntArray,
     guesses: IntArray,
     probabilities: NDArray[np.float64],
     certainty: NDArray[np.float64],
 ) -> None:
     """Give images that belong together the guess of which the classifier is most certain."""
-    for group in groups_of_pairs(named.together):
+    for group in groups:
         asked = group[guesses[group] != UNNAMED]
         if len(asked) > 0:
             best = asked[certainty[asked].argmax()]
             for values in (guesses, probabilities, certainty):
                 values[asked] = values[best]
-            if (named.refused[group] == guesses[best]).any():
+            if (refused[group] == guesses[best]).any():
                 certainty[asked] = 0  # one of them does not have that name

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 import numpy as np
 
-from odc_lightning.naming.given_names import GivenNames, Pair, clustering_id
+from odc_lightning.naming.given_names import GivenNames, Pair, clustering_id, read_given_names
 from odc_lightning.utils.arrays import IntArray
 from odc_lightning.utils.text import printable
 
@@ -95,6 +96,25 @@ def name_images(given: GivenNames, images: Sequence[str], clusters: IntArray) ->
     _join(named, images)
     _part(named, images)
     return named
+
+
+def read_names(
+    path: Path | str, images: Sequence[str], clusters: IntArray
+) -> tuple[GivenNames, NamedImages]:
+    """Read a ``labels.json`` and name the images of its run.
+
+    Args:
+        path: of the file.
+        images, clusters: see `name_images`.
+
+    Raises:
+        ValueError: see `read_given_names` and `name_images`; or no image gets a name.
+    """
+    given = read_given_names(path)
+    named = name_images(given, images, clusters)
+    if not (named.sources != Source.NOBODY).any():
+        raise ValueError(f"labels={path} gives no image a name; name a cluster first")
+    return given, named
 
 
 def check_run(
